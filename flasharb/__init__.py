@@ -1,0 +1,1 @@
+"""Flash-loan arbitrage on Trio."""

@@ -1,0 +1,79 @@
+"""The words of the strategy: cycle, opportunity, trade, rejection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flasharb.units import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One pool of a cycle and the direction through it."""
+
+    pool: Address
+    token_in: Address
+    token_out: Address
+    zero_for_one: bool
+
+
+Cycle = tuple[Hop, ...]
+"""Hops whose tokens join up and whose last token_out is the first token_in (the base token)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opportunity:
+    """A cycle whose marginal rate, fees included, exceeds one."""
+
+    id: int
+    cycle: Cycle
+    marginal_rate: float
+    block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class TradeHop:
+    """A hop with its exact integer amounts, in the tokens' smallest units."""
+
+    hop: Hop
+    protocol: str
+    amount_in: int
+    amount_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """An opportunity sized exactly at the state of block ``block_number``.
+
+    ``gross_profit`` is in ``base_token``'s smallest unit: output of the last hop less input of the first, before loan
+    fee, gas and bid. The estimates are refined by simulation before anything is signed.
+    """
+
+    id: int
+    base_token: Address
+    hops: tuple[TradeHop, ...]
+    gross_profit: int
+    loan_fee: int
+    gas_estimate: int
+    net_profit_wei_estimate: int
+    block_number: int
+
+    @property
+    def amount_in(self) -> int:
+        """What the first hop takes, in the base token's smallest unit."""
+        return self.hops[0].amount_in
+
+    @property
+    def amount_out(self) -> int:
+        """What the last hop gives, in the base token's smallest unit."""
+        return self.hops[-1].amount_out
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why an opportunity or trade went no further. ``reason`` is a fixed word (counted), ``detail`` says the figures."""
+
+    id: int
+    reason: str
+    detail: str
+    block_number: int
