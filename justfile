@@ -1,2 +1,67 @@
-# The recipes of the project. `./just` lists them; every recipe runs in .venv.
-python := ".venv/bin/python"
+# The recipes of the project; `./just` lists them. Every recipe runs in .venv, which `./just` makes from the lock.
+
+export ETH_HASH_BACKEND := "pysha3"
+bin := justfile_directory() / ".venv/bin"
+
+# list the recipes
+default:
+    @just --justfile {{ justfile() }} --list --unsorted
+
+# make .venv from the lock (then .venv/bin/flasharb works)
+setup:
+    @./just --version > /dev/null
+
+# the service; without arguments on the embedded devnet
+run *ARGS: setup
+    @{{ bin }}/flasharb run {{ ARGS }}
+
+# re-execute one transaction: a hash, a raw transaction or a JSON file
+simulate TX *ARGS: setup
+    @{{ bin }}/flasharb simulate {{ TX }} {{ ARGS }}
+
+# the tests; arguments go to pytest
+test *ARGS: setup
+    {{ bin }}/python -m pytest {{ ARGS }}
+
+# lint, formatting, types and import contracts
+check: setup
+    {{ bin }}/ruff check .
+    {{ bin }}/ruff format --check .
+    {{ bin }}/mypy
+    {{ bin }}/lint-imports
+
+# the tests with branch coverage of the package
+coverage *ARGS: setup
+    {{ bin }}/coverage erase
+    {{ bin }}/coverage run -m pytest {{ ARGS }}
+    {{ bin }}/coverage combine --quiet
+    {{ bin }}/coverage report
+
+# install the pinned Node.js tools (solc, anvil, forge, pool artifacts); needs Node.js
+node-tools:
+    cd solidity && npm ci --no-fund --no-audit
+
+# rebuild the contracts with the pinned solc and show what changed; needs Node.js
+contract: setup node-tools
+    node solidity/build.mjs
+    git diff --stat -- flasharb/execution/artifacts fixtures tests/contract
+
+# regenerate fixtures/ from the npm artifacts; needs Node.js
+fixtures: contract
+    {{ bin }}/python -m tests.support.collect_bytecode solidity/node_modules
+    {{ bin }}/python -m flasharb.devnet.build_world
+
+# figures: all benchmarks or one of them by name (--json for the contract of the command line)
+bench *ARGS: setup
+    @{{ bin }}/python -m benchmarks {{ ARGS }}
+
+# the long runs that are recorded, not part of `test`
+long-runs: setup
+    {{ bin }}/python -m tests.fuzz.bus --frames 1000000
+    {{ bin }}/python -m tests.long.pools
+
+# rewrite the lock from pyproject.toml (needs uv)
+lock:
+    uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --quiet \
+        --output-file requirements.lock --prerelease=if-necessary-or-explicit --generate-hashes \
+        --custom-compile-command "just lock"
