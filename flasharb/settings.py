@@ -41,7 +41,7 @@ class Pools:
     """Which pools the market holds."""
 
     track_all: bool = _key(False, "true: every pool of the files; false: only those among base and listed tokens")
-    min_liquidity_usd: float = _key(10_000, "USD: V2 each reserve, V3 each token within 10 % of the price", 0, 1e15)
+    min_liquidity_usd: float = _key(10_000.0, "USD: V2 each reserve, V3 each token within 10 % of the price", 0, 1e15)
     files: tuple[str, ...] = _key((), "pool files (JSON); the devnet brings its own")
     token_files: tuple[str, ...] = _key((), "token lists (JSON); the devnet brings its own")
     tokens: tuple[str, ...] = _key((), "further tokens tracked when track_all is false: symbols or addresses")
@@ -62,7 +62,7 @@ class Mev:
     max_public_loss_usd: float = _key(
         0.0, "USD a public transaction may lose at most; 0 = public sending is off", 0, 1e6
     )
-    max_gas_price_gwei: float = _key(100, "gwei, cap on maxFeePerGas", 0.000000001, 1e6)
+    max_gas_price_gwei: float = _key(100.0, "gwei, cap on maxFeePerGas", 0.000000001, 1e6)
     bid_share_bps: int = _key(5000, "basis points of the profit after gas that are bid to the block builder", 0, 10_000)
     bid_payment: str = _key("auto", "how the bid is paid", choices=("auto", "coinbase", "priority_fee"))
     loan_source: str = _key("auto", "where the input comes from", choices=("auto", "flash_swap", "balancer_v2"))
@@ -144,7 +144,7 @@ class Simulation:
 class Devnet:
     """The embedded devnet (used when node.url is empty)."""
 
-    seed: int = _key(1, "seed of the traders", 0, 2**63)
+    seed: int = _key(1, "seed of the traders", 0, 2**63 - 1)
     trades_per_slot: float = _key(2.0, "mean number of trader swaps per slot", 0, 50)
 
 
