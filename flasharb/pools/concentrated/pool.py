@@ -1,0 +1,128 @@
+"""A concentrated-liquidity pool (Uniswap V3 and its forks): immutable state and exact quotes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from flasharb.pools.concentrated.ladder import Ladder
+from flasharb.pools.concentrated.liquidity import TickLiquidity
+from flasharb.pools.concentrated.quote import amount_in_for_exact_out, amount_out_for_exact_in
+from flasharb.pools.concentrated.swap import swap
+from flasharb.pools.errors import Uninitialised
+from flasharb.pools.spec import PoolSpec
+
+
+# A Struct rather than a dataclass: one is made for every Swap event, at an eighth of the price.
+class V3Pool(msgspec.Struct, frozen=True):
+    """Price, tick and active liquidity as the chain has them, and the ladder of the ticks that are known.
+
+    ``sqrt_price_x96`` is zero until the pool is initialised.
+    """
+
+    spec: PoolSpec
+    sqrt_price_x96: int
+    tick: int
+    liquidity: int
+    ladder: Ladder
+
+    def with_price(self, sqrt_price_x96: int, tick: int, liquidity: int) -> V3Pool:
+        """The pool after a Swap or Initialize event, in constant time.
+
+        The event's liquidity is the chain's word; ``ticks_agree`` says whether the known ticks lead to the same.
+        """
+        return V3Pool(self.spec, sqrt_price_x96, tick, liquidity, self.ladder)
+
+    def with_liquidity_change(self, tick_lower: int, tick_upper: int, delta: int) -> V3Pool:
+        """The pool after a Mint (``delta`` > 0) or Burn (< 0) over ``[tick_lower, tick_upper)``; zero changes nothing.
+
+        Raises:
+            ValueError: the change contradicts the known ticks (events were missed): load the pool anew.
+        """
+        if not delta:
+            return self
+        active = self.liquidity + delta if tick_lower <= self.tick < tick_upper else self.liquidity
+        ladder = self.ladder.with_position(tick_lower, tick_upper, delta)
+        return V3Pool(self.spec, self.sqrt_price_x96, self.tick, active, ladder)
+
+    def ticks_agree(self) -> bool:
+        """Whether the known ticks add up to the active liquidity; if not, a Mint or Burn was missed."""
+        return self.liquidity == self.ladder.liquidity_at(self.tick)
+
+    def amount_out(self, zero_for_one: bool, amount_in: int) -> int:
+        """What the pool pays for ``amount_in``, all of which it takes. See ``pools.amount_out``."""
+        self._require_price()
+        if amount_in <= 0:
+            return _nothing(amount_in)
+        return amount_out_for_exact_in(
+            self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, zero_for_one, amount_in
+        )
+
+    def amount_in(self, zero_for_one: bool, amount_out: int) -> int:
+        """What the pool takes for exactly ``amount_out``. See ``pools.amount_in``."""
+        self._require_price()
+        if amount_out <= 0:
+            return _nothing(amount_out)
+        return amount_in_for_exact_out(
+            self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, zero_for_one, amount_out
+        )
+
+    def swapped(
+        self, zero_for_one: bool, amount: int, *, exact_in: bool = True, sqrt_price_limit_x96: int | None = None
+    ) -> V3Swapped:
+        """The whole swap: what it takes and gives, also where the pool runs dry or meets the limit, and the pool after.
+
+        Raises:
+            ValueError: an amount that is not positive, or a limit behind the current price.
+        """
+        self._require_price()
+        if amount <= 0:
+            raise ValueError(f"a swap needs a positive amount, not {amount}")
+        result = swap(
+            self.ladder,
+            (self.sqrt_price_x96, self.tick, self.liquidity),
+            zero_for_one,
+            amount,
+            exact_in=exact_in,
+            sqrt_price_limit_x96=sqrt_price_limit_x96,
+        )
+        after = self.with_price(result.sqrt_price_x96, result.tick, result.liquidity)
+        return V3Swapped(result.amount_in, result.amount_out, after)
+
+    def _require_price(self) -> None:
+        if not self.sqrt_price_x96:
+            raise Uninitialised("the pool has no price yet")
+
+
+class V3Swapped(NamedTuple):
+    """Input taken (fee included), output given, and the pool afterwards."""
+
+    amount_in: int
+    amount_out: int
+    pool: V3Pool
+
+
+def v3_pool(
+    spec: PoolSpec,
+    sqrt_price_x96: int,
+    tick: int,
+    liquidity: int,
+    ticks: Mapping[int, TickLiquidity],
+    words: tuple[int, int] | None = None,
+) -> V3Pool:
+    """A pool from its state; ``ticks`` are all initialised ticks of the bitmap words ``words`` (None: of all words).
+
+    Raises:
+        ValueError: ticks, liquidity and words contradict each other.
+    """
+    info = {at: TickLiquidity(*known) for at, known in ticks.items()}
+    ladder = Ladder.around(spec.fee_pips, spec.tick_spacing, info, tick=tick, liquidity=liquidity, words=words)
+    return V3Pool(spec, sqrt_price_x96, tick, liquidity, ladder)
+
+
+def _nothing(amount: int) -> int:
+    if amount:
+        raise ValueError(f"an amount cannot be negative: {amount}")
+    return 0
