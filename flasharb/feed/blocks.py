@@ -1,0 +1,209 @@
+"""From events to whole blocks: a block is released only when nothing more can belong to it.
+
+Block N is closed by the first message of a later block, by the node's header N + 1, or by a heartbeat that names a
+later block. What comes for a closed block is stale, and counted; unless the node reports another header for it: then
+the chain was reorganised, and the assembler takes its blocks again from there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from flasharb.feed.events import (
+    BlockHeader,
+    ClosedBlock,
+    Event,
+    Heartbeat,
+    NewHead,
+    PoolEvent,
+    PoolUnreliable,
+    V2Sync,
+    V3Burn,
+    V3Initialize,
+    V3Mint,
+    V3Swap,
+)
+from flasharb.units import Address
+
+MAX_AHEAD: Final = 100_000
+"""A block number further ahead than this is a damaged number, not a later block: believing it would close all."""
+MAX_EVENTS: Final = 200_000
+"""Pool events kept of one block; the pools of a block with more are reported unreliable instead."""
+_KEPT_HEADERS: Final = 256
+_MAX_WITHHELD: Final = 64
+
+_POOL_EVENTS: Final = (V2Sync, V3Swap, V3Mint, V3Burn, V3Initialize, PoolUnreliable)
+
+
+@dataclass(slots=True)
+class AssemblerCounters:
+    """What was not taken, and why."""
+
+    stale: int = 0
+    duplicates: int = 0
+    implausible: int = 0
+    overflowed: int = 0
+    reorganisations: int = 0
+
+
+class BlockAssembler:
+    """Collects events and releases ``ClosedBlock`` in ascending order.
+
+    Args:
+        after: the block whose state is already known; events up to it are stale. None: unknown, take whatever comes.
+        wait_for_header: hold a closed block back until its header has come (a node is connected beside the bus).
+            At most 64 blocks wait; then the oldest goes without.
+    """
+
+    def __init__(self, after: int | None = None, *, wait_for_header: bool = False) -> None:
+        self.counters = AssemblerCounters()
+        self._closed = after
+        self._wait = wait_for_header
+        self._headers: dict[int, BlockHeader] = {}
+        self._open: dict[int, _OpenBlock] = {}
+        self._withheld: deque[ClosedBlock] = deque()
+
+    @property
+    def closed_through(self) -> int | None:
+        """The newest block that is complete."""
+        return self._closed
+
+    def reset(self, after: int | None) -> None:
+        """Start anew after a block whose state was loaded from elsewhere."""
+        self._closed = after
+        self._open.clear()
+        self._withheld.clear()
+
+    def add(self, event: Event) -> list[ClosedBlock]:
+        """Take the next event; returns the blocks that it completes. Events about no block are passed by."""
+        if isinstance(event, _POOL_EVENTS):
+            number = event.block_number
+            block = self._open.get(number)
+            if block is None:
+                if not self._is_new(number):
+                    return []
+                released = self._close_through(number - 1) if self._has_before(number) else []
+                block = self._open[number] = _OpenBlock()
+                block.add(event, self.counters)
+                return released
+            block.add(event, self.counters)
+            return []
+        if isinstance(event, Heartbeat):
+            return self._close_through(event.block_number - 1) if self._is_new(event.block_number - 1) else []
+        if isinstance(event, NewHead):
+            return self._take_header(event.header)
+        return []
+
+    def _is_new(self, number: int) -> bool:
+        if self._closed is not None:
+            if number <= self._closed:
+                self.counters.stale += 1
+                return False
+            if number > self._closed + MAX_AHEAD:
+                self.counters.implausible += 1
+                return False
+        return number >= 0
+
+    def _has_before(self, number: int) -> bool:
+        """Whether a message of block ``number`` closes anything that we know of."""
+        return self._closed is not None or bool(self._open)
+
+    def _close_through(self, last: int) -> list[ClosedBlock]:
+        """Release every block up to ``last`` that had events or a header, and ``last`` itself even if empty."""
+        numbers = {number for number in self._open if number <= last}
+        if self._closed is not None:
+            numbers.update(number for number in self._headers if self._closed < number <= last)
+        numbers.add(last)
+        self._closed = last
+        for number in sorted(numbers):
+            block = self._open.pop(number, None)
+            events = block.in_order() if block is not None else ()
+            self._withheld.append(ClosedBlock(number, events, self._headers.get(number)))
+        return self._release()
+
+    def _release(self) -> list[ClosedBlock]:
+        released: list[ClosedBlock] = []
+        while self._withheld:
+            block = self._withheld[0]
+            if block.header is None:
+                header = self._headers.get(block.number)
+                if header is None and self._wait and len(self._withheld) <= _MAX_WITHHELD:
+                    break
+                block = ClosedBlock(block.number, block.events, header)
+            self._withheld.popleft()
+            released.append(block)
+        return released
+
+    def _take_header(self, header: BlockHeader) -> list[ClosedBlock]:
+        known = self._headers.get(header.number)
+        if known is not None and known.hash == header.hash:
+            self.counters.duplicates += 1
+            return []
+        parent = self._headers.get(header.number - 1)
+        if known is not None or (parent is not None and parent.hash != header.parent_hash):
+            self._rewind(header.number if known is not None else header.number - 1)
+        self._headers[header.number] = header
+        while len(self._headers) > _KEPT_HEADERS:
+            del self._headers[min(self._headers)]
+        if self._closed is None or self._closed < header.number - 1:
+            if self._closed is None or header.number <= self._closed + MAX_AHEAD:
+                return self._close_through(header.number - 1) if self._has_before(header.number) else []
+            self.counters.implausible += 1
+        return self._release()
+
+    def _rewind(self, number: int) -> None:
+        """Blocks from ``number`` on were replaced: forget them and take their successors."""
+        self.counters.reorganisations += 1
+        for old in [n for n in self._headers if n >= number]:
+            del self._headers[old]
+        for old in [n for n in self._open if n >= number]:
+            del self._open[old]
+        while self._withheld and self._withheld[-1].number >= number:
+            self._withheld.pop()
+        if self._closed is not None and self._closed >= number:
+            self._closed = number - 1
+
+
+class _OpenBlock:
+    """The events of one block: by log index where there is one, else as they came."""
+
+    __slots__ = ("_arrived", "_indexed", "_unreliable")
+
+    def __init__(self) -> None:
+        self._arrived: list[PoolEvent | PoolUnreliable] = []
+        self._indexed: dict[int, PoolEvent] = {}
+        self._unreliable: dict[Address, PoolUnreliable] | None = None
+
+    def add(self, event: PoolEvent | PoolUnreliable, counters: AssemblerCounters) -> None:
+        if self._unreliable is not None:
+            counters.overflowed += 1
+            self._distrust(event)
+        elif isinstance(event, PoolUnreliable) or event.log_index is None:
+            self._arrived.append(event)
+        elif event.log_index in self._indexed:
+            counters.duplicates += 1
+        else:
+            self._indexed[event.log_index] = event
+        if self._unreliable is None and len(self._arrived) + len(self._indexed) > MAX_EVENTS:
+            self._unreliable = {}
+            for kept in self.in_order_of_arrival():
+                self._distrust(kept)
+            self._arrived.clear()
+            self._indexed.clear()
+
+    def _distrust(self, event: PoolEvent | PoolUnreliable) -> None:
+        assert self._unreliable is not None
+        if len(self._unreliable) < MAX_EVENTS:
+            self._unreliable[event.pool] = PoolUnreliable(
+                event.pool, f"more than {MAX_EVENTS} events in one block", event.block_number
+            )
+
+    def in_order_of_arrival(self) -> tuple[PoolEvent | PoolUnreliable, ...]:
+        return (*self._arrived, *self._indexed.values())
+
+    def in_order(self) -> tuple[PoolEvent | PoolUnreliable, ...]:
+        if self._unreliable is not None:
+            return tuple(self._unreliable.values())
+        return (*self._arrived, *(event for _, event in sorted(self._indexed.items())))
