@@ -46,7 +46,9 @@ class Trade:
     """An opportunity sized exactly at the state of block ``block_number``.
 
     ``gross_profit`` is in ``base_token``'s smallest unit: output of the last hop less input of the first, before loan
-    fee, gas and bid. The estimates are refined by simulation before anything is signed.
+    fee, gas and bid. ``amount_out`` of each hop is exactly what its pool gives for ``amount_in`` as an exact input.
+    The estimates are refined by simulation before anything is signed; ``gas_estimate`` is at most what it will take.
+    ``gain_bound`` is the certificate: no input gains more (output - input - loan fee, in the base token).
     """
 
     id: int
@@ -57,6 +59,7 @@ class Trade:
     gas_estimate: int
     net_profit_wei_estimate: int
     block_number: int
+    gain_bound: int = 0
 
     @property
     def amount_in(self) -> int:

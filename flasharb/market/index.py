@@ -1,0 +1,92 @@
+"""Where a pool is found: by token, by token pair, by the bus's ids. Rebuilt only when the set of pools changes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from flasharb.feed.instrument import fast_hash, pool_asset_id, token_id
+from flasharb.pools.spec import PoolSpec
+from flasharb.units import Address
+
+VENUES: Final[Mapping[str, int]] = {
+    "uniswap_v2": 300,
+    "uniswap_v3": 301,
+    "sushiswap_v2": 302,
+    "pancakeswap_v2": 500,
+    "pancakeswap_v3": 500,
+}
+"""The bus's venue id of each protocol; the bus has one id for all of PancakeSwap."""
+
+GENERIC_VENUE: Final = 0
+"""The venue of a protocol that the bus does not know."""
+
+Key = TypeVar("Key")
+Table = Mapping[Key, tuple[Address, ...]]
+
+
+def pair_of(token_a: Address, token_b: Address) -> tuple[Address, Address]:
+    """The two tokens in the order of a pool's token0 and token1."""
+    return (token_a, token_b) if token_a < token_b else (token_b, token_a)
+
+
+def venue_of(protocol: str) -> int:
+    """The bus's venue id of a protocol."""
+    return VENUES.get(protocol, GENERIC_VENUE)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Addresses of pools under each key, in ascending order.
+
+    ``by_fast_hash`` and ``by_asset_id`` may name several pools: the bus's ids know no fee tier.
+    """
+
+    by_token: Table[Address] = field(default_factory=dict)
+    by_pair: Table[tuple[Address, Address]] = field(default_factory=dict)
+    by_fast_hash: Table[int] = field(default_factory=dict)
+    by_asset_id: Table[tuple[int, int]] = field(default_factory=dict)
+
+    def adding(self, specs: Iterable[PoolSpec]) -> Index:
+        """This index with further pools; a pool that it already has stays where it is."""
+        keys = _keys(specs)
+        return Index(*(_with(table, more) for table, more in zip(self._tables(), keys, strict=True)))
+
+    def removing(self, specs: Iterable[PoolSpec]) -> Index:
+        """This index without some pools; keys that become empty vanish."""
+        keys = _keys(specs)
+        return Index(*(_without(table, fewer) for table, fewer in zip(self._tables(), keys, strict=True)))
+
+    def _tables(self) -> tuple[Table[Any], ...]:
+        return self.by_token, self.by_pair, self.by_fast_hash, self.by_asset_id
+
+
+def _keys(specs: Iterable[PoolSpec]) -> tuple[dict[Any, set[Address]], ...]:
+    """Which pools go under which key, one dictionary per table of the index."""
+    tables: tuple[defaultdict[Any, set[Address]], ...] = tuple(defaultdict(set) for _ in range(4))
+    by_token, by_pair, by_fast_hash, by_asset_id = tables
+    for spec in specs:
+        venue, ids = venue_of(spec.protocol), [token_id(spec.token0), token_id(spec.token1)]
+        by_token[spec.token0].add(spec.address)
+        by_token[spec.token1].add(spec.address)
+        by_pair[spec.token0, spec.token1].add(spec.address)
+        by_fast_hash[fast_hash(venue, ids)].add(spec.address)
+        by_asset_id[venue, pool_asset_id(*ids)].add(spec.address)
+    return tables
+
+
+def _with(table: Table[Key], more: Mapping[Key, set[Address]]) -> Table[Key]:
+    return {**table, **{key: tuple(sorted(pools.union(table.get(key, ())))) for key, pools in more.items()}}
+
+
+def _without(table: Table[Key], fewer: Mapping[Key, set[Address]]) -> Table[Key]:
+    left = dict(table)
+    for key, pools in fewer.items():
+        rest = tuple(pool for pool in table.get(key, ()) if pool not in pools)
+        if rest:
+            left[key] = rest
+        else:
+            left.pop(key, None)
+    return left

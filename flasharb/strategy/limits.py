@@ -1,0 +1,40 @@
+"""How much of a pool one trade may use, and how hard the exact search tries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from flasharb.settings import Strategy
+
+SHARE_SCALE: Final = 10**12
+"""Parts in one: shares are exact to 1e-12."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the sizing.
+
+    ``position_share`` is in parts of ``SHARE_SCALE``: amount_in of each hop is at most that share of the pool's
+    input-side reserve (V3: virtual reserve at the current price). ``max_evaluations`` exact evaluations of the route
+    are spent on whole units; the search ends before when at most ``good_enough`` of the profit (a share, as float)
+    can still be missing.
+    """
+
+    position_share: int
+    max_evaluations: int = 48
+    good_enough: float = 1e-9
+
+    @classmethod
+    def of(cls, settings: Strategy) -> Limits:
+        """The limits that the settings ask for."""
+        return cls(int(Decimal(str(settings.max_position_pct)) * SHARE_SCALE))
+
+    def most_input(self, reserve: int) -> int:
+        """The largest amount_in for a pool with this input-side reserve."""
+        return reserve * self.position_share // SHARE_SCALE
+
+
+UNLIMITED: Final = Limits(SHARE_SCALE * 10**9)
+"""No bound by position: for comparing with what others did."""

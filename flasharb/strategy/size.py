@@ -1,0 +1,189 @@
+"""How much to trade: the whole-unit input with the largest gain.
+
+Rounding the real optimum to an integer, or looking a few units around it, is not enough: tokens come in units of very
+different value (one unit of an 8-decimals token may be worth 3e11 wei), so most inputs between two units of a coarse
+token are wasted. The search therefore runs over whole amounts of the *coarsest* token on the route, the one whose
+amount has the fewest units, and takes for each the least input that yields it, by exact inverse quotes. Every amount
+that can be reached is reached that way, so nothing is lost. It starts where the real optimum says and goes outwards
+until the bound on the gain (``optimum``) shows that no more than a negligible rest can be missing, or until the real
+gain further out is less than the whole-unit gain in hand.
+
+``max_position_pct`` is part of the problem, not a filter behind it: the gain is concave, so with a bound on the input
+the best is either the free optimum or the bound itself, which is found exactly, again by inverse quotes. The end of
+the loaded ticks bounds the input in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from flasharb.market.snapshot import Market
+from flasharb.strategy.gas import gas_estimate
+from flasharb.strategy.limits import Limits
+from flasharb.strategy.optimum import WAD, Optimum, optimum
+from flasharb.strategy.reasons import Reason
+from flasharb.strategy.route import Route
+from flasharb.strategy.trade import Opportunity, Rejected, Trade, TradeHop
+
+_FIRST_LOOK: Final = 5
+"""Evaluations made in any case: the optimum's unit and two on each side."""
+
+_ROUNDING_STEPS: Final = 3
+"""Roundings of one output unit allowed for per leg: a V2 pool rounds once, a V3 pool once per tick crossed as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What to maximise over the route: output - input - loan fee, with each hop's amount_in at most its cap.
+
+    ``loan_fee_wad`` is the loan's fee in parts of 1e18 of the amount borrowed.
+    """
+
+    route: Route
+    caps: tuple[int, ...]
+    loan_fee_wad: int = 0
+
+    def within(self, amounts: tuple[int, ...]) -> bool:
+        """Whether each hop's input keeps to its cap."""
+        return all(amount <= cap for amount, cap in zip(amounts, self.caps, strict=False))
+
+    def gain(self, amounts: tuple[int, ...]) -> int:
+        """What these amounts gain."""
+        return amounts[-1] - amounts[0] - loan_fee(amounts[0], self.loan_fee_wad)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where the exact search begins; ``limit`` says what bounds the input, if not the curve itself."""
+
+    optimum: Optimum
+    amounts: tuple[int, ...]
+    limit: Reason | None
+
+
+def size(market: Market, opportunity: Opportunity, limits: Limits, loan_fee_wad: int = 0) -> Trade | Rejected:
+    """The opportunity at its best exact size, or why none gains.
+
+    The loan's fee counts as a cost; gas and bid do not depend on the size and come later (``profit``).
+    ``amount_out`` of each hop is exactly what its pool gives for ``amount_in``.
+    """
+    route = Route.through(market, opportunity.cycle)
+    if route is None:
+        return _rejected(market, opportunity, Reason.POOL_GONE, "a pool of the cycle is not in the market")
+    problem = Problem(route, tuple(limits.most_input(leg.reserve_in()) for leg in route.legs), loan_fee_wad)
+    start = _start(problem)
+    if isinstance(start, Reason):
+        return _rejected(market, opportunity, start, "no input of a whole unit or more")
+    amounts = best_amounts(problem, start.amounts, start.optimum.bound, limits)
+    gain = problem.gain(amounts)
+    if gain <= 0:
+        return _rejected(market, opportunity, start.limit or Reason.NO_PROFIT, f"the best whole input gains {gain}")
+    hops = tuple(
+        TradeHop(hop, leg.pool.spec.protocol, amount_in, amount_out)
+        for hop, leg, amount_in, amount_out in zip(opportunity.cycle, route.legs, amounts, amounts[1:], strict=False)
+    )
+    return Trade(
+        id=opportunity.id,
+        base_token=opportunity.cycle[0].token_in,
+        hops=hops,
+        gross_profit=amounts[-1] - amounts[0],
+        loan_fee=loan_fee(amounts[0], loan_fee_wad),
+        gas_estimate=gas_estimate(hops),
+        net_profit_wei_estimate=0,
+        block_number=market.number,
+        gain_bound=max(start.optimum.bound, gain),
+    )
+
+
+def loan_fee(amount: int, loan_fee_wad: int) -> int:
+    """The fee of a loan, rounded up as lenders do."""
+    return -(-amount * loan_fee_wad // WAD)
+
+
+def _rejected(market: Market, opportunity: Opportunity, reason: Reason, detail: str) -> Rejected:
+    return Rejected(opportunity.id, reason, detail, market.number)
+
+
+def _start(problem: Problem) -> _Start | Reason:
+    """The real optimum, bounded by the position limits and by what the pools can quote, in whole units."""
+    free = optimum(problem.route, problem.loan_fee_wad)
+    if free.amount_in <= 0:
+        return Reason.RANGE_UNKNOWN if free.exhausted else Reason.NO_PROFIT
+    amounts = problem.route.amounts(free.amount_in)
+    if amounts is not None and problem.within(amounts):
+        return _Start(free, amounts, Reason.RANGE_UNKNOWN if free.exhausted else None)
+    limit = Reason.POSITION_TOO_SMALL
+    most = min(free.amount_in, _most_input(problem))
+    if most > 0 and problem.route.amounts(most) is None:
+        limit = Reason.RANGE_UNKNOWN
+        most = _most_usable(problem.route, most)
+    if most <= 0:
+        return limit
+    bounded = optimum(problem.route, problem.loan_fee_wad, most)
+    if bounded.amount_in <= 0:
+        return Reason.NO_PROFIT
+    amounts = problem.route.amounts(min(bounded.amount_in, most))
+    return limit if amounts is None else _Start(bounded, amounts, limit)
+
+
+def _most_input(problem: Problem) -> int:
+    """The largest input with which no hop exceeds its cap."""
+    most = problem.caps[0]
+    for legs, cap in enumerate(problem.caps[1:], start=1):
+        over = problem.route.least_input(cap + 1, legs)
+        if over is not None:
+            most = min(most, over - 1)
+    return most
+
+
+def _most_usable(route: Route, unusable: int) -> int:
+    """The largest input below ``unusable`` that every pool of the route can quote (0: none).
+
+    The real walk ends within rounding of it, so the bisection starts close by.
+    """
+    gap = 1
+    while gap < unusable and route.amounts(unusable - gap) is None:
+        gap *= 8
+    low, high = max(unusable - gap, 0), unusable - gap // 8
+    while high - low > 1:
+        middle = (low + high) // 2
+        if route.amounts(middle) is None:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def best_amounts(problem: Problem, start: tuple[int, ...], bound: int, limits: Limits) -> tuple[int, ...]:
+    """The amounts with the largest gain, searched outwards from ``start`` over whole units of the coarsest token.
+
+    A side ends where even the real gain (the whole-unit gain and all that rounding can have taken) is below the best
+    whole-unit gain: the gain is concave, so it only falls from there.
+    """
+    position = min(range(1, len(start)), key=start.__getitem__)
+    best, best_gain = start, problem.gain(start)
+    rounding = sum(1 + start[-1] // amount for amount in start[1:] if amount) * _ROUNDING_STEPS
+    sides = [1, -1]
+    spent = 0
+    step = 0
+    while sides and spent < limits.max_evaluations:
+        for side in sides if step else (1,):
+            amounts = _reaching(problem, start[position] + side * step, position)
+            spent += 1
+            gain = best_gain if amounts is None else problem.gain(amounts)
+            if amounts is not None and gain > best_gain:
+                best, best_gain = amounts, gain
+            if step and (amounts is None or gain + rounding < best_gain):
+                sides = [other for other in sides if other != side]
+        if spent >= _FIRST_LOOK and bound - best_gain <= best_gain * limits.good_enough:
+            break
+        step += 1
+    return best
+
+
+def _reaching(problem: Problem, unit: int, position: int) -> tuple[int, ...] | None:
+    """The amounts for the least input that gives ``unit`` after ``position`` legs; None if that cannot be."""
+    least = problem.route.least_input(unit, position) if unit > 0 else None
+    amounts = None if least is None else problem.route.amounts(least)
+    return amounts if amounts is not None and problem.within(amounts) else None
