@@ -79,16 +79,13 @@ def test_damage_before_the_tail_is_refused_with_the_line(tmp_path: Path) -> None
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    script = (
-        "import sys, pathlib; from flasharb.adapters.journal import Journal; Journal(pathlib.Path(sys.argv[1]), 'x')"
-    )
+    script = "import sys, pathlib, flasharb.adapters.journal as j; j.Journal(pathlib.Path(sys.argv[1]), 'x')"
+    command = [sys.executable, "-c", script, str(tmp_path)]
     with Journal(tmp_path, "r1"):
-        second = subprocess.run(
-            [sys.executable, "-c", script, str(tmp_path)], check=False, capture_output=True, text=True
-        )
+        second = subprocess.run(command, check=False, capture_output=True, text=True)
     assert second.returncode != 0
     assert "in use by another flasharb process" in second.stderr
-    third = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, capture_output=True, text=True)
+    third = subprocess.run(command, check=False, capture_output=True, text=True)
     assert third.returncode == 0, third.stderr
 
 

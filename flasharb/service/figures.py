@@ -1,0 +1,55 @@
+"""What a run did, counted. One object per run, written by the stages, read by the reporter and the view."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Final
+
+KEPT_SAMPLES: Final = 100_000
+"""Latencies kept for the percentiles (the newest ones), so that a run of months stays bounded."""
+
+
+class Latencies:
+    """Samples in milliseconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[float] = deque(maxlen=KEPT_SAMPLES)
+
+    def add(self, seconds: float) -> None:
+        """Note one sample, given in seconds."""
+        self._samples.append(seconds * 1000)
+
+    def percentile(self, share: float) -> float | None:
+        """The nearest-rank percentile in milliseconds, None without samples; ``share`` is 0.5 for the median."""
+        if not self._samples:
+            return None
+        ranked = sorted(self._samples)
+        return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counters of one run. ``net_profit_wei`` sums what our landed transactions brought on chain, reverts included."""
+
+    blocks: int = 0
+    bus_bytes: int = 0
+    bus_messages: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Input that was counted and skipped, by reason."""
+    opportunities: int = 0
+    simulated: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    bundles_submitted: int = 0
+    bundles_included: int = 0
+    net_profit_wei: int = 0
+    reloads: int = 0
+    reorgs: int = 0
+    notes_dropped: int = 0
+    bus_to_opportunity: Latencies = field(default_factory=Latencies)
+    bus_to_bundle: Latencies = field(default_factory=Latencies)
+    head: int = 0
+    pools: int = 0
+    stale: str | None = None
+    """Why nothing is sent at the moment, None while the head is fresh."""
