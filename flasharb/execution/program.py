@@ -1,0 +1,556 @@
+"""A trade as FlashArb's call data, and back.
+
+The contract runs a program instead of an ABI call: fewer bytes, and later protocols and loan sources are new commands.
+``plan`` turns a trade into commands, ``encode`` commands into bytes, ``decode`` bytes into commands, ``describe``
+commands into sentences.
+
+Order of calls: **the last pool first**. A V3 pool (and a V2 flash swap) hands out before it takes, so the profit is in
+hand before anything is paid: the last pool pays the base token to the contract, inside its callback the pool before it
+sends its output straight to it, and so on; only the first pool is paid by the contract. N pools cost N + 1 transfers,
+the contract never holds an intermediate token, and nothing is borrowed from a third party. V2 pools take before they
+give: they are paid by the pool before them and called afterwards without a callback.
+
+===========  ==============================================================================================
+byte(s)      execution (mode 1)
+===========  ==============================================================================================
+1            mode: bits 3-0 = 1; bit 4: base token given (else WETH); bit 5: the minimum is a floor
+1            lengths: high nibble = bytes of minimum, low nibble = bytes of bid
+4            deadline: last block number that may include it
+0-15         minimum growth of the base token's balance after repayment and bid (floor: minimum balance)
+0-15         bid to the fee recipient, in wei, unwrapped from WETH after the check
+0 or 20      base token
+rest         commands
+===========  ==============================================================================================
+
+===========  ==============================================================================================
+byte(s)      sweep (mode 2), to the owner
+===========  ==============================================================================================
+1            mode: bits 3-0 = 2; bit 4: ether
+1            bytes of the amount; 0 = all but one unit of a token, all of the ether
+0 or 20      token
+0-15         amount
+===========  ==============================================================================================
+
+=============  ============================================================================================
+command        bytes: op, then as listed (``ab`` = nibbles: bytes of ``a``, bytes of ``b``)
+=============  ============================================================================================
+1 PAY          [token 20] — pays the caller of this callback what it is owed
+2 V2_SWAP      ab, pool 20, a = amount out, b = amount sent to the pool first (absent: it is paid), [token 20]
+3 V2_FLASH     ab, pool 20, a = amount out, b = length of the program run in the callback, program
+4 V3_SWAP      ab, pool 20, a = amount, b = length of the program run in the callback, program
+5 BALANCER     ab, token 20, a = amount, b = length of the program run in the callback, program
+=============  ============================================================================================
+
+The op's high nibble is the command; bit 3: token given (else WETH), or exact input for V3_SWAP; bit 2: zero_for_one;
+bits 1-0: recipient (0 the contract, 1 the callback's caller, 2 the pool of the command after this one, 3 the pool of
+the first command inside this one). An absent ``a`` means: what the caller of this callback is owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import pairwise
+from typing import Final
+
+from flasharb.pools.protocols import PROTOCOLS
+from flasharb.settings import Settings
+from flasharb.strategy.trade import Trade, TradeHop
+from flasharb.units import Address, checksum
+
+EXECUTE: Final = 1
+SWEEP: Final = 2
+MODE_TOKEN: Final = 0x10
+MODE_FLOOR: Final = 0x20
+MODE_ETHER: Final = 0x10
+
+PAY: Final = 1
+V2_SWAP: Final = 2
+V2_FLASH: Final = 3
+V3_SWAP: Final = 4
+BALANCER: Final = 5
+TOKEN_GIVEN: Final = 8
+EXACT_INPUT: Final = 8
+ZERO_FOR_ONE: Final = 4
+
+MAX_NUMBER_BYTES: Final = 15
+"""A nibble counts a number's bytes: amounts are below 2^120."""
+
+FLASH_SWAP: Final = "flash_swap"
+BALANCER_V2: Final = "balancer_v2"
+
+
+class Recipient(IntEnum):
+    """Who receives a swap's output."""
+
+    SELF = 0
+    CALLER = 1
+    NEXT = 2
+    INNER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Pay:
+    """Pays the caller of this callback what it is owed. ``token`` None = WETH."""
+
+    token: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class SwapV2:
+    """A pair's swap without callback. ``pay`` is sent to the pair first (0: somebody else did)."""
+
+    pool: Address
+    zero_for_one: bool
+    amount_out: int | None
+    recipient: Recipient
+    pay: int = 0
+    token: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlashV2:
+    """A pair's flash swap to the contract; ``program`` runs in its callback and must pay the pair."""
+
+    pool: Address
+    zero_for_one: bool
+    amount_out: int
+    program: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SwapV3:
+    """A V3 pool's swap; ``program`` runs in its callback and must pay the pool. ``amount`` None = what is owed."""
+
+    pool: Address
+    zero_for_one: bool
+    exact_in: bool
+    amount: int | None
+    recipient: Recipient
+    program: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Borrow:
+    """A Balancer V2 flash loan; ``program`` runs in its callback and must pay the vault."""
+
+    token: Address
+    amount: int
+    program: tuple[Command, ...]
+
+
+Command = Pay | SwapV2 | FlashV2 | SwapV3 | Borrow
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A whole program with its guards.
+
+    ``minimum`` and ``bid`` are in the base token's smallest unit; ``base_token`` None = WETH. With ``floor`` the
+    minimum is a balance to be reached instead of a growth.
+    """
+
+    deadline_block: int
+    minimum: int
+    bid: int
+    base_token: Address | None
+    floor: bool
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Sends a token (None: ether) to the owner. ``amount`` None: all but one unit of a token, all of the ether."""
+
+    token: Address | None
+    amount: int | None
+
+
+def pick_loan(trade: Trade, settings: Settings) -> str:
+    """Where the trade's input comes from: ``flash_swap`` (the route's own pools) or ``balancer_v2``.
+
+    ``auto`` takes the flash swap, which costs nothing, wherever every pool of the route can be part of one; all V2 and
+    V3 pools can.
+    """
+    if settings.mev.loan_source != "auto":
+        return settings.mev.loan_source
+    lends = all(PROTOCOLS[hop.protocol].kind in ("v2", "v3") for hop in trade.hops)
+    return FLASH_SWAP if lends else BALANCER_V2
+
+
+def encode_call(
+    trade: Trade,
+    *,
+    weth: Address,
+    loan: str,
+    min_profit: int,
+    bid_wei: int,
+    deadline_block: int,
+    balance_before: int | None = None,
+) -> bytes:
+    """The call data that executes ``trade``, or nothing at all.
+
+    ``min_profit``: the least growth of the contract's base-token balance after repayment and before the bid, in the
+    base token's smallest unit; the bid must be part of it, so that it is never paid out of older money. ``bid_wei`` is
+    paid to the fee recipient out of the profit (0: the bid, if any, is the priority fee). ``deadline_block``: the last
+    block that may include it. ``balance_before``: the contract's base-token balance where this will run; when given,
+    the check is a floor and 1,200 gas cheaper, which is as safe while no other transaction of the owner comes first.
+
+    Raises:
+        ValueError: a trade that does not close or joins wrongly, an amount out of range, or a bid that the profit
+            does not hold or that is not in WETH.
+    """
+    if bid_wei < 0 or min_profit < bid_wei:
+        raise ValueError(f"a bid of {bid_wei} wei out of a minimum profit of {min_profit}")
+    if bid_wei and trade.base_token != weth:
+        raise ValueError("only a profit in WETH can be unwrapped for a bid; other base tokens bid by priority fee")
+    execution = Execution(
+        deadline_block=deadline_block,
+        minimum=min_profit - bid_wei + (balance_before or 0),
+        bid=bid_wei,
+        base_token=None if trade.base_token == weth else trade.base_token,
+        floor=balance_before is not None,
+        commands=plan(trade, loan, weth),
+    )
+    return encode(execution)
+
+
+def encode_sweep(token: Address | None, amount: int | None = None) -> bytes:
+    """The call data that sends a token (None: ether) to the owner; see ``Sweep``."""
+    return encode(Sweep(token, amount))
+
+
+# --- plan -------------------------------------------------------------------------------------------------------------
+
+
+def plan(trade: Trade, loan: str, weth: Address) -> tuple[Command, ...]:
+    """The commands that execute ``trade`` with money from ``loan``.
+
+    Raises:
+        ValueError: the hops do not join into a cycle of different pools, or an unknown loan or protocol.
+    """
+    _check_cycle(trade)
+    token = None if trade.base_token == weth else trade.base_token
+    hops = trade.hops
+    if loan == BALANCER_V2:
+        return (Borrow(trade.base_token, trade.amount_in, (*_deliver(hops, Recipient.SELF, token, False), Pay(token))),)
+    if loan != FLASH_SWAP:
+        raise ValueError(f"unknown loan source {loan!r} (known: {FLASH_SWAP}, {BALANCER_V2})")
+
+    last = hops[-1]
+    if _is_v3(last):
+        # Exact input: the amount owed to it is what the pool before it must deliver, and need not be written.
+        paid = _deliver(hops[:-1], Recipient.CALLER, token, True)
+        return (SwapV3(last.hop.pool, last.hop.zero_for_one, True, last.amount_in, Recipient.SELF, paid),)
+    position = _last_v3(hops)
+    if position is None:
+        paid = _deliver(hops[:-1], Recipient.CALLER, token, False)
+        return (FlashV2(last.hop.pool, last.hop.zero_for_one, last.amount_out, paid),)
+    # V2 pools after the last V3 pool: it pays the first of them, and they are run before it asks for its input.
+    lender = hops[position]
+    after = _chain(hops[position + 1 :], Recipient.SELF)
+    paid = _deliver(hops[:position], Recipient.CALLER, token, True)
+    return (
+        SwapV3(lender.hop.pool, lender.hop.zero_for_one, False, lender.amount_out, Recipient.INNER, (*after, *paid)),
+    )
+
+
+def _deliver(hops: Sequence[TradeHop], to: Recipient, token: Address | None, owed: bool) -> tuple[Command, ...]:
+    """Runs ``hops`` with the base token in hand so that the last one's output goes to ``to``.
+
+    ``owed``: the callback's caller says how much it is owed, so the last amount out need not be written.
+    """
+    if not hops:
+        return (Pay(token),)
+    position = _last_v3(hops)
+    if position is None:
+        return _chain(hops, to, hops[0].amount_in, token, owed)
+    hop = hops[position]
+    after = hops[position + 1 :]
+    paid = _deliver(hops[:position], Recipient.CALLER, token, True)
+    if not after and to is Recipient.SELF:
+        return (SwapV3(hop.hop.pool, hop.hop.zero_for_one, True, hop.amount_in, to, paid),)
+    # Exact output, because the pool that receives it has been told exactly that.
+    amount = None if owed and not after else hop.amount_out
+    receiver = Recipient.NEXT if after else to
+    swap = SwapV3(hop.hop.pool, hop.hop.zero_for_one, False, amount, receiver, paid)
+    return (swap, *_chain(after, to, owed=owed))
+
+
+def _chain(
+    hops: Sequence[TradeHop], to: Recipient, pay: int = 0, token: Address | None = None, owed: bool = False
+) -> tuple[Command, ...]:
+    """V2 swaps, each paying the next; ``pay`` is sent to the first one (0: it is paid already)."""
+    commands = []
+    for index, hop in enumerate(hops):
+        is_last = index == len(hops) - 1
+        commands.append(
+            SwapV2(
+                pool=hop.hop.pool,
+                zero_for_one=hop.hop.zero_for_one,
+                amount_out=None if is_last and owed else hop.amount_out,
+                recipient=to if is_last else Recipient.NEXT,
+                pay=pay if index == 0 else 0,
+                token=token if index == 0 and pay else None,
+            )
+        )
+    return tuple(commands)
+
+
+def _last_v3(hops: Sequence[TradeHop]) -> int | None:
+    return next((index for index in reversed(range(len(hops))) if _is_v3(hops[index])), None)
+
+
+def _is_v3(hop: TradeHop) -> bool:
+    protocol = PROTOCOLS.get(hop.protocol)
+    if protocol is None:
+        raise ValueError(f"unknown protocol {hop.protocol!r}")
+    return protocol.kind == "v3"
+
+
+def _check_cycle(trade: Trade) -> None:
+    hops = trade.hops
+    if len(hops) < 2:
+        raise ValueError(f"a trade needs at least two pools, not {len(hops)}")
+    if hops[0].hop.token_in != trade.base_token or hops[-1].hop.token_out != trade.base_token:
+        raise ValueError("the trade does not start and end in its base token")
+    if len({hop.hop.pool for hop in hops}) != len(hops):
+        raise ValueError("a pool appears twice: it is locked during its own callback")
+    for before, after in pairwise(hops):
+        if before.hop.token_out != after.hop.token_in:
+            raise ValueError(f"{checksum(before.hop.pool)} does not give what {checksum(after.hop.pool)} takes")
+        if before.amount_out < after.amount_in:
+            raise ValueError(
+                f"{checksum(after.hop.pool)} is to take {after.amount_in}, but only {before.amount_out} comes in"
+            )
+    if any(hop.amount_in <= 0 or hop.amount_out <= 0 for hop in hops):
+        raise ValueError("every amount of a trade must be positive")
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+
+def encode(program: Execution | Sweep) -> bytes:
+    """The program's bytes.
+
+    Raises:
+        ValueError: a number out of range.
+    """
+    if isinstance(program, Sweep):
+        amount = b"" if program.amount is None else _number(program.amount) or b"\0"
+        mode = SWEEP | (MODE_ETHER if program.token is None else 0)
+        return bytes((mode, len(amount))) + (program.token or b"") + amount
+    if not 0 <= program.deadline_block < 2**32:
+        raise ValueError(f"deadline block {program.deadline_block} is not within 0 and 2^32 - 1")
+    minimum, bid = _number(program.minimum), _number(program.bid)
+    mode = EXECUTE | (MODE_TOKEN if program.base_token else 0) | (MODE_FLOOR if program.floor else 0)
+    head = bytes((mode, len(minimum) << 4 | len(bid))) + program.deadline_block.to_bytes(4, "big")
+    return head + minimum + bid + (program.base_token or b"") + _encode_commands(program.commands)
+
+
+def _encode_commands(commands: Sequence[Command]) -> bytes:
+    return b"".join(_encode_command(command) for command in commands)
+
+
+def _encode_command(command: Command) -> bytes:
+    match command:
+        case Pay(token):
+            return _op(PAY, bool(token)) + (token or b"")
+        case SwapV2(pool, zero_for_one, amount_out, recipient, pay, token):
+            op = _op(V2_SWAP, bool(token), zero_for_one, recipient)
+            return op + _operands(pool, amount_out, _number(pay)) + (token or b"")
+        case FlashV2(pool, zero_for_one, amount_out, program):
+            return _op(V2_FLASH, False, zero_for_one) + _with_program(pool, amount_out, program)
+        case SwapV3(pool, zero_for_one, exact_in, amount, recipient, program):
+            return _op(V3_SWAP, exact_in, zero_for_one, recipient) + _with_program(pool, amount, program)
+        case Borrow(token, amount, program):
+            return _op(BALANCER) + _with_program(token, amount, program)
+
+
+def _op(command: int, flag: bool = False, zero_for_one: bool = False, recipient: int = 0) -> bytes:
+    return bytes((command << 4 | (8 if flag else 0) | (ZERO_FOR_ONE if zero_for_one else 0) | recipient,))
+
+
+def _operands(address: Address, amount: int | None, second: bytes) -> bytes:
+    if amount is not None and amount <= 0:
+        raise ValueError(f"an amount must be positive, not {amount}")
+    first = b"" if amount is None else _number(amount)
+    return bytes((len(first) << 4 | len(second),)) + address + first + second
+
+
+def _with_program(address: Address, amount: int | None, program: Sequence[Command]) -> bytes:
+    inner = _encode_commands(program)
+    return _operands(address, amount, _number(len(inner))) + inner
+
+
+def _number(value: int) -> bytes:
+    if value < 0 or value.bit_length() > 8 * MAX_NUMBER_BYTES:
+        raise ValueError(f"{value} is not within 0 and 2^{8 * MAX_NUMBER_BYTES} - 1")
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+class _Reader:
+    """Takes fields off the front; running out is a ValueError that says where."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.place = 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self.place
+
+    def take(self, size: int, what: str) -> bytes:
+        if size > self.left:
+            raise ValueError(f"program cut short at byte {self.place}: {what} needs {size} bytes, {self.left} left")
+        self.place += size
+        return self._data[self.place - size : self.place]
+
+    def number(self, size: int, what: str) -> int:
+        raw = self.take(size, what)
+        if raw[:1] == b"\0":
+            raise ValueError(f"{what} before byte {self.place} has a leading zero")
+        return int.from_bytes(raw, "big")
+
+    def address(self, what: str) -> Address:
+        return Address(self.take(20, what))
+
+
+def decode(data: bytes) -> Execution | Sweep:
+    """The program in ``data``; ``encode`` gives the same bytes again.
+
+    Raises:
+        ValueError: no program of this version, or not in its shortest form; the message says where.
+    """
+    reader = _Reader(data)
+    mode = reader.take(1, "mode")[0]
+    if mode & 0xF == SWEEP and not mode & ~(SWEEP | MODE_ETHER):
+        size = reader.take(1, "length")[0]
+        token = None if mode & MODE_ETHER else reader.address("token")
+        raw = reader.take(size, "amount")
+        if reader.left or raw != (b"" if not raw else _number(int.from_bytes(raw, "big")) or b"\0"):
+            raise ValueError("a sweep ends with its amount in its shortest form")
+        return Sweep(token, int.from_bytes(raw, "big") if size else None)
+    if mode & 0xF != EXECUTE or mode & ~(EXECUTE | MODE_TOKEN | MODE_FLOOR):
+        raise ValueError(f"unknown mode 0x{mode:02x}")
+    lengths = reader.take(1, "lengths")[0]
+    deadline = int.from_bytes(reader.take(4, "deadline"), "big")
+    minimum = reader.number(lengths >> 4, "minimum")
+    bid = reader.number(lengths & 0xF, "bid")
+    base_token = reader.address("base token") if mode & MODE_TOKEN else None
+    return Execution(deadline, minimum, bid, base_token, bool(mode & MODE_FLOOR), _decode_commands(reader, reader.left))
+
+
+def _decode_commands(reader: _Reader, size: int) -> tuple[Command, ...]:
+    end = reader.place + size
+    commands = []
+    while reader.place < end:
+        commands.append(_decode_command(reader))
+    if reader.place > end:
+        raise ValueError(f"a command reaches over the end of its program at byte {end}")
+    return tuple(commands)
+
+
+def _decode_command(reader: _Reader) -> Command:
+    place = reader.place
+    op = reader.take(1, "command")[0]
+    flag, zero_for_one, recipient = bool(op & 8), bool(op & ZERO_FOR_ONE), Recipient(op & 3)
+    if op >> 4 == PAY:
+        pay = Pay(reader.address("token") if flag else None)
+        return _same_op(pay, op, place)
+    if op >> 4 not in (V2_SWAP, V2_FLASH, V3_SWAP, BALANCER):
+        raise ValueError(f"unknown command 0x{op:02x} at byte {place}")
+    lengths = reader.take(1, "lengths")[0]
+    address = reader.address("pool or token")
+    amount = reader.number(lengths >> 4, "amount") if lengths >> 4 else None
+    second = reader.number(lengths & 0xF, "second operand")
+    command: Command
+    if op >> 4 == V2_SWAP:
+        token = reader.address("token") if flag and second else None
+        command = SwapV2(address, zero_for_one, amount, recipient, second, token)
+    else:
+        if second > reader.left:
+            raise ValueError(f"the program at byte {reader.place} is longer than what is left")
+        program = _decode_commands(reader, second)
+        if op >> 4 == V3_SWAP:
+            command = SwapV3(address, zero_for_one, flag, amount, recipient, program)
+        elif amount is None:
+            raise ValueError(f"the command at byte {place} needs an amount")
+        elif op >> 4 == V2_FLASH:
+            command = FlashV2(address, zero_for_one, amount, program)
+        else:
+            command = Borrow(address, amount, program)
+    return _same_op(command, op, place)
+
+
+def _same_op(command: Command, op: int, place: int) -> Command:
+    if _encode_command(command)[0] != op:
+        raise ValueError(f"command 0x{op:02x} at byte {place} has a flag that it does not use")
+    return command
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def describe(program: Execution | Sweep) -> tuple[str, ...]:
+    """The program in sentences, one a line, what runs inside a callback indented below its call."""
+    if isinstance(program, Sweep):
+        amount = "everything" if program.amount is None else f"{program.amount}"
+        return (f"sweep {amount} of {_name(program.token, 'ether')} to the owner",)
+    token = _name(program.base_token)
+    check = f"{token} balance is at least" if program.floor else f"{token} balance grew by at least"
+    bid = f"pay {program.bid} wei to the fee recipient" if program.bid else "pay no bid"
+    return (
+        f"until block {program.deadline_block}",
+        *_describe(program.commands, 0),
+        f"require that the {check} {program.minimum + program.bid}",
+        bid,
+    )
+
+
+def _describe(commands: Sequence[Command], depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    for index, command in enumerate(commands):
+        following = commands[index + 1] if index + 1 < len(commands) else None
+        match command:
+            case Pay(token):
+                yield f"{indent}pay the caller what it is owed in {_name(token)}"
+            case SwapV2(pool, zero_for_one, amount, recipient, pay, token):
+                if pay:
+                    yield f"{indent}send {pay} of {_name(token)} to {checksum(pool)}"
+                to = _receiver(recipient, following, ())
+                yield f"{indent}V2 {_way(pool, zero_for_one)}: {_amount(amount)} out to {to}"
+            case FlashV2(pool, zero_for_one, amount, program):
+                yield f"{indent}V2 flash {_way(pool, zero_for_one)}: {amount} out to this contract, in the callback:"
+                yield from _describe(program, depth + 1)
+            case SwapV3(pool, zero_for_one, exact_in, amount, recipient, program):
+                to = _receiver(recipient, following, program)
+                side = "in, output" if exact_in else "out"
+                yield f"{indent}V3 {_way(pool, zero_for_one)}: {_amount(amount)} {side} to {to}, in the callback:"
+                yield from _describe(program, depth + 1)
+            case Borrow(token, amount, program):
+                yield f"{indent}borrow {amount} of {checksum(token)} from the Balancer vault, in the callback:"
+                yield from _describe(program, depth + 1)
+
+
+def _way(pool: Address, zero_for_one: bool) -> str:
+    return f"{checksum(pool)} {'0 to 1' if zero_for_one else '1 to 0'}"
+
+
+def _amount(amount: int | None) -> str:
+    return "what is owed" if amount is None else str(amount)
+
+
+def _name(token: Address | None, implied: str = "WETH") -> str:
+    return implied if token is None else checksum(token)
+
+
+def _receiver(recipient: Recipient, following: Command | None, program: Sequence[Command]) -> str:
+    if recipient is Recipient.SELF:
+        return "this contract"
+    if recipient is Recipient.CALLER:
+        return "the caller"
+    neighbour = following if recipient is Recipient.NEXT else next(iter(program), None)
+    pool = getattr(neighbour, "pool", None)
+    return checksum(pool) if pool is not None else "nobody (a neighbour without a pool)"

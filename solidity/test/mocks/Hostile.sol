@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.28;
+
+import {IERC20} from "../../src/interfaces/IERC20.sol";
+
+/// @title Calls a target with a list of data, from inside whatever calls it, and counts what went through.
+/// @dev Stands wherever a stranger can get control during an execution: token hook, pool, fee recipient.
+contract Stranger {
+    address public target;
+    bytes[] public attempts;
+    uint256 public tried;
+    uint256 public succeeded;
+
+    function prepare(address target_, bytes[] calldata attempts_) external {
+        target = target_;
+        delete attempts;
+        for (uint256 i = 0; i < attempts_.length; ++i) attempts.push(attempts_[i]);
+    }
+
+    function attack() public {
+        for (uint256 i = 0; i < attempts.length; ++i) {
+            (bool done,) = target.call(attempts[i]);
+            tried += 1;
+            if (done) succeeded += 1;
+        }
+    }
+
+    receive() external payable {
+        attack();
+    }
+}
+
+/// @title A pool of the attacker's own: answers a swap with callbacks of its choice.
+/// @dev It behaves like a V3 pool that gives `out` of `tokenOut` and is paid `owed`, but first tries its forged
+/// callbacks on the caller. `twice` makes it call the genuine callback again.
+contract HostilePool {
+    address public tokenOut;
+    uint256 public out;
+    int256 public owed;
+    bytes[] public forged;
+    uint256 public succeeded;
+    uint256 public genuineTwice;
+    bool public silent;
+
+    function prepare(address tokenOut_, uint256 out_, int256 owed_, bytes[] calldata forged_, bool silent_) external {
+        tokenOut = tokenOut_;
+        out = out_;
+        owed = owed_;
+        silent = silent_;
+        delete forged;
+        for (uint256 i = 0; i < forged_.length; ++i) forged.push(forged_[i]);
+    }
+
+    function swap(address recipient, bool, int256, uint160, bytes calldata data) external returns (int256, int256) {
+        for (uint256 i = 0; i < forged.length; ++i) {
+            (bool forgedDone,) = msg.sender.call(forged[i]);
+            if (forgedDone) succeeded += 1;
+        }
+        if (out != 0) IERC20(tokenOut).transfer(recipient, out);
+        if (silent) return (0, 0);
+        (bool done, bytes memory reason) =
+            msg.sender.call(abi.encodeWithSignature("uniswapV3SwapCallback(int256,int256,bytes)", owed, -owed, data));
+        if (!done) {
+            assembly {
+                revert(add(reason, 0x20), mload(reason))
+            }
+        }
+        (bool again,) =
+            msg.sender.call(abi.encodeWithSignature("uniswapV3SwapCallback(int256,int256,bytes)", owed, -owed, data));
+        if (again) genuineTwice += 1;
+        return (owed, -owed);
+    }
+}
+
+/// @title A fee recipient that refuses ether.
+contract RefusingCoinbase {
+    receive() external payable {
+        revert("no");
+    }
+}
