@@ -1,0 +1,164 @@
+"""Pool files and token files: JSON objects into specs, with errors that name the entry.
+
+::
+
+    {"chain_id": 1, "pools": [{"address": "0x…", "protocol": "uniswap_v3", "token0": "0x…", "token1": "0x…",
+                               "fee_pips": 500, "tick_spacing": 10}]}
+    {"chain_id": 1, "tokens": [{"address": "0x…", "symbol": "WETH", "decimals": 18}]}
+
+``fee_pips`` may be left out for a V2 protocol (its own fee) and ``tick_spacing`` for a V3 fee that the factory knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flasharb.errors import UsageError
+from flasharb.pools.concentrated.tick_math import MAX_TICK
+from flasharb.pools.protocols import PROTOCOLS, Protocol
+from flasharb.pools.spec import PoolSpec, Token
+from flasharb.units import PIPS, Address, address, checksum
+
+Entry = TypeVar("Entry", PoolSpec, Token)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFile:
+    """The pools of one chain, each address once."""
+
+    chain_id: int
+    pools: tuple[PoolSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFile:
+    """The tokens of one chain, each address once."""
+
+    chain_id: int
+    tokens: tuple[Token, ...]
+
+
+def parse_pools(content: object) -> PoolFile:
+    """Check and read a pool file's JSON value.
+
+    Raises:
+        UsageError: every wrong entry, each with its place and reason.
+    """
+    chain_id, pools = _parse(content, "pools", _pool)
+    return PoolFile(chain_id, pools)
+
+
+def parse_tokens(content: object) -> TokenFile:
+    """Check and read a token file's JSON value.
+
+    Raises:
+        UsageError: every wrong entry, each with its place and reason.
+    """
+    chain_id, tokens = _parse(content, "tokens", _token)
+    return TokenFile(chain_id, tokens)
+
+
+def _parse(content: object, key: str, read: Callable[[Mapping[str, Any]], Entry]) -> tuple[int, tuple[Entry, ...]]:
+    if not isinstance(content, dict):
+        raise UsageError(f'expected an object {{"chain_id": …, "{key}": […]}}, not {_kind(content)}')
+    problems = [f"unknown key {name!r} (known: chain_id, {key})" for name in content.keys() - {"chain_id", key}]
+    chain_id, items = content.get("chain_id"), content.get(key)
+    if not isinstance(chain_id, int) or isinstance(chain_id, bool) or chain_id < 1:
+        problems.append(f"chain_id: expected a whole number from 1 on, not {_kind(chain_id)}")
+    if not isinstance(items, list):
+        problems.append(f"{key}: expected a list, not {_kind(items)}")
+        items = []
+    entries: dict[Address, Entry] = {}
+    for i, item in enumerate(items):
+        try:
+            if not isinstance(item, dict):
+                raise _Wrong(f"expected an object, not {_kind(item)}")
+            entry = read(item)
+        except ValueError as error:
+            problems.append(f"{key}[{i}]: {error}")
+            continue
+        if entry.address in entries:
+            problems.append(f"{key}[{i}].address: {checksum(entry.address)} is listed twice")
+        entries[entry.address] = entry
+    if problems:
+        raise UsageError("\n".join(problems))
+    assert isinstance(chain_id, int)
+    return chain_id, tuple(entries.values())
+
+
+class _Wrong(ValueError):
+    """What is wrong with an entry; the caller says which one."""
+
+
+def _pool(item: Mapping[str, Any]) -> PoolSpec:
+    _refuse_others(item, {"address", "protocol", "token0", "token1", "fee_pips", "tick_spacing"})
+    name = item.get("protocol")
+    protocol = PROTOCOLS.get(name) if isinstance(name, str) else None
+    if protocol is None:
+        raise _Wrong(f"protocol: {name!r} is none of {', '.join(PROTOCOLS)}")
+    token0, token1 = _address(item, "token0"), _address(item, "token1")
+    if not token0 < token1:
+        raise _Wrong("token0 must be the lower address of the two tokens (as on chain), and not the same")
+    fee_pips = _fee(item, protocol)
+    return PoolSpec(
+        _address(item, "address"), protocol.name, token0, token1, fee_pips, _spacing(item, protocol, fee_pips)
+    )
+
+
+def _fee(item: Mapping[str, Any], protocol: Protocol) -> int:
+    if item.get("fee_pips") is None and protocol.default_fee_pips is not None:
+        return protocol.default_fee_pips
+    return _number(item, "fee_pips", 0, PIPS - 1, "hundredths of a basis point, 0.3 % is 3000")
+
+
+def _spacing(item: Mapping[str, Any], protocol: Protocol, fee_pips: int) -> int:
+    if protocol.kind == "v2":
+        return _number(item, "tick_spacing", 0, 0, "a V2 pool has none") if "tick_spacing" in item else 0
+    usual = protocol.tick_spacings.get(fee_pips)
+    if item.get("tick_spacing") is None and usual is not None:
+        return usual
+    spacing = _number(item, "tick_spacing", 1, min(16383, MAX_TICK), "ticks")
+    if usual not in (None, spacing):
+        raise _Wrong(
+            f"tick_spacing: the {protocol.name} factory gives {usual} to a fee of {fee_pips} pips, not {spacing}"
+        )
+    return spacing
+
+
+def _token(item: Mapping[str, Any]) -> Token:
+    _refuse_others(item, {"address", "symbol", "decimals"})
+    symbol = item.get("symbol")
+    if not isinstance(symbol, str) or not symbol.strip() or not symbol.isprintable():
+        raise _Wrong(f"symbol: expected printable text, not {symbol!r}")
+    return Token(_address(item, "address"), symbol, _number(item, "decimals", 0, 255, "digits"))
+
+
+def _refuse_others(item: Mapping[str, Any], known: set[str]) -> None:
+    for name in item:
+        if name not in known:
+            raise _Wrong(f"unknown key {name!r} (known: {', '.join(sorted(known))})")
+
+
+def _address(item: Mapping[str, Any], key: str) -> Address:
+    value = item.get(key)
+    if not isinstance(value, str):
+        raise _Wrong(f"{key}: expected an address in text, not {_kind(value)}")
+    try:
+        return address(value)
+    except ValueError as error:
+        raise _Wrong(f"{key}: {error}") from None
+
+
+def _number(item: Mapping[str, Any], key: str, low: int, high: int, unit: str) -> int:
+    value = item.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        shown = value if isinstance(value, int | float) else _kind(value)
+        raise _Wrong(f"{key}: expected a whole number from {low} to {high} ({unit}), not {shown}")
+    return value
+
+
+def _kind(value: object) -> str:
+    """A short word for what stands there instead."""
+    return "nothing" if value is None else repr(value) if isinstance(value, str | int | float) else type(value).__name__
