@@ -1,4 +1,7 @@
-"""The fixed words of ``Rejected.reason``: each counts, each means one thing."""
+"""The fixed words of ``Rejected.reason``: each counts, each means one thing.
+
+Pools that are left out of the search altogether have words of their own: ``market.filters.Cause``.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,6 @@ class Reason(StrEnum):
 
     POOL_GONE = "pool_gone"
     """A pool of the cycle left the market (withdrawn, retired, unreliable) since it was found."""
-
-    BELOW_MIN_LIQUIDITY = "below_min_liquidity"
-    """A pool holds less than ``pools.min_liquidity_usd`` (V2: of a reserve; V3: of a token within 10 % of the price)."""
-
-    NO_PRICE_FOR_LIQUIDITY = "no_price_for_liquidity"
-    """``pools.min_liquidity_usd`` is set and a token of the pool has no USD price: the filter is not passed silently."""
-
-    DEPTH_UNKNOWN = "depth_unknown"
-    """``pools.min_liquidity_usd`` is set and the ticks around the price are not all loaded."""
-
-    NOT_TRACKED = "not_tracked"
-    """``pools.track_all`` is false and a token of the pool is neither a base token nor listed."""
 
     NO_PROFIT = "no_profit"
     """No whole input gives more than it takes: the marginal gain is lost in rounding, fees or the loan's fee."""

@@ -74,7 +74,10 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Why an opportunity or trade went no further. ``reason`` is a fixed word (counted), ``detail`` says the figures."""
+    """Why an opportunity or trade went no further.
+
+    ``reason`` is a fixed word, counted (``strategy.reasons.Reason``); ``detail`` says the figures.
+    """
 
     id: int
     reason: str

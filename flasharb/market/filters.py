@@ -1,0 +1,143 @@
+"""Which pools the search leaves out, each with its reason.
+
+Two different times: ``tracked`` decides once, before a pool is loaded, by its tokens (``pools.track_all``); a
+``LiquidityFilter`` decides anew in every block, by what the pool holds now and what that is worth now
+(``pools.min_liquidity_usd``). Pools that are too thin stay in the market: they are kept up to date, they may recover,
+and they still have their (small) say in the reference prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from enum import StrEnum
+
+from flasharb.market.prices import NoPrice, Prices
+from flasharb.market.snapshot import Market
+from flasharb.pools import Pool, PoolSpec, Token, liquidity_within
+from flasharb.pools.errors import QuoteUnavailable
+from flasharb.units import Address, address, checksum
+
+
+class Cause(StrEnum):
+    """Why a pool is left out."""
+
+    NOT_TRACKED = "not_tracked"
+    """``pools.track_all`` is false and one of its tokens is neither a base token nor listed."""
+
+    BELOW_MIN_LIQUIDITY = "below_min_liquidity"
+    """Less than ``pools.min_liquidity_usd`` (V2: of a reserve; V3: of a token within 10 % of the price)."""
+
+    NO_PRICE_FOR_LIQUIDITY = "no_price_for_liquidity"
+    """``pools.min_liquidity_usd`` is set and one of its tokens has no USD price."""
+
+    DEPTH_UNKNOWN = "depth_unknown"
+    """``pools.min_liquidity_usd`` is set and not all ticks within 10 % of the price are loaded, or it has no price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A pool that is left out."""
+
+    cause: Cause
+    detail: str
+
+
+def resolve(names: Iterable[str], tokens: Iterable[Token]) -> tuple[Address, ...]:
+    """The addresses of tokens named by symbol (of the token list) or by address.
+
+    Raises:
+        ValueError: a symbol that no listed token has, or that several have.
+    """
+    by_symbol: dict[str, set[Address]] = {}
+    for token in tokens:
+        by_symbol.setdefault(token.symbol, set()).add(token.address)
+    return tuple(_resolve(name, by_symbol) for name in names)
+
+
+def _resolve(name: str, by_symbol: Mapping[str, set[Address]]) -> Address:
+    if name.startswith("0x"):
+        return address(name)
+    known = sorted(by_symbol.get(name, ()))
+    if not known:
+        raise ValueError(f"no listed token has the symbol {name!r} (listed: {', '.join(sorted(by_symbol)) or 'none'})")
+    if len(known) > 1:
+        raise ValueError(
+            f"{name!r} is the symbol of {len(known)} tokens; give one of {', '.join(map(checksum, known))}"
+        )
+    return known[0]
+
+
+def tracked(
+    specs: Iterable[PoolSpec], *, track_all: bool, listed: Collection[Address]
+) -> tuple[list[PoolSpec], dict[Address, Excluded]]:
+    """Split pools into those to load and those left out: both tokens must be listed, unless all are tracked.
+
+    ``listed``: the base tokens, the tokens of the token lists, and ``pools.tokens``.
+    """
+    kept: list[PoolSpec] = []
+    left_out: dict[Address, Excluded] = {}
+    for spec in specs:
+        strange = [] if track_all else [token for token in (spec.token0, spec.token1) if token not in listed]
+        if strange:
+            detail = f"{', '.join(map(checksum, strange))} not listed"
+            left_out[spec.address] = Excluded(Cause.NOT_TRACKED, detail)
+        else:
+            kept.append(spec)
+    return kept, left_out
+
+
+class LiquidityFilter:
+    """``pools.min_liquidity_usd``, block by block; 0 lets every pool pass.
+
+    What a pool holds is remembered until the pool changes.
+    """
+
+    def __init__(self, min_liquidity_usd: float) -> None:
+        self._least = Decimal(str(min_liquidity_usd))
+        self._depths: dict[Address, tuple[Pool, tuple[int, int] | str]] = {}
+
+    def excluded(self, market: Market, prices: Prices) -> dict[Address, Excluded]:
+        """The pools of a market that hold too little, or of which that cannot be said."""
+        if not self._least:
+            return {}
+        least: dict[Address, int | NoPrice] = {}
+        depths: dict[Address, tuple[Pool, tuple[int, int] | str]] = {}
+        left_out: dict[Address, Excluded] = {}
+        for at, pool in market.pools.items():
+            remembered = self._depths.get(at)
+            if remembered is None or remembered[0] is not pool:
+                remembered = (pool, _holds(pool))
+            depths[at] = remembered
+            verdict = self._judge(pool.spec, remembered[1], prices, least)
+            if verdict is not None:
+                left_out[at] = verdict
+        self._depths = depths
+        return left_out
+
+    def _judge(
+        self, spec: PoolSpec, holds: tuple[int, int] | str, prices: Prices, least: dict[Address, int | NoPrice]
+    ) -> Excluded | None:
+        if isinstance(holds, str):
+            return Excluded(Cause.DEPTH_UNKNOWN, holds)
+        for token, amount in ((spec.token0, holds[0]), (spec.token1, holds[1])):
+            needed = least.get(token)
+            if needed is None:
+                needed = least[token] = self._least_units(token, prices)
+            if isinstance(needed, NoPrice):
+                return Excluded(Cause.NO_PRICE_FOR_LIQUIDITY, str(needed))
+            if amount < needed:
+                return Excluded(Cause.BELOW_MIN_LIQUIDITY, f"{amount} of {checksum(token)}, needs {needed}")
+        return None
+
+    def _least_units(self, token: Address, prices: Prices) -> int | NoPrice:
+        units = prices.units(token, self._least)
+        return units if isinstance(units, NoPrice) else int(units.to_integral_value(ROUND_CEILING))
+
+
+def _holds(pool: Pool) -> tuple[int, int] | str:
+    try:
+        return liquidity_within(pool)
+    except QuoteUnavailable as error:
+        return str(error)

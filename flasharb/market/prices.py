@@ -1,0 +1,197 @@
+"""What a token is worth in USD, read from the market's own pools. Decimal: figures for filters and people, not for chains.
+
+A token listed as USD counts as one. Any other is priced by its pools against those tokens and against wrapped ETH
+(whose own price comes first, from its pools or from a configured Chainlink feed): the median of their prices, each
+weighted by the USD that the pool holds on the priced side within 10 % of its price, so that a thin or manipulated pool
+cannot move it. There is no constant to fall back on: a token without such a pool has no price, and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from flasharb.market.snapshot import Market
+from flasharb.pools import Pool, V2Pool, liquidity_within
+from flasharb.pools.errors import QuoteUnavailable
+from flasharb.units import Address, checksum
+
+ONE: Final = Decimal(1)
+_X96: Final = Decimal(1 << 96)
+_V2_WITHIN_TEN_PERCENT: Final = (ONE - 1 / Decimal("1.1").sqrt(), ONE - Decimal("0.9").sqrt())
+"""Shares of reserve0 and reserve1 that a constant-product pool pays until its price has moved by +10 % and -10 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoPrice:
+    """Why a token has no price."""
+
+    token: Address
+    reason: str
+
+    def __str__(self) -> str:
+        """The token and the reason."""
+        return f"{checksum(self.token)}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A pool's word on a token: ``price`` of a whole token in USD, and the USD that stands behind it."""
+
+    pool: Address
+    price: Decimal
+    weight_usd: Decimal
+
+
+class Prices:
+    """USD prices at one snapshot, each worked out when first asked for."""
+
+    def __init__(
+        self,
+        market: Market,
+        usd_tokens: Collection[Address],
+        wrapped_native: Address | None = None,
+        native_usd: Decimal | None = None,
+    ) -> None:
+        """``native_usd`` is a configured feed's price of one ETH; None reads it from the pools."""
+        self._market = market
+        self._usd = frozenset(usd_tokens)
+        self._native = wrapped_native
+        self._known: dict[Address, Decimal | NoPrice] = dict.fromkeys(self._usd, ONE)
+        if wrapped_native is not None and native_usd is not None:
+            self._known[wrapped_native] = (
+                native_usd if native_usd > 0 else NoPrice(wrapped_native, f"the price feed says {native_usd}")
+            )
+
+    def of(self, token: Address) -> Decimal | NoPrice:
+        """USD per whole token."""
+        try:
+            return self._known[token]
+        except KeyError:
+            found = self._known[token] = self._work_out(token)
+            return found
+
+    def usd(self, token: Address, amount: int) -> Decimal | NoPrice:
+        """The worth of ``amount`` smallest units."""
+        price, decimals = self.of(token), self._decimals(token)
+        if isinstance(price, NoPrice) or isinstance(decimals, NoPrice):
+            return price if isinstance(price, NoPrice) else _either(decimals)
+        return price * Decimal(amount).scaleb(-decimals)
+
+    def units(self, token: Address, usd: Decimal) -> Decimal | NoPrice:
+        """How many smallest units of the token (not rounded) are worth ``usd``."""
+        price, decimals = self.of(token), self._decimals(token)
+        if isinstance(price, NoPrice) or isinstance(decimals, NoPrice):
+            return price if isinstance(price, NoPrice) else _either(decimals)
+        return (usd / price).scaleb(decimals)
+
+    def rate(self, token_in: Address, token_out: Address) -> Decimal | NoPrice:
+        """Smallest units of ``token_out`` per smallest unit of ``token_in``, both valued in USD."""
+        if token_in == token_out:
+            return ONE
+        worth = self.usd(token_in, 1)
+        return worth if isinstance(worth, NoPrice) else self.units(token_out, worth)
+
+    def references(self, token: Address) -> list[Reference]:
+        """The pools that price a token."""
+        return list(self._references(token))
+
+    def _decimals(self, token: Address) -> int | NoPrice:
+        known = self._market.tokens.get(token)
+        return NoPrice(token, "its decimals are not known (no token list has it)") if known is None else known.decimals
+
+    def _work_out(self, token: Address) -> Decimal | NoPrice:
+        decimals = self._decimals(token)
+        if isinstance(decimals, NoPrice):
+            return decimals
+        references = self.references(token)
+        if not references:
+            return NoPrice(token, "no pool of the market holds it against a USD token or wrapped ETH")
+        return weighted_median(references)
+
+    def _references(self, token: Address) -> Iterator[Reference]:
+        quotes = [*sorted(self._usd)]
+        if self._native is not None and token != self._native and self._native not in self._usd:
+            quotes.append(self._native)
+        for quote in quotes:
+            worth = self.usd(quote, 1) if quote != token else None
+            if worth is None or isinstance(worth, NoPrice):
+                continue
+            for address in self._market.pools_between(token, quote):
+                reference = self._reference(self._market.pools[address], token, worth)
+                if reference is not None:
+                    yield reference
+
+    def _reference(self, pool: Pool, token: Address, worth: Decimal) -> Reference | None:
+        """``worth``: USD per smallest unit of the pool's other token."""
+        decimals = self._decimals(token)
+        if isinstance(decimals, NoPrice):
+            return None
+        token_is_0 = pool.spec.token0 == token
+        per_unit = _spot(pool, token_is_0)
+        depth = _depth(pool)
+        if per_unit is None or depth is None:
+            return None
+        weight = depth[1 if token_is_0 else 0] * worth
+        price = (per_unit * worth).scaleb(decimals)
+        return Reference(pool.spec.address, price, weight) if weight > 0 and price > 0 else None
+
+
+def usd_prices(
+    market: Market,
+    usd_tokens: Collection[Address],
+    wrapped_native: Address | None = None,
+    native_usd: Decimal | None = None,
+) -> Prices:
+    """The USD prices of a market; see ``Prices``."""
+    return Prices(market, usd_tokens, wrapped_native, native_usd)
+
+
+def chainlink_usd(answer: int, decimals: int) -> Decimal:
+    """The price that a Chainlink aggregator's ``latestRoundData`` answer means."""
+    return Decimal(answer).scaleb(-decimals)
+
+
+def weighted_median(references: list[Reference]) -> Decimal:
+    """The price at which half of the weight lies on each side (the lower of two, for a tie)."""
+    ordered = sorted(references, key=lambda reference: (reference.price, reference.pool))
+    half = sum((reference.weight_usd for reference in ordered), Decimal(0)) / 2
+    passed = Decimal(0)
+    for reference in ordered:
+        passed += reference.weight_usd
+        if passed >= half:
+            return reference.price
+    raise ValueError("no references")
+
+
+def _spot(pool: Pool, token_is_0: bool) -> Decimal | None:
+    """Smallest units of the other token per smallest unit of the token, at the margin and without fee."""
+    if isinstance(pool, V2Pool):
+        if not pool.reserve0 or not pool.reserve1:
+            return None
+        price = Decimal(pool.reserve1) / Decimal(pool.reserve0)
+    else:
+        if not pool.sqrt_price_x96:
+            return None
+        root = Decimal(pool.sqrt_price_x96) / _X96
+        price = root * root
+    return price if token_is_0 else 1 / price
+
+
+def _depth(pool: Pool) -> tuple[Decimal, Decimal] | None:
+    """What the pool pays of each token within 10 % of its price."""
+    if isinstance(pool, V2Pool):
+        share0, share1 = _V2_WITHIN_TEN_PERCENT
+        return pool.reserve0 * share0, pool.reserve1 * share1
+    try:
+        amount0, amount1 = liquidity_within(pool)
+    except QuoteUnavailable:
+        return None
+    return Decimal(amount0), Decimal(amount1)
+
+
+def _either(value: int | NoPrice) -> NoPrice:
+    assert isinstance(value, NoPrice)
+    return value

@@ -1,0 +1,105 @@
+"""One block's search from end to end: filter, screen, size, estimate, choose. What runs live is what backtests run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from flasharb.market.filters import Excluded, LiquidityFilter
+from flasharb.market.prices import usd_prices
+from flasharb.market.snapshot import Market
+from flasharb.pools import Pool
+from flasharb.settings import Settings
+from flasharb.strategy.detect import Detector
+from flasharb.strategy.limits import Limits
+from flasharb.strategy.profit import Costs, estimate
+from flasharb.strategy.select import choose
+from flasharb.strategy.size import size
+from flasharb.strategy.trade import Cycle, Opportunity, Rejected, Trade
+from flasharb.units import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a search found: every opportunity is in ``trades`` or in ``rejected``.
+
+    ``trades`` are worth a simulation, best first, their pools disjoint. ``costs`` is what ``terms`` asks for later.
+    """
+
+    opportunities: tuple[Opportunity, ...]
+    trades: tuple[Trade, ...]
+    rejected: tuple[Rejected, ...]
+    excluded: Mapping[Address, Excluded]
+    costs: Costs
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens that the search knows by role."""
+
+    base: tuple[Address, ...]
+    usd: tuple[Address, ...]
+    wrapped_native: Address
+
+
+class Search:
+    """The search over one market from block to block. An opportunity that stays open is reported in every block."""
+
+    def __init__(self, settings: Settings, tokens: Tokens, loan_fee_wad: int = 0) -> None:
+        """``loan_fee_wad``: the loan's fee per unit, in parts of 1e18 (flash swaps and Balancer V2: 0 today)."""
+        self._settings = settings
+        self._tokens = tokens
+        self._loan_fee_wad = loan_fee_wad
+        self._limits = Limits.of(settings.strategy)
+        self._filter = LiquidityFilter(settings.pools.min_liquidity_usd)
+        self._detector = Detector(settings.strategy.max_hops, tokens.base)
+        self._sized: dict[Cycle, tuple[tuple[Pool | None, ...], Trade | Rejected]] = {}
+
+    def update(
+        self,
+        market: Market,
+        touched: Collection[Address] | None,
+        base_fee_per_gas: int,
+        native_usd: Decimal | None = None,
+    ) -> Findings:
+        """Search ``market``, of which ``touched`` pools differ from the one before (None: all).
+
+        ``base_fee_per_gas`` is the target block's; ``native_usd`` a configured feed's price of ETH.
+        """
+        prices = usd_prices(market, self._tokens.usd, self._tokens.wrapped_native, native_usd)
+        excluded = self._filter.excluded(market, prices)
+        opportunities = self._detector.update(market, touched, excluded)
+        costs = Costs(base_fee_per_gas, self._tokens.wrapped_native, prices)
+        sized = self._size_all(market, opportunities)
+        trades, rejected = self._estimate_all(sized, costs)
+        chosen, others = choose(trades, self._settings.strategy.max_trades_per_block)
+        return Findings(tuple(opportunities), tuple(chosen), (*rejected, *others), excluded, costs)
+
+    def _size_all(self, market: Market, opportunities: Iterable[Opportunity]) -> list[Trade | Rejected]:
+        """Size each cycle; one whose pools have not changed has the size of the block before."""
+        sized: dict[Cycle, tuple[tuple[Pool | None, ...], Trade | Rejected]] = {}
+        results = []
+        for opportunity in opportunities:
+            pools = tuple(market.pools.get(hop.pool) for hop in opportunity.cycle)
+            known = self._sized.get(opportunity.cycle)
+            if known is not None and all(old is new for old, new in zip(known[0], pools, strict=True)):
+                result = replace(known[1], id=opportunity.id, block_number=market.number)
+            else:
+                result = size(market, opportunity, self._limits, self._loan_fee_wad)
+            sized[opportunity.cycle] = pools, result
+            results.append(result)
+        self._sized = sized
+        return results
+
+    def _estimate_all(self, sized: Iterable[Trade | Rejected], costs: Costs) -> tuple[list[Trade], list[Rejected]]:
+        trades: list[Trade] = []
+        rejected: list[Rejected] = []
+        for result in sized:
+            if isinstance(result, Trade):
+                result = estimate(result, costs, self._settings.strategy, self._settings.mev)
+            if isinstance(result, Trade):
+                trades.append(result)
+            else:
+                rejected.append(result)
+        return trades, rejected
