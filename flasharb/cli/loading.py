@@ -64,7 +64,7 @@ def load_settings(
         UsageError: the file cannot be read.
     """
     loaded, problems = examine(path, environ, overrides)
-    if loaded is None:
+    if problems:
         raise settings_error(problems)
     return loaded
 
@@ -77,8 +77,8 @@ def settings_error(problems: tuple[Problem, ...]) -> SettingsError:
 
 def examine(
     path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None
-) -> tuple[Loaded | None, tuple[Problem, ...]]:
-    """Like :func:`load_settings`, with the problems as values: either settings or problems.
+) -> tuple[Loaded, tuple[Problem, ...]]:
+    """Like :func:`load_settings`, with the problems as values; a wrong key is left at its default.
 
     Raises:
         UsageError: the file cannot be read.
@@ -91,15 +91,15 @@ def examine(
     for key, value in (overrides or {}).items():
         _take(gathered, key, value, "command line")
     settings = _build(gathered.values)
-    wrong = [problem.key for problem in gathered.problems]
-    # With a wrong key left at its default, only what does not depend on that key can be said about the others.
-    crossed = [
-        problem
-        for problem in contradictions(settings, environ, gathered.sources)
-        if not any(key in (problem.key, *problem.expected.split()) for key in wrong)
-    ]
-    problems = (*gathered.problems, *crossed)
-    return (None if problems else Loaded(settings, gathered.sources, file)), problems
+    problems = tuple(gathered.problems)
+    problems += independent(contradictions(settings, environ, gathered.sources), problems)
+    return Loaded(settings, gathered.sources, file), problems
+
+
+def independent(found: tuple[Problem, ...], wrong: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Those of ``found`` that do not rest on a wrong key, which was left at its default."""
+    keys = {problem.key for problem in wrong}
+    return tuple(one for one in found if keys.isdisjoint((one.key, *one.expected.replace(":", " ").split())))
 
 
 @cache
