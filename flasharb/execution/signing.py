@@ -82,7 +82,8 @@ class SigningKey:
         return raw[:64] + bytes([raw[64] + 27])
 
     def __repr__(self) -> str:
-        return f"<SigningKey of {checksum(self.address)}>"
+        # A refused key is half built and still shown by tools that print the local variables of a traceback.
+        return f"<SigningKey of {checksum(self.address) if hasattr(self, 'address') else 'nobody'}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SigningKey) and self.address == other.address
