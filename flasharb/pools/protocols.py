@@ -16,6 +16,7 @@ from typing import Final, Literal
 from eth_hash.auto import keccak
 
 from flasharb.pools.spec import PoolSpec
+from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.units import Address, Hash32, address, checksum
 
 
@@ -136,7 +137,21 @@ DEPLOYMENTS: Final[Mapping[int, Mapping[str, Deployment]]] = MappingProxyType(
                     deployer="0x41ff9AA7e16B8B1a8a8dc4f0eFacd93D02d071c9",
                 ),
             }
-        )
+        ),
+        DEVNET_CHAIN_ID: MappingProxyType(
+            {
+                "uniswap_v2": _deployment(
+                    "0x5C69bEe701ef814a2B6a3EDD4B1652CB9cc5aA6f",
+                    "96e8ac4277198ff8b6f785478aa9a39f403cb768dd02cbee326c3e7da348845f",
+                ),
+                # The pair code that npm has is a later build than the one behind mainnet's factory.
+                "sushiswap_v2": _deployment(
+                    "0xC0AEe478e3658e2610c5F7A4A2E1777cE9e4f2Ac",
+                    "8a1861e3cef8b973c5cfa3a2fb2e737ecf0ffd9dbf7c0acedd82a54ebeb01c94",
+                ),
+                "uniswap_v3": _deployment("0x1F98431c8aD98523631AE4a59f267346ea31F984", _UNISWAP_V3_POOL),
+            }
+        ),
     }
 )
 

@@ -1,0 +1,165 @@
+"""What the devnet's world is made of: where its contracts stand, its tokens, its pools and how deep they are.
+
+The contracts stand at their mainnet addresses, so the pools' CREATE2 addresses are those of mainnet too (Sushi's are
+not: the pair code on npm is a later build than the one behind the mainnet factory).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from flasharb.units import Address, address
+
+CONTRACTS: Final[dict[str, Address]] = {
+    "weth": address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"),
+    "usdc": address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"),
+    "usdt": address("0xdAC17F958D2ee523a2206206994597C13D831ec7"),
+    "dai": address("0x6B175474E89094C44Da98b954EedeAC495271d0F"),
+    "wbtc": address("0x2260FAC5E5542a773Aa44fBCfeDf7C193bc2C599"),
+    "uniswap_v2_factory": address("0x5C69bEe701ef814a2B6a3EDD4B1652CB9cc5aA6f"),
+    "uniswap_v2_router": address("0x7a250d5630B4cF539739dF2C5dAcb4c659F2488D"),
+    "sushiswap_v2_factory": address("0xC0AEe478e3658e2610c5F7A4A2E1777cE9e4f2Ac"),
+    "sushiswap_v2_router": address("0xd9e1cE17f2641f24aE83637ab66a2cca9C378B9F"),
+    "uniswap_v3_factory": address("0x1F98431c8aD98523631AE4a59f267346ea31F984"),
+    "uniswap_v3_router": address("0xE592427A0AEce92De3Edee1F18E0157C05861564"),
+    "position_manager": address("0xC36442b4a4522E871399CD717aBDD847Ab11FE88"),
+    "quoter_v2": address("0x61fFE014bA17989E743c5F6cB21bF9697530B21e"),
+    "balancer_vault": address("0xBA12222222228d8Ba445958a75a0704d566BF2C8"),
+}
+SINK: Final = address("0x00000000000000000000000000000000000051a0")
+"""Where the crowd's gas goes; see :data:`SINK_CODE`."""
+SINK_CODE: Final = bytes.fromhex("5f35515000")
+"""``mload(calldataload(0))``: memory growth costs gas by its square and the host next to nothing."""
+BEACON_ROOTS: Final = address("0x000F3df6D732807Ef1319fB7B8bB8522d0Beac02")
+BLOCK_HASHES: Final = address("0x0000F90827F1C53a10cb7A02335B175320002935")
+
+
+@dataclass(frozen=True, slots=True)
+class DevToken:
+    """A token of the world and its price at genesis."""
+
+    key: str
+    name: str
+    symbol: str
+    decimals: int
+    usd: float
+
+    @property
+    def address(self) -> Address:
+        return CONTRACTS[self.key]
+
+    @property
+    def unit(self) -> int:
+        """Smallest units in one token."""
+        return int(10**self.decimals)
+
+    def units(self, usd: float) -> int:
+        """How many smallest units are worth ``usd`` at genesis."""
+        return round(usd / self.usd * 10**6) * self.unit // 10**6
+
+
+TOKENS: Final = (
+    DevToken("weth", "Wrapped Ether", "WETH", 18, 3_000.0),
+    DevToken("usdc", "USD Coin", "USDC", 6, 1.0),
+    DevToken("usdt", "Tether USD", "USDT", 6, 1.0),
+    DevToken("dai", "Dai Stablecoin", "DAI", 18, 1.0),
+    DevToken("wbtc", "Wrapped BTC", "WBTC", 8, 90_000.0),
+)
+BY_SYMBOL: Final = {token.symbol: token for token in TOKENS}
+BY_ADDRESS: Final = {token.address: token for token in TOKENS}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """A pool to create, with ``side_usd`` worth of each token in it."""
+
+    protocol: str
+    pair: tuple[str, str]
+    fee_pips: int
+    tick_spacing: int
+    side_usd: float
+
+    @property
+    def tokens(self) -> tuple[DevToken, DevToken]:
+        """token0 and token1, in the order of their addresses as on chain."""
+        first, second = (BY_SYMBOL[symbol] for symbol in self.pair)
+        return (first, second) if first.address < second.address else (second, first)
+
+
+def _v2(protocol: str, first: str, second: str, side_usd: float) -> PoolPlan:
+    return PoolPlan(protocol, (first, second), 3000, 0, side_usd)
+
+
+def _v3(first: str, second: str, fee_pips: int, side_usd: float) -> PoolPlan:
+    return PoolPlan(
+        "uniswap_v3", (first, second), fee_pips, {100: 1, 500: 10, 3000: 60, 10_000: 200}[fee_pips], side_usd
+    )
+
+
+POOLS: Final = (
+    _v2("uniswap_v2", "WETH", "USDC", 4e6),
+    _v2("uniswap_v2", "WETH", "USDT", 3e6),
+    _v2("uniswap_v2", "WETH", "DAI", 1.5e6),
+    _v2("uniswap_v2", "WBTC", "WETH", 2e6),
+    _v2("uniswap_v2", "DAI", "USDC", 8e5),
+    _v2("uniswap_v2", "USDC", "USDT", 8e5),
+    _v2("sushiswap_v2", "WETH", "USDC", 1.5e6),
+    _v2("sushiswap_v2", "WETH", "USDT", 1e6),
+    _v2("sushiswap_v2", "WETH", "DAI", 1e6),
+    _v2("sushiswap_v2", "WBTC", "WETH", 1.2e6),
+    _v3("WETH", "USDC", 500, 3e6),
+    _v3("WETH", "USDC", 3000, 2e6),
+    _v3("WETH", "USDC", 10_000, 4e5),
+    _v3("WETH", "USDT", 500, 1.5e6),
+    _v3("WETH", "USDT", 3000, 1.5e6),
+    _v3("WETH", "DAI", 3000, 1e6),
+    _v3("WBTC", "WETH", 500, 1.5e6),
+    _v3("WBTC", "WETH", 3000, 1.5e6),
+    _v3("WBTC", "USDC", 3000, 8e5),
+    _v3("USDC", "USDT", 100, 2e6),
+    _v3("DAI", "USDC", 100, 2e6),
+)
+
+RANGES: Final = (
+    (-0.40, 0.60, 0.25),
+    (-0.12, 0.12, 0.30),
+    (-0.03, 0.03, 0.25),
+    (-0.15, -0.02, 0.10),
+    (0.02, 0.15, 0.10),
+)
+"""Positions of a V3 pool: from and to as shares of the price, and the share of the pool's value."""
+STABLE_RANGES: Final = (
+    (-0.05, 0.05, 0.3),
+    (-0.005, 0.005, 0.4),
+    (-0.001, 0.001, 0.2),
+    (0.0005, 0.01, 0.05),
+    (-0.01, -0.0005, 0.05),
+)
+
+
+def ranges_of(plan: PoolPlan) -> tuple[tuple[float, float, float], ...]:
+    """The positions for a pool: narrow ones where both tokens are dollars."""
+    return STABLE_RANGES if plan.fee_pips == 100 else RANGES
+
+
+def raw_price(token0: DevToken, token1: DevToken) -> float:
+    """Smallest units of token1 per smallest unit of token0 at genesis prices."""
+    return float(token0.usd / token1.usd * 10.0 ** (token1.decimals - token0.decimals))
+
+
+def sqrt_price_x96(token0: DevToken, token1: DevToken) -> int:
+    """The V3 price at genesis; exact in integers, so that every machine gets the same."""
+    numerator = int(token0.usd) * 10**token1.decimals
+    denominator = int(token1.usd) * 10**token0.decimals
+    return math.isqrt((numerator << 192) // denominator)
+
+
+def tick_bounds(plan: PoolPlan, low: float, high: float) -> tuple[int, int]:
+    """The usable ticks around the genesis price shifted by ``low`` and ``high`` (shares of the price)."""
+    price = raw_price(*plan.tokens)
+    spacing = plan.tick_spacing
+    lower = math.floor(math.log(price * (1 + low), 1.0001) / spacing) * spacing
+    upper = math.floor(math.log(price * (1 + high), 1.0001) / spacing + 1) * spacing
+    return lower, upper
