@@ -63,9 +63,7 @@ def _resolve(name: str, by_symbol: Mapping[str, set[Address]]) -> Address:
     if not known:
         raise ValueError(f"no listed token has the symbol {name!r} (listed: {', '.join(sorted(by_symbol)) or 'none'})")
     if len(known) > 1:
-        raise ValueError(
-            f"{name!r} is the symbol of {len(known)} tokens; give one of {', '.join(map(checksum, known))}"
-        )
+        raise ValueError(f"several tokens are called {name!r}; give one of {', '.join(map(checksum, known))}")
     return known[0]
 
 

@@ -1,4 +1,4 @@
-"""What a token is worth in USD, read from the market's own pools. Decimal: figures for filters and people, not for chains.
+"""What a token is worth in USD, read from the market's own pools. Figures for filters and people, hence Decimal.
 
 A token listed as USD counts as one. Any other is priced by its pools against those tokens and against wrapped ETH
 (whose own price comes first, from its pools or from a configured Chainlink feed): the median of their prices, each

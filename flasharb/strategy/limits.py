@@ -11,18 +11,21 @@ from flasharb.settings import Strategy
 SHARE_SCALE: Final = 10**12
 """Parts in one: shares are exact to 1e-12."""
 
+NO_BOUND: Final = 1 << 256
+"""More than any pool takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of the sizing.
 
     ``position_share`` is in parts of ``SHARE_SCALE``: amount_in of each hop is at most that share of the pool's
-    input-side reserve (V3: virtual reserve at the current price). ``max_evaluations`` exact evaluations of the route
-    are spent on whole units; the search ends before when at most ``good_enough`` of the profit (a share, as float)
-    can still be missing.
+    input-side reserve (V3: virtual reserve at the current price); None: no bound. At most ``max_evaluations`` exact
+    evaluations of the route are spent on whole units; the search ends before when no more than the share
+    ``good_enough`` of the profit can still be missing.
     """
 
-    position_share: int
+    position_share: int | None
     max_evaluations: int = 48
     good_enough: float = 1e-9
 
@@ -33,8 +36,10 @@ class Limits:
 
     def most_input(self, reserve: int) -> int:
         """The largest amount_in for a pool with this input-side reserve."""
+        if self.position_share is None:
+            return NO_BOUND
         return reserve * self.position_share // SHARE_SCALE
 
 
-UNLIMITED: Final = Limits(SHARE_SCALE * 10**9)
+UNLIMITED: Final = Limits(None)
 """No bound by position: for comparing with what others did."""

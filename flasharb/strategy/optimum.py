@@ -1,14 +1,15 @@
 """The optimal input of a route, in real numbers.
 
-Within one tick range a V3 pool is a constant-product curve with virtual reserves, shifted by what the ranges before
-it took and gave; a V2 pool is one such piece for ever. With v = u - offset_in, a piece maps its input u to
-offset_out + g·Vo·v / (Vi + g·v), a Möbius transform, and so is the chain of the current pieces of all legs::
+Within one tick range a V3 pool is a constant-product curve with virtual reserves; a V2 pool is one such curve for ever.
+From wherever a leg stands on its curve, a further input u gives Vo·g·u / (Vi + g·u) with the virtual reserves of that
+point. That is a Möbius transform, and so is the chain of all legs::
 
-    y(x) = (A·x + B) / (C·x + D)        the gain  y(x) - c·x  is largest at  x* = (sqrt((A·D - B·C)/c) - D) / C
+    y(u) = R·u / (1 + N·u)          the gain  y(u) - c·u  is largest at  u* = (sqrt(R / c) - 1) / N
 
-(c = 1 plus the loan's fee). The chain holds up to the input at which the first of the pieces is used up. If x* lies
-beyond, that leg goes to its next piece and the chain is composed again: an active-set walk. It ends, because marginal
-rates only fall along the pieces, so that the gain is concave; there is no better input anywhere else.
+(R is the marginal rate, c = 1 plus the loan's fee; all terms are positive, so nothing cancels). The chain holds up to the input
+at which the first leg's range is used up. If u* lies beyond, all legs move up to that point, that leg goes on to its
+next range, and the chain is composed again: an active-set walk. It ends, because marginal rates only fall along the
+ranges, so that the gain is concave; there is no better input anywhere else.
 
 Chains round against the trader in every step, so the real gain also bounds the gain in whole units: that is the
 certificate. Routes of V2 pools alone are solved in exact integers.
@@ -16,14 +17,13 @@ certificate. Routes of V2 pools alone are solved in exact integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, isqrt, sqrt
 from typing import Final
 
 from flasharb.pools.constant_product.pool import V2Pool
-from flasharb.pools.pieces import Piece, pieces
-from flasharb.strategy.route import Route
+from flasharb.pools.pieces import pieces
+from flasharb.strategy.route import Leg, Route
 from flasharb.units import PIPS
 
 _SLACK: Final = 1e-13
@@ -82,51 +82,78 @@ def _constant_product(route: Route, loan_fee_wad: int, most: int | None) -> Opti
     return Optimum(max(amount, 1), (WAD * k + m * cost - 2 * root) // (n * WAD))
 
 
-def _walk(route: Route, cost: float, most: int | None) -> Optimum:
-    ranges: list[Iterator[Piece]] = [pieces(leg.pool, leg.zero_for_one) for leg in route.legs]
-    active: list[Piece] = []
-    for following in ranges:
-        piece = next(following, None)
+class _LegState:
+    """Where a leg stands: virtual reserves at that point, and the input that its range still takes."""
+
+    __slots__ = ("following", "gamma", "room", "virtual_in", "virtual_out")
+
+    def __init__(self, leg: Leg) -> None:
+        self.following = pieces(leg.pool, leg.zero_for_one)
+        self.gamma = self.virtual_in = self.virtual_out = self.room = 0.0
+
+    def next_range(self) -> bool:
+        """Go on to the next range; False if there is none (the pool runs dry, or its ticks are not known)."""
+        piece = next(self.following, None)
         if piece is None:
-            return Optimum(0, 0, exhausted=True)
-        active.append(piece)
-    reached = 0.0
+            return False
+        self.gamma, self.virtual_in, self.virtual_out = piece.gamma, piece.virtual_in, piece.virtual_out
+        self.room = piece.end_in - piece.offset_in
+        return True
+
+    def move(self, amount: float) -> float:
+        """Take an input within the range; return what it gives."""
+        paid = self.gamma * amount
+        after = self.virtual_in + paid
+        given = self.virtual_out * paid / after
+        self.virtual_in = after
+        self.virtual_out -= given
+        self.room -= amount
+        return given
+
+
+def _walk(route: Route, cost: float, most: int | None) -> Optimum:
+    legs = [_LegState(leg) for leg in route.legs]
+    if not all(leg.next_range() for leg in legs):
+        return Optimum(0, 0, exhausted=True)
+    reached = output = 0.0
     while True:
-        a, b, c, d, end, first = _compose(active)
-        determinant = a * d - b * c
-        if determinant <= 0.0 or c <= 0.0:
-            return NOTHING
-        best = max((sqrt(determinant / cost) - d) / c, reached)
-        if most is not None and best > most <= end:
-            return Optimum(most, _bound(a, b, c, d, cost, float(most)))
-        if best <= end:
-            return Optimum(int(best), _bound(a, b, c, d, cost, best)) if best > 0.0 else NOTHING
-        following_piece = next(ranges[first], None)
-        if following_piece is None:
-            return Optimum(int(end), _bound(a, b, c, d, cost, end), exhausted=True)
-        active[first] = following_piece
-        reached = end
+        rate, n, end, first = _compose(legs)
+        step = (sqrt(rate / cost) - 1.0) / n
+        if step <= 0.0:
+            return _at(reached, output, cost)
+        left = inf if most is None else most - reached
+        if left <= step and left <= end:
+            output += rate * left / (1.0 + n * left) if left > 0.0 else 0.0
+            return Optimum(most or 0, _bound(output, cost, float(most or 0)))
+        if step <= end:
+            return _at(reached + step, output + rate * step / (1.0 + n * step), cost)
+        reached += end
+        amount = end
+        for leg in legs:
+            amount = leg.move(amount)
+        output += amount
+        if not legs[first].next_range():
+            return Optimum(int(reached), _bound(output, cost, reached), exhausted=True)
 
 
-def _compose(active: list[Piece]) -> tuple[float, float, float, float, float, int]:
-    """The chain's A, B, C, D (with D = 1), the input at which its first piece ends, and that piece's leg."""
-    a, b, c, d = 1.0, 0.0, 0.0, 1.0
+def _compose(legs: list[_LegState]) -> tuple[float, float, float, int]:
+    """The chain's R and N, the input at which its first range ends, and that range's leg."""
+    rate, n = 1.0, 0.0
     end, first = inf, -1
-    for position, (gamma, virtual_in, virtual_out, in_offset, out_offset, in_end) in enumerate(active):
-        if in_end != inf:
-            slope = a - in_end * c
-            if slope > 0.0:
-                reaches = (in_end * d - b) / slope
-                if reaches < end:
-                    end, first = reaches, position
-        gained_a, gained_b = gamma * (a - in_offset * c), gamma * (b - in_offset * d)
-        below_a, below_b = virtual_in * c + gained_a, virtual_in * d + gained_b
-        a, b = virtual_out * gained_a + out_offset * below_a, virtual_out * gained_b + out_offset * below_b
-        scale = 1.0 / below_b
-        a, b, c, d = a * scale, b * scale, below_a * scale, 1.0
-    return a, b, c, d, end, first
+    for position, leg in enumerate(legs):
+        room = leg.room
+        if room != inf:
+            slope = rate - room * n
+            if slope > 0.0 and room < end * slope:
+                end, first = room / slope, position
+        n += leg.gamma * rate / leg.virtual_in
+        rate *= leg.gamma * (leg.virtual_out / leg.virtual_in)
+    return rate, n, end, first
 
 
-def _bound(a: float, b: float, c: float, d: float, cost: float, amount: float) -> int:
-    output = (a * amount + b) / (c * amount + d)
+def _at(amount: float, output: float, cost: float) -> Optimum:
+    return Optimum(int(amount), _bound(output, cost, amount)) if amount > 0.0 else NOTHING
+
+
+def _bound(output: float, cost: float, amount: float) -> int:
     return max(int(output - cost * amount + (output + amount) * _SLACK) + 1, 0)

@@ -61,6 +61,15 @@ def too_little(net_profit_wei: int, costs: Costs, settings: Strategy) -> tuple[R
     return None
 
 
+def least_net_profit_wei(costs: Costs, settings: Strategy) -> int | NoPrice:
+    """``min_profit_usd`` in wei, rounded up."""
+    least = Decimal(str(settings.min_profit_usd))
+    if not least:
+        return 0
+    wei = costs.prices.units(costs.wrapped_native, least)
+    return wei if isinstance(wei, NoPrice) else int(wei.to_integral_value(ROUND_CEILING))
+
+
 def estimate(trade: Trade, costs: Costs, strategy: Strategy, mev: Mev) -> Trade | Rejected:
     """The trade with its net profit before any simulation, or why it cannot be worth one.
 

@@ -1,0 +1,222 @@
+"""The size that ``size`` finds gains at least as much as any other input: brute force where the pools are small,
+an independent search over the exact function where they are not."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from flasharb.market import Market
+from flasharb.pools import Pool, QuoteUnavailable, amount_out
+from flasharb.strategy.limits import SHARE_SCALE, UNLIMITED, Limits
+from flasharb.strategy.size import size
+from flasharb.strategy.trade import Cycle, Hop, Opportunity, Rejected, Trade
+from flasharb.units import Address
+from tests.support.market_samples import DAI, USDC, WBTC, WETH, market, v2, v3
+
+THOROUGH = Limits(UNLIMITED.position_share, max_evaluations=20_000, good_enough=0.0)
+FEES = st.sampled_from([0, 100, 500, 2500, 3000, 10_000])
+OTHERS = (WBTC, USDC, DAI)
+
+
+def cycle_of(pools: list[Pool], base: Address = WETH.address) -> Cycle:
+    """The cycle through the pools in this order, from the base token back to it."""
+    hops, token = [], base
+    for pool in pools:
+        zero_for_one = pool.spec.token0 == token
+        after = pool.spec.token1 if zero_for_one else pool.spec.token0
+        hops.append(Hop(pool.spec.address, token, after, zero_for_one))
+        token = after
+    assert token == base
+    return tuple(hops)
+
+
+def sized(pools: list[Pool], limits: Limits = UNLIMITED, loan_fee_wad: int = 0) -> Trade | Rejected:
+    snapshot: Market = market(*pools)
+    return size(snapshot, Opportunity(7, cycle_of(pools), 1.0, snapshot.number), limits, loan_fee_wad)
+
+
+def gain(pools: list[Pool], amount: int) -> int | None:
+    """What an input gains, by nothing but the pools' own quotes."""
+    given_in, token = amount, WETH.address
+    for pool in pools:
+        zero_for_one = pool.spec.token0 == token
+        try:
+            amount = amount_out(pool, zero_for_one, amount)
+        except QuoteUnavailable:
+            return None
+        token = pool.spec.token1 if zero_for_one else pool.spec.token0
+    return amount - given_in
+
+
+def best_by_ternary_search(pools: list[Pool], most: int) -> int:
+    """The best gain that a ternary search over all inputs sees."""
+    low, high, best = 1, most, 0
+    while high - low > 3:
+        third = (high - low) // 3
+        left, right = low + third, high - third
+        gains = gain(pools, left), gain(pools, right)
+        best = max([best, *(found for found in gains if found is not None)])
+        if gains[1] is None or (gains[0] is not None and gains[0] >= gains[1]):
+            high = right
+        else:
+            low = left
+    return max(best, 0, *((gain(pools, amount) or 0) for amount in range(low, high + 1)))
+
+
+@st.composite
+def tiny_routes(draw: st.DrawFn) -> list[Pool]:
+    """Two or three V2 pools whose reserves are so small that every input can be tried."""
+    names = ["a", "b", "c"][: draw(st.sampled_from([2, 3]))]
+    tokens = [WETH, *draw(st.permutations(OTHERS)), WETH]
+    path = [tokens[0], *tokens[1 : len(names)], WETH]
+    reserves = st.integers(2, 1500)
+    return [
+        v2(name, (token_in.address, draw(reserves)), (token_out.address, draw(reserves)), draw(FEES))
+        for name, token_in, token_out in zip(names, path, path[1:], strict=False)
+    ]
+
+
+@given(tiny_routes())
+def test_no_input_gains_more_on_tiny_reserves(pools: list[Pool]) -> None:
+    trade = sized(pools, THOROUGH)
+    most = 4 * max(max(pool.reserve0, pool.reserve1) for pool in pools)
+    best = max(0, *(gain(pools, amount) or 0 for amount in range(1, most)))
+    if isinstance(trade, Trade):
+        assert trade.gross_profit == best
+        assert gain(pools, trade.amount_in) == trade.gross_profit
+        assert trade.gain_bound >= best
+    else:
+        assert best == 0
+
+
+@st.composite
+def mixed_decimals(draw: st.DrawFn) -> list[Pool]:
+    """Two or three V2 pools over tokens of 18, 8 and 6 decimals, at about real prices, with a gap somewhere."""
+    eth_usd, btc_usd = 3000, 60_000
+    worth = {WETH: eth_usd / 1e18, WBTC: btc_usd / 1e8, USDC: 1 / 1e6, DAI: 1 / 1e18}
+    middle = draw(st.permutations(OTHERS))[: draw(st.sampled_from([1, 2]))]
+    path = [WETH, *middle, WETH]
+    pools: list[Pool] = []
+    for n, (token_in, token_out) in enumerate(itertools.pairwise(path)):
+        depth_usd = draw(st.floats(2e3, 5e8))
+        gap = draw(st.floats(0.97, 1.06))
+        reserve_in, reserve_out = int(depth_usd / worth[token_in]), int(depth_usd * gap / worth[token_out])
+        pools.append(v2(f"pool {n}", (token_in.address, reserve_in), (token_out.address, reserve_out), draw(FEES)))
+    return pools
+
+
+@given(mixed_decimals())
+def test_no_input_gains_more_on_real_decimals(pools: list[Pool]) -> None:
+    trade = sized(pools)
+    most = 10**24
+    best = best_by_ternary_search(pools, most)
+    if isinstance(trade, Rejected):
+        assert best == 0
+        return
+    assert gain(pools, trade.amount_in) == trade.gross_profit
+    assert trade.gain_bound >= best
+    # beyond the optimum's own unit only what one unit of the second-coarsest token rounds away can differ
+    assert trade.gross_profit >= best - rounding_noise(trade)
+
+
+def rounding_noise(trade: Trade) -> int:
+    """What one smallest unit of all tokens but the coarsest is worth, in the base token, and 1e-9 of the profit."""
+    units = sorted(trade.amount_out // hop.amount_out + 1 for hop in trade.hops if hop.amount_out)
+    return sum(units[:-1]) + trade.gross_profit // 10**9
+
+
+@st.composite
+def concentrated_routes(draw: st.DrawFn) -> list[Pool]:
+    """A cycle WETH → DAI → WETH over one V3 pool and another pool of either kind, a few per cent apart."""
+    base_tick = draw(st.integers(-500, 500))
+    pools: list[Pool] = []
+    for name, offset in (("first", 0), ("second", draw(st.integers(-600, 600)))):
+        tick = base_tick + offset
+        scale = 10 ** draw(st.integers(4, 22))
+        if draw(st.booleans()) and name == "second":
+            price = 1.0001**tick
+            reserve0 = draw(st.integers(1, 1000)) * scale
+            token0, token1 = sorted((WETH.address, DAI.address))
+            pools.append(v2(name, (token0, reserve0), (token1, max(int(reserve0 * price), 1)), draw(FEES)))
+            continue
+        spacing = draw(st.sampled_from([1, 10, 60]))
+        positions = []
+        for _ in range(draw(st.integers(1, 5))):
+            lower = draw(st.integers(-1500 // spacing, 1400 // spacing)) * spacing
+            upper = lower + draw(st.integers(1, 900 // spacing)) * spacing
+            positions.append((lower, upper, draw(st.integers(1, 1000)) * scale))
+        pools.append(v3(name, (WETH.address, DAI.address), tick, positions, draw(FEES), spacing))
+    return pools if draw(st.booleans()) else pools[::-1]
+
+
+@given(concentrated_routes())
+def test_no_input_gains_more_through_tick_ranges(pools: list[Pool]) -> None:
+    trade = sized(pools)
+    best = best_by_ternary_search(pools, 10**27)
+    if isinstance(trade, Rejected):
+        assert best <= 16, "roundings only"
+        return
+    assert gain(pools, trade.amount_in) == trade.gross_profit
+    assert trade.gross_profit >= best - 64 - best // 10**9
+    assert trade.gain_bound >= best
+
+
+@given(mixed_decimals(), st.integers(1, SHARE_SCALE // 2))
+def test_position_limit_is_kept_and_used_up(pools: list[Pool], share: int) -> None:
+    free, trade = sized(pools), sized(pools, Limits(share))
+    assume(isinstance(free, Trade))
+    limits = Limits(share)
+    if isinstance(trade, Rejected):
+        assert trade.reason in ("position_too_small", "no_profit")
+        return
+    caps = [
+        limits.most_input(pool.reserve0 if hop.hop.zero_for_one else pool.reserve1)
+        for pool, hop in zip(pools, trade.hops, strict=True)
+    ]
+    assert all(hop.amount_in <= cap for hop, cap in zip(trade.hops, caps, strict=True))
+    assert trade.gross_profit <= free.gross_profit
+    # nothing below the limit gains more
+    for tenth in range(1, 11):
+        other = gain(pools, trade.amount_in * tenth // 10)
+        assert other is None or other <= trade.gross_profit + rounding_noise(trade)
+
+
+@given(mixed_decimals(), st.integers(0, 10**16))
+def test_loan_fee_is_part_of_the_optimum(pools: list[Pool], fee_wad: int) -> None:
+    trade = sized(pools, loan_fee_wad=fee_wad)
+    if isinstance(trade, Rejected):
+        return
+    assert trade.loan_fee == -(-trade.amount_in * fee_wad // 10**18)
+    net = trade.gross_profit - trade.loan_fee
+    assert net > 0
+    for percent in (50, 90, 99, 101, 110, 150):
+        amount = trade.amount_in * percent // 100
+        other = gain(pools, amount)
+        assert other is None or other - -(-amount * fee_wad // 10**18) <= net + rounding_noise(trade)
+
+
+@given(concentrated_routes(), st.integers(0, 3))
+def test_unknown_ticks_bound_the_input(pools: list[Pool], words: int) -> None:
+    """With fewer ticks known, what is found is what the known part holds, never a guess."""
+    narrowed = [pool if not hasattr(pool, "ladder") else v3_with_words(pool, words) for pool in pools]
+    trade, whole = sized(narrowed), sized(pools)
+    if isinstance(trade, Trade):
+        assert gain(pools, trade.amount_in) == trade.gross_profit
+        assert isinstance(whole, Trade)
+        assert trade.gross_profit <= whole.gain_bound
+
+
+def v3_with_words(pool: Pool, words: int) -> Pool:
+    """The same pool of which only the words around the price are known."""
+    from flasharb.pools import V3Pool, v3_pool
+    from flasharb.pools.concentrated.tick_bitmap import word_of
+
+    assert isinstance(pool, V3Pool)
+    spacing = pool.spec.tick_spacing
+    middle = word_of(pool.tick, spacing)
+    low, high = middle - words, middle + words
+    known = {tick: info for tick, info in pool.ladder.info.items() if low <= word_of(tick, spacing) <= high}
+    return v3_pool(pool.spec, pool.sqrt_price_x96, pool.tick, pool.liquidity, known, (low, high))
