@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from flasharb.units import Address, address
+
 DEVNET_CHAIN_ID: Final = 61_861
 """Chain id of the embedded devnet; together with its genesis hash it alone counts as devnet."""
 
@@ -91,6 +93,11 @@ class Chain:
     id: int = _key(DEVNET_CHAIN_ID, "chain id; 61861 = the embedded devnet, 1 = Ethereum mainnet", 1, 2**53)
     slot_s: float = _key(2.0, "seconds per slot", 0.1, 3600)
     wrapped_native: str = _key("", "address of WETH; empty: the devnet's own")
+    fork: str = _key(
+        "auto",
+        "rules of the next block, for a chain whose schedule is not known here; auto: by chain id",
+        choices=("auto", "london", "paris", "shanghai", "cancun", "prague"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +187,23 @@ class Settings:
     devnet: Devnet = field(default_factory=Devnet)
     storage: Storage = field(default_factory=Storage)
     logging: Logging = field(default_factory=Logging)
+
+
+_WRAPPED_NATIVE: Final = {1: "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"}
+_BALANCER_VAULT: Final = {1: "0xBA12222222228d8Ba445958a75a0704d566BF2C8"}
+
+
+def wrapped_native(chain: Chain) -> Address | None:
+    """The wrapped native token: the configured one, else the chain's known one, else None.
+
+    Raises:
+        ValueError: the configured text is no address (never for settings that were loaded by the cli).
+    """
+    text = chain.wrapped_native or _WRAPPED_NATIVE.get(chain.id)
+    return address(text) if text else None
+
+
+def balancer_vault(settings: Settings) -> Address | None:
+    """The Balancer V2 vault: the configured one, else the chain's known one, else None (no such loan source)."""
+    text = settings.contract.balancer_vault or _BALANCER_VAULT.get(settings.chain.id)
+    return address(text) if text else None

@@ -72,7 +72,7 @@ def test_every_key_can_be_set_by_its_variable() -> None:
     """FLASHARB_<TABLE>_<KEY>, without two keys that share a variable."""
     names = [environment_name(key) for key in known_keys()]
 
-    assert len(set(names)) == len(names) == 55
+    assert len(set(names)) == len(names) == 56
     loaded = load_settings(
         None,
         {
@@ -114,12 +114,12 @@ def test_all_errors_at_once_with_key_value_range_and_source(tmp_path: Path) -> N
                 " it tells the dialects apart"
             ),
             (
-                'node.batch_size = "none" (environment FLASHARB_NODE_BATCH_SIZE): must be a whole number from 1 to 10_000'
-                " (calls in one JSON-RPC batch)"
+                'node.batch_size = "none" (environment FLASHARB_NODE_BATCH_SIZE): must be a whole number'
+                " from 1 to 10_000 (calls in one JSON-RPC batch)"
             ),
             (
-                "pools.min_liquidity_usd = nan (environment FLASHARB_POOLS_MIN_LIQUIDITY_USD): must be a number from 0 to"
-                " 1_000_000_000_000_000 (USD: V2 each reserve, V3 each token within 10 % of the price)"
+                "pools.min_liquidity_usd = nan (environment FLASHARB_POOLS_MIN_LIQUIDITY_USD): must be a number from"
+                " 0 to 1_000_000_000_000_000 (USD: V2 each reserve, V3 each token within 10 % of the price)"
             ),
         ]
     )

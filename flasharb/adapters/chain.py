@@ -1,0 +1,157 @@
+"""What the service asks a node about the chain, in our own types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flasharb.adapters.node import Node, RpcFailure
+from flasharb.errors import NodeError
+from flasharb.execution.inclusion import Receipt
+from flasharb.feed.events import BlockHeader
+from flasharb.units import Address, Hash32, hex0x
+
+BALANCE_OF: Final = bytes.fromhex("70a08231")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an address holds: ETH in wei and each token in its smallest unit."""
+
+    wei: int
+    tokens: Mapping[Address, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """The node's word on our transactions at one head. ``nonce`` is the account's there."""
+
+    head: int
+    nonce: int
+    receipts: tuple[Receipt | None, ...]
+
+
+async def chain_id(node: Node) -> int:
+    """The chain that the node serves."""
+    return _number(await node.call("eth_chainId"), "eth_chainId")
+
+
+async def genesis_hash(node: Node) -> Hash32:
+    """The hash of block 0.
+
+    Raises:
+        NodeError: the node does not have it.
+    """
+    block = await node.call("eth_getBlockByNumber", "0x0", False)
+    if not isinstance(block, dict):
+        raise NodeError("the node has no block 0: its chain cannot be told")
+    return Hash32(_bytes(block.get("hash"), "hash of block 0"))
+
+
+async def head_number(node: Node) -> int:
+    """The number of the newest block."""
+    return _number(await node.call("eth_blockNumber"), "eth_blockNumber")
+
+
+async def header(node: Node, number: int | None = None) -> BlockHeader | None:
+    """The header of a block (None: the newest), or None where the node does not have it yet."""
+    block = await node.call("eth_getBlockByNumber", "latest" if number is None else hex(number), False)
+    return None if block is None else header_of(block)
+
+
+def header_of(block: Any) -> BlockHeader:
+    """A JSON-RPC block as a header.
+
+    Raises:
+        NodeError: a field is missing or not hex (a chain before London has no base fee).
+    """
+    if not isinstance(block, dict):
+        raise NodeError(f"eth_getBlockByNumber: expected a block, got {type(block).__name__}")
+    return BlockHeader(
+        number=_number(block.get("number"), "block number"),
+        hash=Hash32(_bytes(block.get("hash"), "block hash")),
+        parent_hash=Hash32(_bytes(block.get("parentHash"), "parentHash")),
+        timestamp=_number(block.get("timestamp"), "timestamp"),
+        base_fee_per_gas=_number(block.get("baseFeePerGas"), "baseFeePerGas"),
+        gas_used=_number(block.get("gasUsed"), "gasUsed"),
+        gas_limit=_number(block.get("gasLimit"), "gasLimit"),
+        coinbase=Address(_bytes(block.get("miner"), "miner")),
+    )
+
+
+async def confirmed_nonce(node: Node, account: Address, block_hash: Hash32) -> int:
+    """The nonce of an account at the end of the block with this hash (never ``pending``)."""
+    answer = await node.call("eth_getTransactionCount", hex0x(account), {"blockHash": hex0x(block_hash)})
+    return _number(answer, "eth_getTransactionCount")
+
+
+async def landing(node: Node, account: Address, transactions: Sequence[Hash32]) -> Landing:
+    """Head, nonce and receipts in one request."""
+    calls: list[tuple[str, Sequence[Any]]] = [
+        ("eth_blockNumber", ()),
+        ("eth_getTransactionCount", (hex0x(account), "latest")),
+        *(("eth_getTransactionReceipt", (hex0x(one),)) for one in transactions),
+    ]
+    answers = await _all(node, calls)
+    head, nonce = _number(answers[0], "eth_blockNumber"), _number(answers[1], "eth_getTransactionCount")
+    return Landing(head, nonce, tuple(None if one is None else _receipt(one) for one in answers[2:]))
+
+
+async def holdings(node: Node, accounts: Mapping[Address, Iterable[Address]], number: int) -> dict[Address, Account]:
+    """What accounts hold at the end of block ``number``: ETH, and the tokens named for each."""
+    wanted = {account: tuple(tokens) for account, tokens in accounts.items()}
+    calls: list[tuple[str, Sequence[Any]]] = []
+    for account, tokens in wanted.items():
+        calls.append(("eth_getBalance", (hex0x(account), hex(number))))
+        for token in tokens:
+            data = BALANCE_OF + account.rjust(32, b"\0")
+            calls.append(("eth_call", ({"to": hex0x(token), "data": hex0x(data)}, hex(number))))
+    answers = iter(await _all(node, calls))
+    held: dict[Address, Account] = {}
+    for account, tokens in wanted.items():
+        wei = _number(next(answers), "eth_getBalance")
+        held[account] = Account(wei, {token: _word(next(answers), "balanceOf") for token in tokens})
+    return held
+
+
+async def _all(node: Node, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+    answers = await node.batch(calls)
+    for (method, _), answer in zip(calls, answers, strict=True):
+        if isinstance(answer, RpcFailure):
+            raise NodeError(f"{method}: {answer}")
+    return list(answers)
+
+
+def _receipt(answer: Any) -> Receipt:
+    if not isinstance(answer, dict):
+        raise NodeError("eth_getTransactionReceipt: expected a receipt")
+    return Receipt(
+        tx_hash=Hash32(_bytes(answer.get("transactionHash"), "transactionHash")),
+        block_number=_number(answer.get("blockNumber"), "blockNumber"),
+        block_hash=Hash32(_bytes(answer.get("blockHash"), "blockHash")),
+        status=_number(answer.get("status"), "status"),
+        gas_used=_number(answer.get("gasUsed"), "gasUsed"),
+        effective_gas_price=_number(answer.get("effectiveGasPrice"), "effectiveGasPrice"),
+    )
+
+
+def _number(text: Any, what: str) -> int:
+    try:
+        return int(text, 16)
+    except (TypeError, ValueError):
+        raise NodeError(f"{what}: expected a hex number, got {text!r:.80}") from None
+
+
+def _word(text: Any, what: str) -> int:
+    raw = _bytes(text, what)
+    if len(raw) != 32:
+        raise NodeError(f"{what}: expected 32 bytes, got {len(raw)}")
+    return int.from_bytes(raw, "big")
+
+
+def _bytes(text: Any, what: str) -> bytes:
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except (AttributeError, ValueError):
+        raise NodeError(f"{what}: expected hex bytes, got {text!r:.80}") from None
