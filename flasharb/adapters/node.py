@@ -22,6 +22,7 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection
 from trio_websocket import connect_websocket_url as connect_websocket
 
+from flasharb.adapters.nurseries import unwrapped
 from flasharb.errors import NodeError
 
 MAX_RESPONSE_BYTES: Final = 256 * 1024 * 1024
@@ -413,7 +414,7 @@ def _authorization(url: str) -> list[tuple[bytes, bytes]]:
 async def _open_websocket(
     url: str, shown: str, timeout_s: float, batch_size: int, max_response_bytes: int
 ) -> AsyncIterator[_WebSocketNode]:
-    with _unwrapped(shown):
+    with _handshake_errors(shown), unwrapped():
         async with trio.open_nursery() as nursery:
             connection = await _connect(nursery, url, shown, timeout_s, max_response_bytes)
             node = _WebSocketNode(shown, timeout_s, batch_size, connection)
@@ -451,28 +452,11 @@ async def _connect(
 
 
 @contextmanager
-def _unwrapped(shown: str) -> Iterator[None]:
-    """A nursery wraps what the caller raises into a group; the caller shall meet its own exception again.
-
-    A refused handshake comes the same way, because the connection's own reader task raises it.
-    """
+def _handshake_errors(shown: str) -> Iterator[None]:
+    """A refused handshake is raised by the connection's own reader task, so it arrives from outside its nursery."""
     try:
         yield
-    except BaseExceptionGroup as group:
-        leaves = list(_leaves(group))
-        if len(leaves) != 1:
-            raise
-        (leaf,) = leaves
-        if isinstance(leaf, ConnectionRejected):
-            raise NodeError(f"{shown}: WebSocket handshake refused with HTTP status {leaf.status_code}") from None
-        if isinstance(leaf, HandshakeError):
-            raise NodeError(f"{shown}: WebSocket handshake failed: {leaf}") from None
-        raise leaf from None
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
+    except ConnectionRejected as rejected:
+        raise NodeError(f"{shown}: WebSocket handshake refused with HTTP status {rejected.status_code}") from None
+    except HandshakeError as problem:
+        raise NodeError(f"{shown}: WebSocket handshake failed: {problem}") from None

@@ -79,39 +79,41 @@ class BlockAssembler:
     def add(self, event: Event) -> list[ClosedBlock]:
         """Take the next event; returns the blocks that it completes. Events about no block are passed by."""
         if isinstance(event, _POOL_EVENTS):
-            number = event.block_number
-            block = self._open.get(number)
-            if block is None:
-                if not self._is_new(number):
-                    return []
-                released = self._close_through(number - 1) if self._has_before(number) else []
-                block = self._open[number] = _OpenBlock()
-                block.add(event, self.counters)
-                return released
-            block.add(event, self.counters)
-            return []
+            return self._take_pool_event(event)
         if isinstance(event, Heartbeat):
-            return self._close_through(event.block_number - 1) if self._is_new(event.block_number - 1) else []
+            return self._close_through(event.block_number - 1) if self._is_plausible(event.block_number) else []
         if isinstance(event, NewHead):
             return self._take_header(event.header)
         return []
 
-    def _is_new(self, number: int) -> bool:
-        if self._closed is not None:
-            if number <= self._closed:
-                self.counters.stale += 1
-                return False
-            if number > self._closed + MAX_AHEAD:
-                self.counters.implausible += 1
-                return False
-        return number >= 0
+    def _take_pool_event(self, event: PoolEvent | PoolUnreliable) -> list[ClosedBlock]:
+        number = event.block_number
+        if self._closed is not None and number <= self._closed:
+            self.counters.stale += 1
+            return []
+        block = self._open.get(number)
+        if block is not None:
+            block.add(event, self.counters)
+            return []
+        if not self._is_plausible(number):
+            return []
+        if self._closed is None:
+            self._closed = number - 1
+        released = self._close_through(number - 1)
+        block = self._open[number] = _OpenBlock()
+        block.add(event, self.counters)
+        return released
 
-    def _has_before(self, number: int) -> bool:
-        """Whether a message of block ``number`` closes anything that we know of."""
-        return self._closed is not None or bool(self._open)
+    def _is_plausible(self, number: int) -> bool:
+        if self._closed is None or number <= self._closed + MAX_AHEAD:
+            return True
+        self.counters.implausible += 1
+        return False
 
     def _close_through(self, last: int) -> list[ClosedBlock]:
         """Release every block up to ``last`` that had events or a header, and ``last`` itself even if empty."""
+        if last < 0 or (self._closed is not None and last <= self._closed):
+            return self._release()
         numbers = {number for number in self._open if number <= last}
         if self._closed is not None:
             numbers.update(number for number in self._headers if self._closed < number <= last)
@@ -137,6 +139,8 @@ class BlockAssembler:
         return released
 
     def _take_header(self, header: BlockHeader) -> list[ClosedBlock]:
+        if not self._is_plausible(header.number):
+            return []
         known = self._headers.get(header.number)
         if known is not None and known.hash == header.hash:
             self.counters.duplicates += 1
@@ -147,11 +151,7 @@ class BlockAssembler:
         self._headers[header.number] = header
         while len(self._headers) > _KEPT_HEADERS:
             del self._headers[min(self._headers)]
-        if self._closed is None or self._closed < header.number - 1:
-            if self._closed is None or header.number <= self._closed + MAX_AHEAD:
-                return self._close_through(header.number - 1) if self._has_before(header.number) else []
-            self.counters.implausible += 1
-        return self._release()
+        return [] if self._closed is None else self._close_through(header.number - 1)
 
     def _rewind(self, number: int) -> None:
         """Blocks from ``number`` on were replaced: forget them and take their successors."""
