@@ -216,6 +216,25 @@ class FlatAccountDB(AccountDatabaseAPI):
             else:
                 values[key] = old
 
+    def rewind(self, checkpoint: int) -> list[tuple[dict[Any, Any], Any, Any, Any]]:
+        """Undo back to ``checkpoint``, and return what ``replay`` needs to do it all again."""
+        undone = []
+        log = self.log
+        while len(log) > checkpoint:
+            values, key, old = log.pop()
+            undone.append((values, key, old, values[key]))
+            if old is _ABSENT:
+                del values[key]
+            else:
+                values[key] = old
+        return undone
+
+    def replay(self, undone: list[tuple[dict[Any, Any], Any, Any, Any]]) -> None:
+        """Do again what ``rewind`` undid; nothing but reads may have happened since."""
+        for values, key, old, new in reversed(undone):
+            self.log.append((values, key, old))
+            values[key] = new
+
     def commit(self, checkpoint: Any) -> None:
         """Nothing to do: the log keeps what an outer revert would need."""
 

@@ -6,7 +6,8 @@ was before the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from flasharb.evm import system
 from flasharb.evm.computation import lean
 from flasharb.evm.context import BlockContext
 from flasharb.evm.forks import Fork
-from flasharb.evm.result import CallFrame, CallResult, LogEntry, TransactionResult
+from flasharb.evm.result import CallResult, TransactionResult
 from flasharb.evm.source import Diff, StateSource
 from flasharb.evm.states import Engine, flat_state, stock_state
 from flasharb.evm.trace import frame_of, logs_of, reason_of
@@ -190,6 +191,17 @@ class Machine:
         self._blob_gas_used = snapshot.blob_gas_used
         del self._deposits[snapshot.deposits :]
 
+    @contextmanager
+    def rewound(self, snapshot: Snapshot) -> Iterator[None]:
+        """Look at the state of ``snapshot`` for a while (reads and calls only), then come back to now."""
+        if self.engine == "stock":
+            raise NotImplementedError("the stock engine cannot go back past a transaction")
+        undone = self._db.rewind(snapshot.state)
+        try:
+            yield
+        finally:
+            self._db.replay(undone)
+
     def _guarded(self, action: Callable[[], Any], keep: bool = True) -> Any:
         """Run ``action``; undo it unless ``keep``, if anything is raised, or if state was missing in silence."""
         loader = self._db.loader
@@ -239,6 +251,10 @@ class Machine:
     def storage(self, address: bytes, slot: int) -> int:
         """A storage slot, now."""
         return int(self._guarded(lambda: self._state.get_storage(address, slot)))
+
+    def balances(self) -> dict[bytes, int]:
+        """The balances in wei, now, of all accounts that were read so far."""
+        return {address: self._db.get_balance(address) for address in list(self._db.loader.accounts)}
 
     def diff(self) -> Diff:
         """What changed against the source."""
@@ -295,6 +311,3 @@ class Machine:
         consumed = tx.gas - computation.get_gas_remaining()
         refund = min(computation.get_gas_refund(), consumed // (5 if self.fork.since(Fork.LONDON) else 2))
         return int(consumed - refund + computation.data_floor_gas)
-
-
-__all__ = ["CallFrame", "LogEntry", "Machine", "Snapshot"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flasharb.evm import CallFrame, MissingState
 from flasharb.units import Address, Hash32
 
 
@@ -36,11 +37,16 @@ class Executed:
     balance_changes: Mapping[Address, Mapping[Address | None, int]]
     coinbase_payment_wei: int
     contract_address: Address | None = None
+    trace: CallFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """All transactions of one request, in order. ``touched`` lists the (account, slots) read, for the next prefetch."""
+    """All transactions of one request, in order. ``touched`` lists the (account, slots) read, for the next prefetch.
+
+    ``unmeasured`` says which state was missing to measure balances that only transfer events asked for.
+    """
 
     transactions: tuple[Executed, ...]
     touched: Mapping[Address, frozenset[int]] = field(default_factory=dict)
+    unmeasured: MissingState | None = None
