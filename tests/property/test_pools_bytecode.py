@@ -1,4 +1,7 @@
-"""The pool mathematics against the pools' own bytecode: 1,000 cases of each kind (10,000: ``python -m tests.long.pools``)."""
+"""The pool mathematics against the pools' own bytecode: 1,000 cases of each kind.
+
+``python -m tests.long.pools`` runs 10,000 of each.
+"""
 
 from __future__ import annotations
 
