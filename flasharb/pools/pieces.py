@@ -13,17 +13,23 @@ The chain ends where the pool runs dry or where its ticks are no longer known: a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import NamedTuple
 
+from flasharb.pools.concentrated.ladder import stop_price
 from flasharb.pools.concentrated.pool import V3Pool
+from flasharb.pools.concentrated.sqrt_price_math import amount0_delta, amount1_delta
 from flasharb.pools.concentrated.tick_bitmap import word_of
-from flasharb.pools.concentrated.tick_math import MAX_TICK, MIN_TICK, Q96, sqrt_price_at_tick
+from flasharb.pools.concentrated.tick_math import MAX_TICK, MIN_TICK, Q96
 from flasharb.pools.constant_product.pool import V2Pool
 from flasharb.units import PIPS
 
 
 class Piece(NamedTuple):
-    """One range; amounts in the tokens' smallest units as floats, ``gamma`` is one less the fee."""
+    """One range; amounts in the tokens' smallest units as floats, ``gamma`` is one less the fee.
+
+    ``room`` is ``end_in - offset_in`` without the cancellation that a small range after large ones would suffer.
+    """
 
     gamma: float
     virtual_in: float
@@ -31,6 +37,7 @@ class Piece(NamedTuple):
     offset_in: float
     offset_out: float
     end_in: float
+    room: float
 
 
 def pieces(pool: V2Pool | V3Pool, zero_for_one: bool) -> Iterator[Piece]:
@@ -44,30 +51,30 @@ def _v2_piece(pool: V2Pool, zero_for_one: bool) -> Iterator[Piece]:
     reserves = (float(pool.reserve0), float(pool.reserve1))
     if all(reserves):
         virtual_in, virtual_out = reserves if zero_for_one else reserves[::-1]
-        yield Piece(1 - pool.spec.fee_pips / PIPS, virtual_in, virtual_out, 0.0, 0.0, float("inf"))
+        yield Piece(1 - pool.spec.fee_pips / PIPS, virtual_in, virtual_out, 0.0, 0.0, inf, inf)
 
 
 def _v3_pieces(pool: V3Pool, zero_for_one: bool) -> Iterator[Piece]:
     if not pool.sqrt_price_x96 or not pool.ladder.knows_word(word_of(pool.tick, pool.ladder.tick_spacing)):
         return
     gamma = 1 - pool.spec.fee_pips / PIPS
-    root = pool.sqrt_price_x96 / Q96
-    liquidity = pool.liquidity
+    price, liquidity = pool.sqrt_price_x96, pool.liquidity
     offset_in = offset_out = 0.0
     for tick, beyond in _stops(pool, zero_for_one):
-        end = sqrt_price_at_tick(tick) / Q96
+        end = stop_price(tick)
+        # whole numbers: the difference of two near prices would lose its digits in floating point
         if zero_for_one:
-            virtual_in, virtual_out = liquidity / root, liquidity * root
-            used, given = liquidity * (1 / end - 1 / root), liquidity * (root - end)
+            used, given = amount0_delta(end, price, liquidity), amount1_delta(end, price, liquidity)
         else:
-            virtual_in, virtual_out = liquidity * root, liquidity / root
-            used, given = liquidity * (end - root), liquidity * (1 / root - 1 / end)
+            used, given = amount1_delta(price, end, liquidity), amount0_delta(price, end, liquidity)
         if used > 0:
-            end_in = offset_in + used / gamma
-            yield Piece(gamma, virtual_in, virtual_out, offset_in, offset_out, end_in)
-            offset_in = end_in
+            root, room = price / Q96, used / gamma
+            virtual0, virtual1 = liquidity / root, liquidity * root
+            virtual_in, virtual_out = (virtual0, virtual1) if zero_for_one else (virtual1, virtual0)
+            yield Piece(gamma, virtual_in, virtual_out, offset_in, offset_out, offset_in + room, room)
+            offset_in += room
             offset_out += given
-        root, liquidity = end, beyond
+        price, liquidity = end, beyond
 
 
 def _stops(pool: V3Pool, zero_for_one: bool) -> Iterator[tuple[int, int]]:

@@ -2,8 +2,8 @@
 
 A ``Protocol`` is what all deployments of one bytecode share: the kind of mathematics, the storage layout, the callback.
 A ``Deployment`` is where one chain has it; with it, a pool's address follows from tokens and fee (CREATE2), so that a
-pool file cannot pass off a foreign contract as a known pool. Chains that are not listed here (the devnet) pass their
-own deployments in.
+pool file cannot pass off a foreign contract as a known pool. For a chain that is not listed here, the caller passes
+deployments in.
 """
 
 from __future__ import annotations

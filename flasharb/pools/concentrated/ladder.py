@@ -262,7 +262,7 @@ class Ladder:
 
 def _climb(entry: int, stops: list[int], levels: list[int], fee_pips: int, *, zero_for_one: bool) -> Rung:
     """Sum the full steps from the entry tick over the stops; ``levels[i]`` is L on the way to ``stops[i]``."""
-    prices = [_stop_price(entry), *map(_stop_price, stops)]
+    prices = [stop_price(entry), *map(stop_price, stops)]
     cost, output = [0], [0]
     rest = PIPS - fee_pips
     start = prices[0]
@@ -283,7 +283,7 @@ def _climb(entry: int, stops: list[int], levels: list[int], fee_pips: int, *, ze
     return Rung(keys, prices, levels, cost, output)
 
 
-def _stop_price(tick: int) -> int:
+def stop_price(tick: int) -> int:
     """The sqrt price at a stop; the outermost ones end at the price limits that every swap has."""
     price = sqrt_price_at_tick(max(MIN_TICK, min(MAX_TICK, tick)))
     return max(MIN_SQRT_PRICE_X96 + 1, min(MAX_SQRT_PRICE_X96 - 1, price))
