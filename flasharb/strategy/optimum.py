@@ -6,10 +6,10 @@ point. That is a Möbius transform, and so is the chain of all legs::
 
     y(u) = R·u / (1 + N·u)          the gain  y(u) - c·u  is largest at  u* = (sqrt(R / c) - 1) / N
 
-(R is the marginal rate, c = 1 plus the loan's fee; all terms are positive, so nothing cancels). The chain holds up to the input
-at which the first leg's range is used up. If u* lies beyond, all legs move up to that point, that leg goes on to its
-next range, and the chain is composed again: an active-set walk. It ends, because marginal rates only fall along the
-ranges, so that the gain is concave; there is no better input anywhere else.
+(R is the marginal rate, c = 1 plus the loan's fee; all terms are positive, so nothing cancels). The chain holds up to
+the input at which the first leg's range is used up. If u* lies beyond, all legs move up to that point, that leg goes
+on to its next range, and the chain is composed again: an active-set walk. It ends, because marginal rates only fall
+along the ranges, so that the gain is concave; there is no better input anywhere else.
 
 Chains round against the trader in every step, so the real gain also bounds the gain in whole units: that is the
 certificate. Routes of V2 pools alone are solved in exact integers.

@@ -8,6 +8,7 @@ from flasharb.feed.events import BlockHeader, ClosedBlock, PoolEvent, PoolUnreli
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool, PoolSpec, Token, V2Pool, V3Pool, v3_pool
 from flasharb.pools.concentrated.liquidity import TickLiquidity
+from flasharb.pools.concentrated.tick_bitmap import word_of
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick
 from flasharb.units import Address, Hash32
 
@@ -26,11 +27,11 @@ def token(symbol: str, decimals: int = 18, at: Address | None = None) -> Token:
     return Token(at or address_of(symbol), symbol, decimals)
 
 
-WETH = token("WETH", 18, numbered(0xEE << 32))
-USDC = token("USDC", 6, numbered(0xAA << 32))
-USDT = token("USDT", 6, numbered(0xFA << 32))
-DAI = token("DAI", 18, numbered(0xBB << 32))
-WBTC = token("WBTC", 8, numbered(0x22 << 32))
+WETH = token("WETH", 18, numbered(0xEE << 152))
+USDC = token("USDC", 6, numbered(0xAA << 152))
+USDT = token("USDT", 6, numbered(0xFA << 152))
+DAI = token("DAI", 18, numbered(0xBB << 152))
+WBTC = token("WBTC", 8, numbered(0x22 << 152))
 TOKENS = (WETH, USDC, USDT, DAI, WBTC)
 
 
@@ -56,7 +57,7 @@ def v3(
     words: tuple[int, int] | None = None,
     sqrt_price_x96: int | None = None,
 ) -> V3Pool:
-    """A concentrated pool at ``tick`` with positions (lower, upper, liquidity)."""
+    """A concentrated pool at ``tick`` with positions (lower, upper, liquidity), known in ``words`` (None: all)."""
     token0, token1 = sorted(tokens)
     ticks: dict[int, TickLiquidity] = {}
     active = 0
@@ -65,6 +66,8 @@ def v3(
             known = ticks.get(bound, TickLiquidity(0, 0))
             ticks[bound] = TickLiquidity(known.gross + liquidity, known.net + net)
         active += liquidity if lower <= tick < upper else 0
+    if words is not None:
+        ticks = {at: known for at, known in ticks.items() if words[0] <= word_of(at, tick_spacing) <= words[1]}
     spec = PoolSpec(address_of(name), "uniswap_v3", token0, token1, fee_pips, tick_spacing)
     return v3_pool(spec, sqrt_price_x96 or sqrt_price_at_tick(tick), tick, active, ticks, words)
 
