@@ -10,40 +10,41 @@ sends its output straight to it, and so on; only the first pool is paid by the c
 the contract never holds an intermediate token, and nothing is borrowed from a third party. V2 pools take before they
 give: they are paid by the pool before them and called afterwards without a callback.
 
-===========  ==============================================================================================
-byte(s)      execution (mode 1)
-===========  ==============================================================================================
-1            mode: bits 3-0 = 1; bit 4: base token given (else WETH); bit 5: the minimum is a floor
-1            lengths: high nibble = bytes of minimum, low nibble = bytes of bid
+===========  ===================================================================================================
+byte(s)      execution
+===========  ===================================================================================================
+1            mode: 0; +1: the minimum is a floor; +2: bid given; +4: base token given (else WETH)
 4            deadline: last block number that may include it
-0-15         minimum growth of the base token's balance after repayment and bid (floor: minimum balance)
-0-15         bid to the fee recipient, in wei, unwrapped from WETH after the check
-0 or 20      base token
-rest         commands
-===========  ==============================================================================================
+16           minimum growth of the base token's balance after repayment and bid (floor: minimum balance)
+16           bid to the fee recipient, in wei, unwrapped from WETH after the check; only if given
+20           base token; only if given
+rest         commands, at least one
+===========  ===================================================================================================
 
-===========  ==============================================================================================
-byte(s)      sweep (mode 2), to the owner
-===========  ==============================================================================================
-1            mode: bits 3-0 = 2; bit 4: ether
-1            bytes of the amount; 0 = all but one unit of a token, all of the ether
-0 or 20      token
-0-15         amount
-===========  ==============================================================================================
+===========  ===================================================================================================
+byte(s)      sweep, to the owner
+===========  ===================================================================================================
+1            mode: 8; +0x10: ether; +0x20: amount given
+20           token; not for ether
+32           amount; only if given, else all but one unit of a token, or all of the ether
+===========  ===================================================================================================
 
-=============  ============================================================================================
-command        bytes: op, then as listed (``ab`` = nibbles: bytes of ``a``, bytes of ``b``)
-=============  ============================================================================================
-1 PAY          [token 20] — pays the caller of this callback what it is owed
-2 V2_SWAP      ab, pool 20, a = amount out, b = amount sent to the pool first (absent: it is paid), [token 20]
-3 V2_FLASH     ab, pool 20, a = amount out, b = length of the program run in the callback, program
-4 V3_SWAP      ab, pool 20, a = amount, b = length of the program run in the callback, program
-5 BALANCER     ab, token 20, a = amount, b = length of the program run in the callback, program
-=============  ============================================================================================
+=============  =================================================================================================
+op, command    fields after the op byte
+=============  =================================================================================================
+0x08 PAY       [token 20]: pays the caller of this callback what it is owed
+0x40 V2_SWAP   pool 20, [token 20], [in 16], [out 16]: swaps what is sent to the pair first, or was before
+0x80 V3_SWAP   pool 20, length 2, [amount 16], program: swaps, runs the program in the callback
+0xc0 V2_FLASH  pool 20, length 2, out 16, program: swaps to the contract, runs the program in the callback
+0xc4 BALANCER  token 20, length 2, amount 16, program: borrows, runs the program in the callback
+=============  =================================================================================================
 
-The op's high nibble is the command; bit 3: token given (else WETH), or exact input for V3_SWAP; bit 2: zero_for_one;
-bits 1-0: recipient (0 the contract, 1 the callback's caller, 2 the pool of the command after this one, 3 the pool of
-the first command inside this one). An absent ``a`` means: what the caller of this callback is owed.
+Flags in the op byte. 0x20: zero_for_one. 0x10: V2_SWAP and V3_SWAP give the callback's caller what it is owed; amount
+and recipient are not given. 0x08: V2_SWAP sends ``in`` first; V3_SWAP is of exact input. 0x04: V2_SWAP and PAY name the
+token (else WETH). 0x01 on PAY: to a flash loan's lender. Lowest two bits of V2_SWAP and V3_SWAP: the recipient (0 the
+contract, 1 the callback's caller, 2 the pool of the command after this one, 3 the pool of the first command inside this
+one). All other op bytes are free. Numbers are big-endian and of fixed width: a zero byte costs less gas than decoding a
+length.
 """
 
 from __future__ import annotations
@@ -59,23 +60,28 @@ from flasharb.settings import Settings
 from flasharb.strategy.trade import Trade, TradeHop
 from flasharb.units import Address, checksum
 
-EXECUTE: Final = 1
-SWEEP: Final = 2
-MODE_TOKEN: Final = 0x10
-MODE_FLOOR: Final = 0x20
-MODE_ETHER: Final = 0x10
+FLOOR: Final = 0x01
+BID_GIVEN: Final = 0x02
+BASE_GIVEN: Final = 0x04
+SWEEP: Final = 0x08
+SWEEP_ETHER: Final = 0x10
+SWEEP_AMOUNT: Final = 0x20
 
-PAY: Final = 1
-V2_SWAP: Final = 2
-V2_FLASH: Final = 3
-V3_SWAP: Final = 4
-BALANCER: Final = 5
-TOKEN_GIVEN: Final = 8
-EXACT_INPUT: Final = 8
-ZERO_FOR_ONE: Final = 4
+PAY: Final = 0x08
+V2_SWAP: Final = 0x40
+V3_SWAP: Final = 0x80
+V2_FLASH: Final = 0xC0
+BALANCER: Final = 0xC4
+CALLS_BACK: Final = 0x80
+ZERO_FOR_ONE: Final = 0x20
+OWED: Final = 0x10
+EXACT_INPUT: Final = 0x08
+PAY_FIRST: Final = 0x08
+TOKEN_GIVEN: Final = 0x04
+PAY_LENDER: Final = 0x01
 
-MAX_NUMBER_BYTES: Final = 15
-"""A nibble counts a number's bytes: amounts are below 2^120."""
+AMOUNT_BYTES: Final = 16
+LENGTH_BYTES: Final = 2
 
 FLASH_SWAP: Final = "flash_swap"
 BALANCER_V2: Final = "balancer_v2"
@@ -92,14 +98,18 @@ class Recipient(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pay:
-    """Pays the caller of this callback what it is owed. ``token`` None = WETH."""
+    """Pays the caller of this callback, a V3 pool or a lender, what it is owed. ``token`` None = WETH."""
 
     token: Address | None
+    lender: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SwapV2:
-    """A pair's swap without callback. ``pay`` is sent to the pair first (0: somebody else did)."""
+    """A pair's swap without callback. ``pay`` is sent to the pair first (0: somebody else did).
+
+    ``amount_out`` None = what the caller of this callback is owed, which is also who receives it.
+    """
 
     pool: Address
     zero_for_one: bool
@@ -121,7 +131,10 @@ class FlashV2:
 
 @dataclass(frozen=True, slots=True)
 class SwapV3:
-    """A V3 pool's swap; ``program`` runs in its callback and must pay the pool. ``amount`` None = what is owed."""
+    """A V3 pool's swap; ``program`` runs in its callback and must pay the pool.
+
+    ``amount`` None = what the caller of this callback is owed, which is also who receives it (exact output).
+    """
 
     pool: Address
     zero_for_one: bool
@@ -234,7 +247,11 @@ def plan(trade: Trade, loan: str, weth: Address) -> tuple[Command, ...]:
     token = None if trade.base_token == weth else trade.base_token
     hops = trade.hops
     if loan == BALANCER_V2:
-        return (Borrow(trade.base_token, trade.amount_in, (*_deliver(hops, Recipient.SELF, token, False), Pay(token))),)
+        return (
+            Borrow(
+                trade.base_token, trade.amount_in, (*_deliver(hops, Recipient.SELF, token, False), Pay(token, True))
+            ),
+        )
     if loan != FLASH_SWAP:
         raise ValueError(f"unknown loan source {loan!r} (known: {FLASH_SWAP}, {BALANCER_V2})")
 
@@ -338,15 +355,22 @@ def encode(program: Execution | Sweep) -> bytes:
         ValueError: a number out of range.
     """
     if isinstance(program, Sweep):
-        amount = b"" if program.amount is None else _number(program.amount) or b"\0"
-        mode = SWEEP | (MODE_ETHER if program.token is None else 0)
-        return bytes((mode, len(amount))) + (program.token or b"") + amount
-    if not 0 <= program.deadline_block < 2**32:
-        raise ValueError(f"deadline block {program.deadline_block} is not within 0 and 2^32 - 1")
-    minimum, bid = _number(program.minimum), _number(program.bid)
-    mode = EXECUTE | (MODE_TOKEN if program.base_token else 0) | (MODE_FLOOR if program.floor else 0)
-    head = bytes((mode, len(minimum) << 4 | len(bid))) + program.deadline_block.to_bytes(4, "big")
-    return head + minimum + bid + (program.base_token or b"") + _encode_commands(program.commands)
+        mode = SWEEP | _bit(program.token is None, SWEEP_ETHER) | _bit(program.amount is not None, SWEEP_AMOUNT)
+        amount = b"" if program.amount is None else _number(program.amount, 32, "amount")
+        return bytes((mode,)) + (program.token or b"") + amount
+    if program.bid and program.base_token is not None:
+        raise ValueError("only a profit in WETH can be unwrapped for a bid; other base tokens bid by priority fee")
+    if not program.commands:
+        raise ValueError("a program needs at least one command")
+    mode = _bit(program.floor, FLOOR) | _bit(program.bid, BID_GIVEN) | _bit(program.base_token, BASE_GIVEN)
+    return (
+        bytes((mode,))
+        + _number(program.deadline_block, 4, "deadline block")
+        + _number(program.minimum, AMOUNT_BYTES, "minimum")
+        + (_number(program.bid, AMOUNT_BYTES, "bid") if program.bid else b"")
+        + (program.base_token or b"")
+        + _encode_commands(program.commands)
+    )
 
 
 def _encode_commands(commands: Sequence[Command]) -> bytes:
@@ -355,39 +379,58 @@ def _encode_commands(commands: Sequence[Command]) -> bytes:
 
 def _encode_command(command: Command) -> bytes:
     match command:
-        case Pay(token):
-            return _op(PAY, bool(token)) + (token or b"")
-        case SwapV2(pool, zero_for_one, amount_out, recipient, pay, token):
-            op = _op(V2_SWAP, bool(token), zero_for_one, recipient)
-            return op + _operands(pool, amount_out, _number(pay)) + (token or b"")
-        case FlashV2(pool, zero_for_one, amount_out, program):
-            return _op(V2_FLASH, False, zero_for_one) + _with_program(pool, amount_out, program)
+        case Pay(token, lender):
+            return bytes((PAY | _bit(token, TOKEN_GIVEN) | _bit(lender, PAY_LENDER),)) + (token or b"")
+        case SwapV2(pool, zero_for_one, out, recipient, pay, token):
+            op = V2_SWAP | _bit(zero_for_one, ZERO_FOR_ONE) | _receiver_bits(out, recipient)
+            op |= _bit(pay, PAY_FIRST) | _bit(token, TOKEN_GIVEN)
+            if token and not pay:
+                raise ValueError("a token without an amount to send to the pair")
+            return bytes((op,)) + pool + (token or b"") + (_positive(pay) if pay else b"") + _optional(out)
+        case FlashV2(pool, zero_for_one, out, program):
+            op = V2_FLASH | _bit(zero_for_one, ZERO_FOR_ONE)
+            return bytes((op,)) + pool + _with_program(_positive(out), program)
         case SwapV3(pool, zero_for_one, exact_in, amount, recipient, program):
-            return _op(V3_SWAP, exact_in, zero_for_one, recipient) + _with_program(pool, amount, program)
+            op = V3_SWAP | _bit(zero_for_one, ZERO_FOR_ONE) | _receiver_bits(amount, recipient)
+            op |= _bit(exact_in, EXACT_INPUT)
+            if exact_in and amount is None:
+                raise ValueError("what is owed can only be an exact output")
+            return bytes((op,)) + pool + _with_program(_optional(amount), program)
         case Borrow(token, amount, program):
-            return _op(BALANCER) + _with_program(token, amount, program)
+            return bytes((BALANCER,)) + token + _with_program(_positive(amount), program)
 
 
-def _op(command: int, flag: bool = False, zero_for_one: bool = False, recipient: int = 0) -> bytes:
-    return bytes((command << 4 | (8 if flag else 0) | (ZERO_FOR_ONE if zero_for_one else 0) | recipient,))
+def _bit(condition: object, bit: int) -> int:
+    return bit if condition else 0
 
 
-def _operands(address: Address, amount: int | None, second: bytes) -> bytes:
-    if amount is not None and amount <= 0:
-        raise ValueError(f"an amount must be positive, not {amount}")
-    first = b"" if amount is None else _number(amount)
-    return bytes((len(first) << 4 | len(second),)) + address + first + second
+def _receiver_bits(amount: int | None, recipient: Recipient) -> int:
+    if amount is not None:
+        return recipient
+    if recipient is not Recipient.CALLER:
+        raise ValueError("what the caller is owed can only go to the caller")
+    return OWED
 
 
-def _with_program(address: Address, amount: int | None, program: Sequence[Command]) -> bytes:
+def _with_program(amount: bytes, program: Sequence[Command]) -> bytes:
     inner = _encode_commands(program)
-    return _operands(address, amount, _number(len(inner))) + inner
+    return _number(len(inner), LENGTH_BYTES, "length of a program") + amount + inner
 
 
-def _number(value: int) -> bytes:
-    if value < 0 or value.bit_length() > 8 * MAX_NUMBER_BYTES:
-        raise ValueError(f"{value} is not within 0 and 2^{8 * MAX_NUMBER_BYTES} - 1")
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+def _optional(amount: int | None) -> bytes:
+    return b"" if amount is None else _positive(amount)
+
+
+def _positive(amount: int) -> bytes:
+    if amount <= 0:
+        raise ValueError(f"an amount must be positive, not {amount}")
+    return _number(amount, AMOUNT_BYTES, "amount")
+
+
+def _number(value: int, size: int, what: str) -> bytes:
+    if not 0 <= value < 1 << 8 * size:
+        raise ValueError(f"{what} {value} is not within 0 and 2^{8 * size} - 1")
+    return value.to_bytes(size, "big")
 
 
 class _Reader:
@@ -408,10 +451,13 @@ class _Reader:
         return self._data[self.place - size : self.place]
 
     def number(self, size: int, what: str) -> int:
-        raw = self.take(size, what)
-        if raw[:1] == b"\0":
-            raise ValueError(f"{what} before byte {self.place} has a leading zero")
-        return int.from_bytes(raw, "big")
+        return int.from_bytes(self.take(size, what), "big")
+
+    def amount(self, what: str) -> int:
+        value = self.number(AMOUNT_BYTES, what)
+        if value == 0:
+            raise ValueError(f"{what} before byte {self.place} is zero")
+        return value
 
     def address(self, what: str) -> Address:
         return Address(self.take(20, what))
@@ -421,28 +467,29 @@ def decode(data: bytes) -> Execution | Sweep:
     """The program in ``data``; ``encode`` gives the same bytes again.
 
     Raises:
-        ValueError: no program of this version, or not in its shortest form; the message says where.
+        ValueError: no program of this version; the message says where.
     """
     reader = _Reader(data)
     mode = reader.take(1, "mode")[0]
-    if mode & 0xF == SWEEP and not mode & ~(SWEEP | MODE_ETHER):
-        size = reader.take(1, "length")[0]
-        token = None if mode & MODE_ETHER else reader.address("token")
-        raw = reader.take(size, "amount")
-        if reader.left or raw != (b"" if not raw else _number(int.from_bytes(raw, "big")) or b"\0"):
-            raise ValueError("a sweep ends with its amount in its shortest form")
-        return Sweep(token, int.from_bytes(raw, "big") if size else None)
-    if mode & 0xF != EXECUTE or mode & ~(EXECUTE | MODE_TOKEN | MODE_FLOOR):
-        raise ValueError(f"unknown mode 0x{mode:02x}")
-    lengths = reader.take(1, "lengths")[0]
-    deadline = int.from_bytes(reader.take(4, "deadline"), "big")
-    minimum = reader.number(lengths >> 4, "minimum")
-    bid = reader.number(lengths & 0xF, "bid")
-    base_token = reader.address("base token") if mode & MODE_TOKEN else None
-    return Execution(deadline, minimum, bid, base_token, bool(mode & MODE_FLOOR), _decode_commands(reader, reader.left))
+    program: Execution | Sweep
+    if mode & SWEEP:
+        token = None if mode & SWEEP_ETHER else reader.address("token")
+        program = Sweep(token, reader.number(32, "amount") if mode & SWEEP_AMOUNT else None)
+    else:
+        deadline = reader.number(4, "deadline")
+        minimum = reader.number(AMOUNT_BYTES, "minimum")
+        bid = reader.amount("bid") if mode & BID_GIVEN else 0
+        base_token = reader.address("base token") if mode & BASE_GIVEN else None
+        commands = _decode_commands(reader, reader.left)
+        program = Execution(deadline, minimum, bid, base_token, bool(mode & FLOOR), commands)
+    if encode(program) != data:
+        raise ValueError("the program has bytes or flags that it does not use")
+    return program
 
 
 def _decode_commands(reader: _Reader, size: int) -> tuple[Command, ...]:
+    if size > reader.left:
+        raise ValueError(f"the program at byte {reader.place} is longer than what is left")
     end = reader.place + size
     commands = []
     while reader.place < end:
@@ -455,39 +502,36 @@ def _decode_commands(reader: _Reader, size: int) -> tuple[Command, ...]:
 def _decode_command(reader: _Reader) -> Command:
     place = reader.place
     op = reader.take(1, "command")[0]
-    flag, zero_for_one, recipient = bool(op & 8), bool(op & ZERO_FOR_ONE), Recipient(op & 3)
-    if op >> 4 == PAY:
-        pay = Pay(reader.address("token") if flag else None)
-        return _same_op(pay, op, place)
-    if op >> 4 not in (V2_SWAP, V2_FLASH, V3_SWAP, BALANCER):
+    if not op & CALLS_BACK:
+        if op & V2_SWAP:
+            return _decode_swap_v2(reader, op)
+        if op & PAY:
+            return Pay(reader.address("token") if op & TOKEN_GIVEN else None, bool(op & PAY_LENDER))
         raise ValueError(f"unknown command 0x{op:02x} at byte {place}")
-    lengths = reader.take(1, "lengths")[0]
-    address = reader.address("pool or token")
-    amount = reader.number(lengths >> 4, "amount") if lengths >> 4 else None
-    second = reader.number(lengths & 0xF, "second operand")
-    command: Command
-    if op >> 4 == V2_SWAP:
-        token = reader.address("token") if flag and second else None
-        command = SwapV2(address, zero_for_one, amount, recipient, second, token)
-    else:
-        if second > reader.left:
-            raise ValueError(f"the program at byte {reader.place} is longer than what is left")
-        program = _decode_commands(reader, second)
-        if op >> 4 == V3_SWAP:
-            command = SwapV3(address, zero_for_one, flag, amount, recipient, program)
-        elif amount is None:
-            raise ValueError(f"the command at byte {place} needs an amount")
-        elif op >> 4 == V2_FLASH:
-            command = FlashV2(address, zero_for_one, amount, program)
-        else:
-            command = Borrow(address, amount, program)
-    return _same_op(command, op, place)
+    target = reader.address("pool or token")
+    length = reader.number(LENGTH_BYTES, "length")
+    amount = None if op & OWED else reader.amount("amount")
+    program = _decode_commands(reader, length)
+    zero_for_one = bool(op & ZERO_FOR_ONE)
+    if op & V2_FLASH != V2_FLASH:
+        return SwapV3(target, zero_for_one, bool(op & EXACT_INPUT), amount, _recipient(op), program)
+    if amount is None:
+        raise ValueError(f"command 0x{op:02x} at byte {place} needs an amount")
+    if op == BALANCER:
+        return Borrow(target, amount, program)
+    return FlashV2(target, zero_for_one, amount, program)
 
 
-def _same_op(command: Command, op: int, place: int) -> Command:
-    if _encode_command(command)[0] != op:
-        raise ValueError(f"command 0x{op:02x} at byte {place} has a flag that it does not use")
-    return command
+def _decode_swap_v2(reader: _Reader, op: int) -> SwapV2:
+    pool = reader.address("pool")
+    token = reader.address("token") if op & TOKEN_GIVEN else None
+    pay = reader.amount("input") if op & PAY_FIRST else 0
+    out = None if op & OWED else reader.amount("output")
+    return SwapV2(pool, bool(op & ZERO_FOR_ONE), out, _recipient(op), pay, token)
+
+
+def _recipient(op: int) -> Recipient:
+    return Recipient.CALLER if op & OWED else Recipient(op & 3)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -514,8 +558,8 @@ def _describe(commands: Sequence[Command], depth: int) -> Iterator[str]:
     for index, command in enumerate(commands):
         following = commands[index + 1] if index + 1 < len(commands) else None
         match command:
-            case Pay(token):
-                yield f"{indent}pay the caller what it is owed in {_name(token)}"
+            case Pay(token, lender):
+                yield f"{indent}pay the {'lender' if lender else 'caller'} what it is owed in {_name(token)}"
             case SwapV2(pool, zero_for_one, amount, recipient, pay, token):
                 if pay:
                     yield f"{indent}send {pay} of {_name(token)} to {checksum(pool)}"
