@@ -17,7 +17,7 @@ import trio
 from flasharb.devnet.chain import Built, Chain
 from flasharb.devnet.messages import bus_pools, encode_block
 from flasharb.devnet.publisher import Broadcaster, whole_messages
-from flasharb.devnet.recording import bundle_json, write_block
+from flasharb.devnet.recording import record
 from flasharb.devnet.relay import BundleRelay
 from flasharb.devnet.rpc import EvmThread, Rpc
 from flasharb.devnet.server import App, serve_app
@@ -127,7 +127,7 @@ class Devnet:
 
     def _record(self, built: Built) -> None:
         parent = self.chain.ledger.at(built.parent.number)
-        write_block(self._blocks_folder, bundle_json(built, parent, self.chain.chain_id))
+        record(self._blocks_folder, built, parent, self.chain.chain_id)
 
 
 async def _cancel_after(stop: trio.Event, scope: trio.CancelScope) -> None:
