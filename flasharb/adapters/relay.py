@@ -96,6 +96,14 @@ class Relay:
         self._learn(reply)
         return reply
 
+    async def probe(self) -> Reply:
+        """Ask for something harmless with a signature; ``NO_HASH`` or a refusal as ``PERMANENT`` is a healthy answer.
+
+        No bundle hash can match, so this never returns ``Acknowledged``.
+        """
+        body = b'{"jsonrpc":"2.0","id":%d,"method":"net_version","params":[]}' % REQUEST_ID
+        return await self._deliver(body, Hash32(b""), trio.current_time() + self.timeout_s)
+
     async def _deliver(self, body: bytes, bundle_hash: Hash32, deadline: float) -> Reply:
         headers = dict(_HEADERS)
         if self.profile.sign:

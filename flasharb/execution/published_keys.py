@@ -1,7 +1,7 @@
 """Addresses of private keys that everybody knows. Bots empty them within seconds on every real chain.
 
-The default accounts of Hardhat and Anvil (20), Ganache's deterministic mode (10), Truffle (10)
-and the numbers 1 to 16; ``tests/unit/execution/test_published_keys.py`` derives each from its mnemonic.
+The default accounts of Hardhat and Anvil (20), Ganache's deterministic mode (10), Truffle (10),
+the numbers 1 to 16, and our own devnet's (9); ``tests/unit/execution/test_published_keys.py`` derives each anew.
 """
 
 from __future__ import annotations
@@ -71,6 +71,16 @@ _HEX: Final = (
     "5a83529ff76ac5723a87008c4d9b436ad4ca7d28",
     "8735015837bd10e05d9cf5ea43a2486bf4be156f",
     "fae394561e33e242c551d15d4625309ea4c0b97f",
+    # our own devnet: deployer, signer, lp, crowd, builder, traders 0 to 3
+    "96e780942d39793d767820fd26468add4a0d1cb5",
+    "360dbc8335dd6344219a6d4d06f209ef556a60f7",
+    "83eb03034c6f09abd17c4add63f0ec6d55cb481a",
+    "03dece122a9588349b9defd4f4b028e19a05f3f1",
+    "685d5ebf4affacf2adcde471e8f7ed203d06e0c2",
+    "a429d3f06c54ee50fed89d1f363d0adaf9a65700",
+    "71b1a0224514b4ca9cfa52bf5ff3f81b62fa01b4",
+    "bb70591d017622199437585a273ccd4683cde2a6",
+    "ba85da65bbae7249ff84cde76eec315909e35191",
 )
 
 PUBLISHED: Final = frozenset(Address(bytes.fromhex(digits)) for digits in _HEX)
