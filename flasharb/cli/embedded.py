@@ -21,7 +21,7 @@ import msgspec
 import trio
 
 from flasharb.errors import OutsideError
-from flasharb.settings import DEVNET_CHAIN_ID, Settings
+from flasharb.settings import DEVNET_CHAIN_ID, Settings, Signer
 
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 5.0
@@ -86,7 +86,7 @@ async def embedded_devnet(settings: Settings, data_dir: Path) -> AsyncIterator[E
 
 def filled(settings: Settings, ready: Ready) -> Settings:
     """The settings with the devnet's addresses, files and keys wherever they were left empty."""
-    bus, key = settings.message_bus, settings.signer
+    bus = settings.message_bus
     return replace(
         settings,
         message_bus=replace(
@@ -96,7 +96,8 @@ def filled(settings: Settings, ready: Ready) -> Settings:
         ),
         chain=replace(settings.chain, wrapped_native=settings.chain.wrapped_native or ready.weth),
         node=replace(settings.node, url=ready.rpc_url if bus.transport != "node" else ready.ws_url),
-        signer=replace(key, key_file=key.key_file or ready.signer_key_file),
+        # Its contract obeys its own key alone; a key for another chain may well be in the environment.
+        signer=Signer(key_env="", key_file=ready.signer_key_file),
         relays=replace(settings.relays, urls=settings.relays.urls or (ready.relay_url,)),
         contract=replace(
             settings.contract,

@@ -80,8 +80,6 @@ def check_send(intent: Intent, limits: Limits, facts: ChainFacts) -> Withheld | 
     if facts.chain_id != limits.chain_id or transaction.chain_id != limits.chain_id:
         ids = f"configured {limits.chain_id}, node {facts.chain_id}, transaction {transaction.chain_id}"
         return Withheld("wrong_chain", ids)
-    if not limits.live and not is_devnet(facts, limits.devnet_genesis):
-        return Withheld(NOT_LIVE, "dry run: --live is needed on any chain but the devnet")
     if withheld := check_key(intent.sender, limits.chain_id):
         return withheld
     if intent.target_block <= facts.head:
@@ -96,6 +94,9 @@ def check_send(intent: Intent, limits: Limits, facts: ChainFacts) -> Withheld | 
     if intent.net_profit_wei < limits.min_net_profit_wei or intent.net_profit_wei <= 0:
         figures = f"net profit {intent.net_profit_wei} wei, least {limits.min_net_profit_wei}"
         return Withheld("min_profit", figures)
+    # Last, so that a dry run names every other reason first.
+    if not limits.live and not is_devnet(facts, limits.devnet_genesis):
+        return Withheld(NOT_LIVE, "dry run: --live is needed on any chain but the devnet")
     return None
 
 
