@@ -10,9 +10,11 @@ from flasharb.adapters.node import Node, RpcFailure
 from flasharb.errors import NodeError
 from flasharb.execution.inclusion import Receipt
 from flasharb.feed.events import BlockHeader
-from flasharb.units import Address, Hash32, hex0x
+from flasharb.units import Address, Hash32, checksum, hex0x
 
 BALANCE_OF: Final = bytes.fromhex("70a08231")
+DECIMALS: Final = bytes.fromhex("313ce567")
+LATEST_ROUND: Final = bytes.fromhex("feaf968c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,27 @@ async def holdings(node: Node, accounts: Mapping[Address, Iterable[Address]], nu
         wei = _number(next(answers), "eth_getBalance")
         held[account] = Account(wei, {token: _word(next(answers), "balanceOf") for token in tokens})
     return held
+
+
+async def code(node: Node, address: Address) -> bytes:
+    """The code at an address now; empty where there is none."""
+    return _bytes(await node.call("eth_getCode", hex0x(address), "latest"), "eth_getCode")
+
+
+async def feed_answer(node: Node, feed: Address, number: int) -> tuple[int, int]:
+    """A Chainlink feed's latest answer at the end of block ``number``, and its decimals.
+
+    Raises:
+        NodeError: there is no such feed.
+    """
+    calls: list[tuple[str, Sequence[Any]]] = [
+        ("eth_call", ({"to": hex0x(feed), "data": hex0x(data)}, hex(number))) for data in (LATEST_ROUND, DECIMALS)
+    ]
+    answers = await _all(node, calls)
+    round_data = _bytes(answers[0], "latestRoundData()")
+    if len(round_data) != 160:
+        raise NodeError(f"{checksum(feed)} is no Chainlink feed: latestRoundData() gave {len(round_data)} bytes")
+    return int.from_bytes(round_data[32:64], "big", signed=True), _word(answers[1], "decimals()")
 
 
 async def _all(node: Node, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:

@@ -10,6 +10,8 @@ from typing import Any, assert_never
 
 from flasharb.execution.outcome import DryRun, Included, Missed, Outcome, Reverted, Submitted
 from flasharb.execution.replies import Acknowledged, Reply
+from flasharb.execution.transaction import Transaction, signing_hash
+from flasharb.strategy.terms import Terms
 from flasharb.strategy.trade import Rejected, Trade
 from flasharb.units import checksum, hex0x
 
@@ -17,7 +19,7 @@ from flasharb.units import checksum, hex0x
 def trade_record(trade: Trade) -> dict[str, Any]:
     """A sized trade with its exact amounts."""
     return {
-        "id": trade.id,
+        "trade": trade.id,
         "block_number": trade.block_number,
         "base_token": checksum(trade.base_token),
         "hops": [
@@ -34,6 +36,22 @@ def trade_record(trade: Trade) -> dict[str, Any]:
         "gross_profit": str(trade.gross_profit),
         "loan_fee": str(trade.loan_fee),
         "net_profit_wei_estimate": str(trade.net_profit_wei_estimate),
+    }
+
+
+def intent_record(trade_id: int, transaction: Transaction, terms: Terms, first_block: int) -> dict[str, Any]:
+    """What is about to be signed: enough to find it again on the chain, whatever happens after this line."""
+    return {
+        "trade": trade_id,
+        "first_block": first_block,
+        "nonce": transaction.nonce,
+        "signing_hash": hex0x(signing_hash(transaction)),
+        "gas_limit": transaction.gas_limit,
+        "max_fee_per_gas": str(transaction.max_fee_per_gas),
+        "max_priority_fee_per_gas": str(transaction.max_priority_fee_per_gas),
+        "min_profit": str(terms.min_profit),
+        "bid_wei": str(terms.bid_wei),
+        "expected_net_profit_wei": str(terms.net_profit_wei),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from flasharb.adapters.node import Node, RpcFailure
 from flasharb.errors import NodeError, StateUnavailable, UsageError
@@ -69,6 +69,25 @@ async def fetch_missing(node: Node, missing: MissingState, block: int, state: Su
         StateUnavailable: the node refuses some of it.
         NodeError: the node does not answer.
     """
+    refused = await fetch_available(node, missing, block, state)
+    if refused is not None:
+        raise refused.error
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What a node would not tell, and the error to raise for it."""
+
+    missing: MissingState
+    error: StateUnavailable
+
+
+async def fetch_available(node: Node, missing: MissingState, block: int, state: Supplied) -> Refused | None:
+    """Like ``fetch_missing``, but what the node refuses is returned, and the rest supplied.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
     tag = hex(block)
     accounts = sorted(missing.accounts | missing.codes)
     slots, numbers = sorted(missing.slots), sorted(missing.block_numbers)
@@ -78,17 +97,27 @@ async def fetch_missing(node: Node, missing: MissingState, block: int, state: Su
     calls += [("eth_getStorageAt", (hex0x(address), f"{slot:#066x}", tag)) for address, slot in slots]
     calls += [("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
     answers = await node.batch(calls)
-    _refuse_failures(node, calls, answers, block)
+    refused = MissingState()
     for index, address in enumerate(accounts):
-        balance, nonce, code = answers[3 * index : 3 * index + 3]
-        supply_account(state, address, _number(balance), _number(nonce), _bytes(code))
+        told = answers[3 * index : 3 * index + 3]
+        if any(isinstance(one, RpcFailure) for one in told):
+            refused |= MissingState(accounts=(address,), codes=(address,))
+        else:
+            supply_account(state, address, _number(told[0]), _number(told[1]), _bytes(told[2]))
     rest = answers[3 * len(accounts) :]
     for (address, slot), value in zip(slots, rest, strict=False):
-        state.supply_slot(address, slot, _number(value))
+        if isinstance(value, RpcFailure):
+            refused |= MissingState(slots=((address, slot),))
+        else:
+            state.supply_slot(address, slot, _number(value))
     for number, header in zip(numbers, rest[len(slots) :], strict=True):
-        if not isinstance(header, dict):
-            raise StateUnavailable(f"{node.shown_url}: block {number} is not there")
-        state.supply_block_hash(number, _bytes(header.get("hash")))
+        if isinstance(header, dict):
+            state.supply_block_hash(number, _bytes(header.get("hash")))
+        else:
+            refused |= MissingState(block_numbers=(number,))
+    if not (refused.accounts or refused.slots or refused.block_numbers):
+        return None
+    return Refused(refused, _unavailable(node, calls, answers, block))
 
 
 def supply_account(state: Supplied, address: bytes, balance: int, nonce: int, code: bytes) -> None:
@@ -98,15 +127,19 @@ def supply_account(state: Supplied, address: bytes, balance: int, nonce: int, co
     state.supply_account(address, None if empty else AccountInfo(nonce, balance, code_hash))
 
 
-def _refuse_failures(
+def _unavailable(
     node: Node, calls: Sequence[tuple[str, Sequence[Any]]], answers: Sequence[Any], block: int
-) -> None:
-    refused = [(call, answer) for call, answer in zip(calls, answers, strict=True) if isinstance(answer, RpcFailure)]
-    if refused:
-        (method, params), failure = refused[0]
-        others = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
-        what = " ".join(map(str, params[:-1]))
-        raise StateUnavailable(f"{node.shown_url}: {method} {what} at block {block}: {failure}{others}")
+) -> StateUnavailable:
+    refused = [
+        (call, answer)
+        for call, answer in zip(calls, answers, strict=True)
+        if isinstance(answer, RpcFailure) or answer is None
+    ]
+    (method, params), failure = refused[0]
+    others = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+    what = " ".join(map(str, params[:-1]))
+    reason = "is not there" if failure is None else failure
+    return StateUnavailable(f"{node.shown_url}: {method} {what} at block {block}: {reason}{others}")
 
 
 def _number(value: Any) -> int:
@@ -173,13 +206,22 @@ async def locate(node: Node, tx_hash: Hash32) -> tuple[int, int] | None:
 
 
 async def prefetch(node: Node, run: Lockstep, named: MissingState, block: int, state: Supplied) -> None:
-    """Fetch in few batches what a list of transactions will need: what they name, then in lockstep."""
-    await fetch_missing(node, named, block, state)
+    """Fetch in few batches what a list of transactions will need: what they name, then in lockstep.
+
+    What the node refuses is left for the execution to ask again, if it needs it at all.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
+    refused: MissingState | None = None
+    missing: MissingState | None = named
     for _ in range(MAX_ROUNDS):
-        missing = run.step()
         if missing is None:
             return
-        await fetch_missing(node, missing, block, state)
+        answer = await fetch_available(node, missing, block, state)
+        if answer is not None:
+            refused = answer.missing if refused is None else refused | answer.missing
+        missing = run.step(refused)
 
 
 async def simulate_on_node(node: Node, run: Run, block: int, state: Supplied) -> Simulation:

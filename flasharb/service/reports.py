@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flasharb.execution.outcome import Outcome
+from flasharb.strategy.profit import Costs
 from flasharb.strategy.trade import Trade
 from flasharb.units import Address, Hash32
 
@@ -39,6 +40,7 @@ class TradeFound:
     """An opportunity, sized exactly and selected; its outcome follows. ``latency_ns`` since the block's last bytes."""
 
     trade: Trade
+    costs: Costs
     latency_ns: int
 
 

@@ -1,0 +1,60 @@
+"""Pool files and token files, read and put together for one chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from flasharb.errors import UsageError
+from flasharb.pools.files import PoolFile, TokenFile, parse_pools, parse_tokens
+from flasharb.pools.spec import PoolSpec, Token
+
+List = TypeVar("List", PoolFile, TokenFile)
+
+
+def read_pools(paths: Iterable[str], chain_id: int) -> tuple[PoolSpec, ...]:
+    """The pools of all files, each once.
+
+    Raises:
+        UsageError: an unreadable or wrong file, another chain, or one address described in two ways.
+    """
+    return _unique((pool for path in paths for pool in _read(path, chain_id, parse_pools).pools), "pool")
+
+
+def read_tokens(paths: Iterable[str], chain_id: int) -> tuple[Token, ...]:
+    """The tokens of all files, each once.
+
+    Raises:
+        UsageError: an unreadable or wrong file, another chain, or one address described in two ways.
+    """
+    return _unique((token for path in paths for token in _read(path, chain_id, parse_tokens).tokens), "token")
+
+
+def _read(path: str, chain_id: int, parse: Callable[[object], List]) -> List:
+    try:
+        content: Any = msgspec.json.decode(Path(path).expanduser().read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is not JSON: {error}") from None
+    try:
+        parsed = parse(content)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    if parsed.chain_id != chain_id:
+        raise UsageError(f"{path} is for chain {parsed.chain_id}, chain.id is {chain_id}")
+    return parsed
+
+
+Entry = TypeVar("Entry", PoolSpec, Token)
+
+
+def _unique(entries: Iterable[Entry], what: str) -> tuple[Entry, ...]:
+    found: dict[bytes, Entry] = {}
+    for entry in entries:
+        if found.setdefault(entry.address, entry) != entry:
+            raise UsageError(f"{what} 0x{entry.address.hex()} is described in two ways by the configured files")
+    return tuple(found.values())

@@ -1,0 +1,299 @@
+"""What ``run`` shows: a live panel on a terminal, plain lines elsewhere, JSON lines with ``--json``."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, Protocol, TextIO
+
+import msgspec
+import trio
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from flasharb.adapters.records import outcome_record, trade_record
+from flasharb.execution.outcome import DryRun, Included, Missed, Reverted, Submitted
+from flasharb.service.figures import Figures
+from flasharb.service.reports import BlockApplied, Notice, Report, Started, TradeFound
+from flasharb.strategy.trade import Rejected, Trade
+from flasharb.units import WEI_PER_ETH, WEI_PER_GWEI, Address, checksum, hex0x
+
+REFRESH_S: Final = 0.2
+ROWS: Final = 12
+
+
+class View(Protocol):
+    """Where reports go. ``refresh`` runs beside the service until it is cancelled."""
+
+    def show(self, report: Report) -> None:
+        """Take one report; never blocks."""
+        ...
+
+    async def refresh(self) -> None:
+        """Redraw from time to time."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was found."""
+        ...
+
+
+def eth(wei: int) -> str:
+    """Wei as ETH, exactly, with at least four decimals."""
+    text = f"{Decimal(wei) / WEI_PER_ETH:.18f}".rstrip("0")
+    whole, _, part = text.partition(".")
+    return f"{whole}.{part:<04}"
+
+
+def short(raw: bytes) -> str:
+    """The first and last bytes of a hash, to tell hashes apart on a narrow screen."""
+    return f"0x{raw[:4].hex()}…{raw[-3:].hex()}"
+
+
+def latency(ns: int) -> str:
+    """Nanoseconds as milliseconds."""
+    return f"{ns / 1e6:.1f} ms"
+
+
+class Names:
+    """Symbols of tokens, and a trade's way in words."""
+
+    def __init__(self) -> None:
+        self.symbols: Mapping[Address, str] = {}
+
+    def token(self, token: Address) -> str:
+        """A token's symbol, or its address where the list has none."""
+        return self.symbols.get(token) or checksum(token)
+
+    def path(self, trade: Trade) -> str:
+        """``WETH → USDC → WETH (uniswap_v2, uniswap_v3)``."""
+        tokens = [trade.base_token, *(one.hop.token_out for one in trade.hops)]
+        return f"{' → '.join(map(self.token, tokens))} ({', '.join(one.protocol for one in trade.hops)})"
+
+
+def status(report: Report) -> tuple[int, str, str] | None:
+    """The trade's id, its state in words, and the colour; None for what is no station of a trade."""
+    match report:
+        case Rejected():
+            return report.id, f"rejected: {report.reason}", "bright_black"
+        case Reverted():
+            where = f"in block {report.block_number}" if report.on_chain else "in the simulation"
+            return report.id, f"reverted {where}: {report.reason}", "red" if report.on_chain else "yellow"
+        case DryRun():
+            return report.id, f"simulated only, {eth(report.net_profit_wei)} ETH net", "cyan"
+        case Submitted():
+            return report.id, f"sent for block {report.target_block}, {latency(report.latency_ns)}", "blue"
+        case Included():
+            words = (
+                f"included in {report.block_number}, {eth(report.net_profit_wei)} ETH net, tx {short(report.tx_hash)}"
+            )
+            return report.id, words, "bold green"
+        case Missed():
+            return report.id, f"missed: {report.reason}", "magenta"
+        case _:
+            return None
+
+
+class PlainView:
+    """One concise line for each thing worth a line."""
+
+    def __init__(self, out: TextIO, figures: Figures) -> None:
+        self._out = out
+        self._figures = figures
+        self._names = Names()
+
+    def _say(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def show(self, report: Report) -> None:
+        match report:
+            case Started():
+                self._names.symbols = report.symbols
+                self._say(started_line(report))
+            case BlockApplied():
+                self._say(f"block {report.number}  {totals_line(self._figures)}")
+            case Notice():
+                self._say(f"note  {report.subject}: {report.detail}")
+            case TradeFound():
+                self._say(f"  trade {report.trade.id}  {self._names.path(report.trade)}  {latency(report.latency_ns)}")
+            case Included():
+                self._say(f"  trade {report.id}  {_words(report)}\n    tx {hex0x(report.tx_hash)}")
+            case _:
+                self._say(f"  trade {report.id}  {_words(report)}")
+
+    async def refresh(self) -> None:
+        await trio.sleep_forever()
+
+    def close(self) -> None:
+        pass
+
+
+def _words(report: Report) -> str:
+    found = status(report)
+    return found[1] if found else ""
+
+
+class LiveView:
+    """A panel that is redrawn in place: figures above, the last trades below."""
+
+    def __init__(self, console: Console, figures: Figures) -> None:
+        self._figures = figures
+        self._names = Names()
+        self._head = "starting…"
+        self._block: BlockApplied | None = None
+        self._notice: Notice | None = None
+        self._trades: deque[int] = deque(maxlen=ROWS)
+        self._rows: dict[int, tuple[int, str, str, str]] = {}
+        # No refresh thread: a Trio task redraws.
+        self._live = Live(self._render(), console=console, auto_refresh=False)
+        self._live.start()
+
+    def show(self, report: Report) -> None:
+        match report:
+            case Started():
+                self._names.symbols = report.symbols
+                self._head = started_line(report)
+            case BlockApplied():
+                self._block = report
+            case Notice():
+                self._notice = report
+            case TradeFound():
+                self._add(report)
+            case _:
+                self._mark(report)
+
+    def _add(self, report: TradeFound) -> None:
+        if len(self._trades) == ROWS:
+            self._rows.pop(self._trades[0], None)
+        trade = report.trade
+        self._trades.append(trade.id)
+        self._rows[trade.id] = (trade.block_number, self._names.path(trade), "found", "white")
+
+    def _mark(self, report: Report) -> None:
+        found = status(report)
+        if found and found[0] in self._rows:
+            block_number, path, _, _ = self._rows[found[0]]
+            self._rows[found[0]] = (block_number, path, found[1], found[2])
+
+    def _render(self) -> RenderableType:
+        table = Table(box=None, pad_edge=False, expand=True)
+        table.add_column("block", justify="right")
+        table.add_column("trade")
+        table.add_column("what became of it", ratio=1)
+        for trade in reversed(self._trades):
+            block_number, path, words, style = self._rows[trade]
+            table.add_row(str(block_number), path, Text(words, style=style))
+        parts: list[RenderableType] = [Text(self._head, style="bold"), Text(self._block_line())]
+        parts += [Text(line) for line in figure_lines(self._figures)]
+        if self._figures.stale:
+            parts.append(Text(f"not sending: {self._figures.stale}", style="bold red"))
+        elif self._notice:
+            parts.append(Text(f"{self._notice.subject}: {self._notice.detail}", style="yellow"))
+        return Group(*parts, Text(""), table)
+
+    def _block_line(self) -> str:
+        block = self._block
+        if block is None:
+            return "waiting for the first block"
+        fee = "" if block.base_fee_per_gas is None else f"   base fee {block.base_fee_per_gas / WEI_PER_GWEI:.3f} gwei"
+        return f"block {block.number}   pools {block.pools} ({block.touched} moved){fee}"
+
+    async def refresh(self) -> None:
+        while True:
+            self._live.update(self._render(), refresh=True)
+            await trio.sleep(REFRESH_S)
+
+    def close(self) -> None:
+        self._live.update(self._render(), refresh=True)
+        self._live.stop()
+
+
+class JsonView:
+    """One JSON object a line; the line of a report is a function of the report alone."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Write one line."""
+        self._out.write(msgspec.json.encode(record).decode() + "\n")
+        self._out.flush()
+
+    def show(self, report: Report) -> None:
+        self.write(json_record(report))
+
+    async def refresh(self) -> None:
+        await trio.sleep_forever()
+
+    def close(self) -> None:
+        pass
+
+
+def started_line(report: Started) -> str:
+    """Which chain, which contract, and whether bundles go out."""
+    mode = "sending" if report.sending else "dry run, nothing is sent"
+    return (
+        f"flasharb on chain {report.chain_id} from block {report.block_number}: {report.pools} pools, "
+        f"contract {checksum(report.contract)}, {mode}"
+    )
+
+
+def totals_line(figures: Figures) -> str:
+    """The counters in one line."""
+    return (
+        f"pools {figures.pools}  opportunities {figures.opportunities}  simulated {figures.simulated}  "
+        f"bundles {figures.bundles_included}/{figures.bundles_submitted}  profit {eth(figures.net_profit_wei)} ETH"
+    )
+
+
+def figure_lines(figures: Figures) -> list[str]:
+    """The counters and latencies as text."""
+    rejected = ", ".join(f"{reason} {count}" for reason, count in figures.rejected.most_common(4))
+    trades = f"opportunities {figures.opportunities}   simulated {figures.simulated}"
+    bundles = f"bundles {figures.bundles_submitted} sent, {figures.bundles_included} included"
+    first, second = (percentiles(figures, name) for name in ("bus_to_opportunity", "bus_to_bundle"))
+    return [
+        f"{trades}   {bundles}   net profit {eth(figures.net_profit_wei)} ETH",
+        f"bus messages {figures.bus_messages}   bus → opportunity {first}   bus → bundle {second}",
+        f"rejected: {rejected or 'none'}",
+    ]
+
+
+def percentiles(figures: Figures, name: str) -> str:
+    """``p50 1.2 / p99 3.4 ms`` or a dash."""
+    latencies = getattr(figures, name)
+    half, most = latencies.percentile(0.5), latencies.percentile(0.99)
+    return "–" if half is None else f"p50 {half:.1f} / p99 {most:.1f} ms"
+
+
+def json_record(report: Report) -> dict[str, Any]:
+    """A report as JSON values: amounts are decimal strings, hashes and addresses 0x strings, times milliseconds."""
+    match report:
+        case Started():
+            return {
+                "event": "started",
+                "chain_id": report.chain_id,
+                "block_number": report.block_number,
+                "pools": report.pools,
+                "contract": checksum(report.contract),
+                "sender": checksum(report.sender),
+                "sending": report.sending,
+            }
+        case BlockApplied():
+            return {
+                "event": "block",
+                "number": report.number,
+                "hash": None if report.hash is None else hex0x(report.hash),
+                "pools": report.pools,
+                "touched": report.touched,
+            }
+        case TradeFound():
+            return {"event": "trade", **trade_record(report.trade), "latency_ms": report.latency_ns / 1e6}
+        case Notice():
+            return {"event": "notice", "subject": report.subject, "detail": report.detail}
+        case _:
+            return {"event": "outcome", **outcome_record(report)}

@@ -1,0 +1,48 @@
+"""Looks for trades in each new market; the search itself is ``strategy.search``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from flasharb.execution.fees import next_base_fee
+from flasharb.service.conflated import Conflated
+from flasharb.service.figures import Figures
+from flasharb.service.messages import Candidates, Update
+from flasharb.service.reports import Report, TradeFound
+from flasharb.strategy.search import Search
+
+NS: Final = 10**9
+
+
+class Detector:
+    """Turns markets into candidates; ``run`` ends when the updates end."""
+
+    def __init__(self, search: Search, figures: Figures, report: Callable[[Report], None]) -> None:
+        """``report`` never blocks."""
+        self._search = search
+        self._figures = figures
+        self._report = report
+
+    async def run(self, updates: Conflated[Update], candidates: trio.MemorySendChannel[Candidates]) -> None:
+        """Search every market that comes, at most one at a time."""
+        async with candidates:
+            async for update in updates:
+                found = self._look(update)
+                # A trade after its slot, or on a chain that has gone on without us, is worthless.
+                if found.trades and self._figures.stale is None and trio.current_time() < update.deadline:
+                    await candidates.send(found)
+
+    def _look(self, update: Update) -> Candidates:
+        findings = self._search.update(update.market, update.touched, next_base_fee(update.header), update.native_usd)
+        figures, now = self._figures, trio.current_time()
+        figures.opportunities += len(findings.opportunities)
+        for rejected in findings.rejected:
+            figures.rejected[rejected.reason] += 1
+        if findings.opportunities:
+            figures.bus_to_opportunity.add(now - update.received_at)
+        for trade in findings.trades:
+            self._report(TradeFound(trade, findings.costs, int((now - update.received_at) * NS)))
+        return Candidates(update.header, findings.trades, findings.costs, update.received_at, update.deadline)

@@ -1,0 +1,65 @@
+"""The chain as the stages see it: one node behind the questions of updater, executor and tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from flasharb.adapters import chain
+from flasharb.adapters.node import Node
+from flasharb.adapters.pool_loader import load_pools
+from flasharb.execution.realised import Holdings
+from flasharb.feed.events import BlockHeader
+from flasharb.market.prices import chainlink_usd
+from flasharb.market.snapshot import Market
+from flasharb.pools import Pool
+from flasharb.pools.spec import PoolSpec, Token
+from flasharb.units import Address, Hash32
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChain:
+    """``specs`` are the tracked pools; ``sender`` signs (or is simulated), ``contract`` is FlashArb."""
+
+    node: Node
+    specs: Mapping[Address, PoolSpec]
+    tokens: tuple[Token, ...]
+    contract: Address
+    sender: Address
+    v3_words: int
+    stale_after_blocks: int
+    price_feed: Address | None
+
+    async def header(self, number: int | None) -> BlockHeader | None:
+        """The header of a block (None: the newest)."""
+        return await chain.header(self.node, number)
+
+    async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> tuple[Pool, ...]:
+        """Tracked pools at the end of a block."""
+        wanted = self.specs.values() if only is None else [self.specs[one] for one in only if one in self.specs]
+        return await load_pools(self.node, wanted, header.number, v3_words=self.v3_words)
+
+    def empty_market(self, header: BlockHeader) -> Market:
+        """A market without pools, with the tokens of the configuration."""
+        return Market.load(header.number, (), self.tokens, block=header, stale_after_blocks=self.stale_after_blocks)
+
+    async def native_usd(self, header: BlockHeader) -> Decimal | None:
+        """The configured feed's price of ETH; None without a feed."""
+        if self.price_feed is None:
+            return None
+        return chainlink_usd(*await chain.feed_answer(self.node, self.price_feed, header.number))
+
+    async def nonce(self, header: BlockHeader) -> int:
+        """The sender's nonce at the end of a block."""
+        return await chain.confirmed_nonce(self.node, self.sender, header.hash)
+
+    async def landing(self, transactions: tuple[Hash32, ...]) -> chain.Landing:
+        """Head, the sender's nonce and receipts."""
+        return await chain.landing(self.node, self.sender, transactions)
+
+    async def holdings(self, token: Address, number: int) -> Holdings:
+        """What contract and sender own at the end of a block."""
+        held = await chain.holdings(self.node, {self.contract: (token,), self.sender: ()}, number)
+        contract, sender = held[self.contract], held[self.sender]
+        return Holdings(number, contract.tokens[token], contract.wei, sender.wei)

@@ -1,0 +1,80 @@
+"""The map of the house: five stages, the channels between them, one nursery.
+
+::
+
+    reader ══batches══▶ updater ══newest market══▶ detector ══candidates══▶ executor ══sent══▶ tracker
+                                                       │                        │                │
+                                                       └────────────reports─────┴────────────────┴═▶ reporter
+
+Consumers start first and the source last, so nobody produces before somebody listens. An orderly stop closes the
+source: each stage ends when what came before it has ended and its own work is done, the tracker when the last bundle
+is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from flasharb.service.conflated import Conflated
+from flasharb.service.detector import Detector
+from flasharb.service.executor import Executor
+from flasharb.service.messages import Batch, Candidates, Update, newest
+from flasharb.service.reporter import Reporter
+from flasharb.service.reports import Report
+from flasharb.service.tracker import Sent, Tracker
+from flasharb.service.updater import Updater
+
+
+class Reads(Protocol):
+    """Opens the source, then fills the channel until the source is closed."""
+
+    def __call__(
+        self, batches: trio.MemorySendChannel[Batch], *, task_status: trio.TaskStatus[None]
+    ) -> Awaitable[None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages, made; ``updater`` gets what tells the reporter without ever waiting."""
+
+    read: Reads
+    updater: Callable[[Callable[[Report], None]], Updater]
+    detector: Callable[[Callable[[Report], None]], Detector]
+    executor: Executor
+    tracker: Tracker
+    reporter: Reporter
+    note_dropped: Callable[[], None]
+
+
+async def run(stages: Stages) -> None:
+    """Run until the source is closed and everything behind it has drained."""
+    # A burst within one block; when it is full, the source's socket feels it.
+    batches_in, batches = trio.open_memory_channel[Batch](64)
+    # Only the newest market counts: a detector that is behind gets one value with all that moved.
+    updates = Conflated[Update](newest)
+    # No place at all: a trade that nobody is ready for is stale when somebody is.
+    candidates_in, candidates = trio.open_memory_channel[Candidates](0)
+    # A few blocks' bundles, while the tracker asks the node about others.
+    sent_in, sent = trio.open_memory_channel[Sent](64)
+    # Outcomes wait for the disk; a disk that is further behind than this holds everything up, as it should.
+    reports_in, reports = trio.open_memory_channel[Report](64)
+
+    def note(report: Report) -> None:
+        # Updater and detector never wait for the disk: their notes are for eyes, not for the books.
+        try:
+            reports_in.send_nowait(report)
+        except trio.WouldBlock:
+            stages.note_dropped()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stages.reporter.run, reports)
+        async with reports_in, trio.open_nursery() as reporting:
+            reporting.start_soon(stages.tracker.run, sent, reports_in.clone())
+            reporting.start_soon(stages.executor.run, candidates, reports_in.clone(), sent_in)
+            reporting.start_soon(stages.detector(note).run, updates, candidates_in)
+            reporting.start_soon(stages.updater(note).run, batches, updates)
+            await reporting.start(stages.read, batches_in)

@@ -1,0 +1,190 @@
+"""A run from end to end: everything is opened, the pipeline runs, everything is closed in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import trio
+
+from flasharb.adapters import chain
+from flasharb.adapters.bus import open_publisher
+from flasharb.adapters.journal import Journal
+from flasharb.adapters.keys import identity_key, identity_key_path
+from flasharb.adapters.node import Node, open_node
+from flasharb.adapters.relay import Relays, open_relays
+from flasharb.execution.limits import ChainFacts, is_devnet
+from flasharb.execution.outcome import Included
+from flasharb.execution.realised import Holdings, net_profit_wei
+from flasharb.service import pipeline
+from flasharb.service.detector import Detector
+from flasharb.service.executor import Executor, Ground, Identity
+from flasharb.service.figures import Figures
+from flasharb.service.node_chain import NodeChain
+from flasharb.service.preflight import Actors, Lists, Plan, cast, read_lists, survey
+from flasharb.service.reader import read
+from flasharb.service.reporter import Announcer, Book, Reporter
+from flasharb.service.reports import Notice, Report, Started
+from flasharb.service.simulator import Simulator
+from flasharb.service.tracker import Tracker
+from flasharb.service.updater import Updater
+from flasharb.service.workers import open_workers
+from flasharb.settings import Settings
+from flasharb.strategy.search import Search
+from flasharb.units import Address, address
+
+LOG: Final = logging.getLogger(__name__)
+
+DRAIN_SLOTS: Final = 5.0
+DRAIN_S: Final = 10.0
+"""Longest orderly stop: some slots for the last bundles' fate, and a margin; what is open then stays in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run leaves behind. ``before`` and ``after`` are the executor's holdings around it."""
+
+    contract: Address
+    sender: Address
+    before: Holdings
+    after: Holdings
+    included: Sequence[Included]
+    replayable: bool
+
+    @property
+    def growth_wei(self) -> int:
+        """How much the executor's balances grew."""
+        return net_profit_wei(self.before, self.after)
+
+
+async def serve(plan: Plan, figures: Figures, show: Callable[[Report], None], stop: trio.Event) -> Result:
+    """Run until ``stop`` is set, ``plan.blocks`` blocks are done, or the source ends.
+
+    Raises:
+        UsageError: the configuration does not fit the chain.
+        OutsideError: node, bus, relay or journal cannot be used.
+    """
+    settings = plan.settings
+
+    def enough_blocks(count: int) -> None:
+        if plan.blocks is not None and count >= plan.blocks:
+            stop.set()
+
+    def note_dropped() -> None:
+        figures.notes_dropped += 1
+
+    async with AsyncExitStack() as stack:
+        journal = stack.enter_context(Journal(plan.data_dir, plan.run))
+        node = await stack.enter_async_context(
+            open_node(settings.node.url, timeout_s=settings.node.request_timeout_s, batch_size=settings.node.batch_size)
+        )
+        ground = await survey(plan, node)
+        actors = await cast(plan, node)
+        lists = read_lists(settings, actors.deployed.weth)
+        relays = await _open_relays(plan, ground, stack)
+        announcer = None
+        if settings.message_bus.signal_address:
+            publisher = await stack.enter_async_context(open_publisher(settings.message_bus.signal_address))
+            announcer = Announcer(publisher, settings)
+        simulation = settings.simulation
+        workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s))
+        reporter = Reporter(figures, Book(journal), announcer, show)
+        node_chain = _chain(settings, node, actors, lists)
+        for line in _remarks(journal, lists):
+            show(line)
+        before = await _holdings(node_chain, actors)
+        show(_started(settings, actors, lists, before, sending=relays is not None))
+        identity = Identity(actors.sender, actors.contract, actors.deployed.weth, actors.key, relays)
+        simulator = Simulator(workers, node)
+        executor = Executor(settings, identity, ground, node_chain, simulator, figures, reporter.write)
+        stages = pipeline.Stages(
+            read=partial(read, settings, figures, stop=stop),
+            updater=lambda note: Updater(node_chain, settings.chain.slot_s, figures, note, enough_blocks),
+            detector=lambda note: Detector(Search(settings, lists.roles), figures, note),
+            executor=executor,
+            tracker=Tracker(node_chain, settings.chain.slot_s),
+            reporter=reporter,
+            note_dropped=note_dropped,
+        )
+        await _run(stages, stop, settings.chain.slot_s)
+        after = await _holdings(node_chain, actors)
+    return Result(actors.contract, actors.sender, before, after, reporter.included, plan.devnet_genesis is not None)
+
+
+async def _open_relays(plan: Plan, ground: Ground, stack: AsyncExitStack) -> Relays | None:
+    """The relays, where this run sends at all."""
+    settings = plan.settings
+    facts = ChainFacts(ground.chain_id, ground.genesis_hash, None)
+    sends = plan.live or is_devnet(facts, ground.devnet_genesis)
+    if not (sends and settings.mev.use_flashbots and settings.relays.urls):
+        return None
+    identity = identity_key(identity_key_path(settings, plan.data_dir))
+    return await stack.enter_async_context(
+        open_relays(settings.relays.urls, identity, settings.relays.request_timeout_s)
+    )
+
+
+def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> NodeChain:
+    feed = settings.pools.chainlink_feed
+    return NodeChain(
+        node=node,
+        specs=lists.specs,
+        tokens=lists.tokens,
+        contract=actors.contract,
+        sender=actors.sender,
+        v3_words=settings.pools.v3_words,
+        stale_after_blocks=settings.pools.stale_after_blocks,
+        price_feed=address(feed) if feed else None,
+    )
+
+
+async def _run(stages: pipeline.Stages, stop: trio.Event, slot_s: float) -> None:
+    """Run the pipeline; once it is told to stop, give it only so long to drain."""
+    drained = False
+    async with trio.open_nursery() as nursery:
+
+        async def limit() -> None:
+            await stop.wait()
+            nursery.cancel_scope.deadline = trio.current_time() + slot_s * DRAIN_SLOTS + DRAIN_S
+
+        nursery.start_soon(limit)
+        await pipeline.run(stages)
+        drained = True
+        nursery.cancel_scope.cancel()
+    if not drained:
+        LOG.warning("not everything was decided in time; what is open stands in the journal")
+
+
+async def _holdings(node_chain: NodeChain, actors: Actors) -> Holdings:
+    head = await chain.head_number(node_chain.node)
+    return await node_chain.holdings(actors.deployed.weth, head)
+
+
+def _remarks(journal: Journal, lists: Lists) -> list[Notice]:
+    found = []
+    if journal.dropped_tail:
+        detail = f"{journal.dropped_tail} bytes of an unfinished last line set aside"
+        found.append(Notice("journal", detail))
+    if journal.open_intents:
+        nonces = sorted({str(one.get("nonce")) for one in journal.open_intents})
+        detail = f"{len(journal.open_intents)} bundles of an earlier run have no outcome (nonces {', '.join(nonces)})"
+        found.append(Notice("open_intents", detail))
+    if lists.left_out:
+        found.append(Notice("pools", f"{lists.left_out} pools of the files are not tracked (pools.track_all = false)"))
+    return found
+
+
+def _started(settings: Settings, actors: Actors, lists: Lists, before: Holdings, *, sending: bool) -> Started:
+    return Started(
+        chain_id=settings.chain.id,
+        block_number=before.block_number,
+        pools=len(lists.specs),
+        contract=actors.contract,
+        sender=actors.sender,
+        sending=sending,
+        symbols={token.address: token.symbol for token in lists.tokens},
+    )

@@ -1,0 +1,123 @@
+"""Simulations on the chain's state, with the node behind the workers.
+
+A worker answers what state it lacks; that is fetched in one batch and the request runs again, until it has everything.
+What the last simulations through the same pools read is fetched beforehand, so that usually the first run is the last.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flasharb.adapters.node import Node
+from flasharb.adapters.state import fetch_missing
+from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
+from flasharb.service.facts import FactLog
+from flasharb.service.requests import Invalid, Request
+from flasharb.service.workers import Died, Overrun, Workers
+from flasharb.simulation.result import Simulation
+from flasharb.units import Address, Hash32
+
+MAX_ROUNDS: Final = 512
+"""Round trips for one simulation; a contract that always asks for more is no candidate."""
+KEPT_BLOCKS: Final = 2
+REMEMBERED_POOLS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Unsimulated:
+    """Why a simulation gave no result; ``reason`` is a fixed word."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Transactions on top of block ``parent``. ``route``: its pools, which tell what earlier simulations were alike."""
+
+    parent: Hash32
+    parent_number: int
+    context: BlockContext
+    fork: Fork
+    transactions: Sequence[bytes | UnsignedTransaction]
+    measure: tuple[tuple[Address, Address], ...]
+    route: tuple[Address, ...]
+
+
+class Simulator:
+    """Simulates jobs; safe for several at once."""
+
+    def __init__(self, workers: Workers, node: Node) -> None:
+        self._workers = workers
+        self._node = node
+        self._logs: OrderedDict[Hash32, FactLog] = OrderedDict()
+        self._touched: OrderedDict[Address, Mapping[Address, frozenset[int]]] = OrderedDict()
+        self.rounds = 0
+        """Round trips to the node so far."""
+
+    async def simulate(self, job: Job) -> Simulation | Unsimulated:
+        """Run a job to its end.
+
+        Raises:
+            NodeError: the node does not give the state.
+            WorkerBug: our own code failed.
+        """
+        log = self._log(job.parent)
+        await self._prefetch(job, log)
+        for _ in range(MAX_ROUNDS):
+            answer = await self._workers.call(lambda memory: self._request(job, log, memory))
+            match answer:
+                case Simulation():
+                    self._remember(job.route, answer.touched)
+                    return answer
+                case MissingState():
+                    await self._fetch(answer, job, log)
+                case Invalid():
+                    return Unsimulated("invalid_transaction", answer.reason)
+                case Overrun():
+                    return Unsimulated("simulation_overrun", f"more than {answer.budget_s:g} s")
+                case Died():
+                    return Unsimulated("simulation_died", f"its worker ended with status {answer.status}")
+        return Unsimulated("simulation_endless", f"still lacks state after {MAX_ROUNDS} round trips")
+
+    def _request(self, job: Job, log: FactLog, memory: dict[Any, Any]) -> Request:
+        """The request for a worker that has been sent ``memory[parent]`` facts of this block."""
+        known = memory.get(job.parent, 0)
+        for parent in [one for one in memory if one not in self._logs]:
+            del memory[parent]
+        memory[job.parent] = len(log)
+        return Request(job.parent, log.since(known), job.context, job.fork, job.transactions, job.measure)
+
+    def _log(self, parent: Hash32) -> FactLog:
+        log = self._logs.get(parent)
+        if log is None:
+            log = self._logs[parent] = FactLog()
+            while len(self._logs) > KEPT_BLOCKS:
+                self._logs.popitem(last=False)
+        return log
+
+    async def _prefetch(self, job: Job, log: FactLog) -> None:
+        accounts: set[bytes] = set()
+        slots: set[tuple[bytes, int]] = set()
+        for pool in job.route:
+            for address, read in self._touched.get(pool, {}).items():
+                accounts.add(address)
+                slots.update((address, slot) for slot in read)
+        accounts -= log.accounts
+        slots -= log.slots
+        if accounts or slots:
+            await self._fetch(MissingState(accounts=accounts, slots=slots), job, log)
+
+    async def _fetch(self, missing: MissingState, job: Job, log: FactLog) -> None:
+        self.rounds += 1
+        await fetch_missing(self._node, missing, job.parent_number, log)
+
+    def _remember(self, route: tuple[Address, ...], touched: Mapping[Address, frozenset[int]]) -> None:
+        for pool in route:
+            self._touched[pool] = touched
+            self._touched.move_to_end(pool)
+        while len(self._touched) > REMEMBERED_POOLS:
+            self._touched.popitem(last=False)

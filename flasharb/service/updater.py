@@ -1,0 +1,232 @@
+"""The market's keeper: event batches in, one consistent market per closed block out.
+
+A lost stretch of the feed, the start included, is repaired in one way: wait for the end of the next block, then load
+what may be wrong from the node at that block; events up to it are dropped for what was loaded. Nothing is ever traded
+on a state in doubt, because pools in doubt are not in the market.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Final, Protocol
+
+import trio
+
+from flasharb.errors import NodeError
+from flasharb.feed.blocks import BlockAssembler
+from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolsInvalidated
+from flasharb.market.history import History, NeedsReload
+from flasharb.market.snapshot import Market
+from flasharb.pools import Pool
+from flasharb.service.conflated import Conflated
+from flasharb.service.figures import Figures
+from flasharb.service.messages import Batch, Update
+from flasharb.service.reports import BlockApplied, Notice, Report
+from flasharb.units import Address
+
+HEADER_POLL_S: Final = 0.02
+"""The bus may be faster than the node; a header that is not there yet is asked for again after this."""
+FILLED_BLOCKS: Final = 64
+"""Blocks without any event that are filled in by their headers; after a longer silence the market is loaded anew."""
+STALE_SLOTS: Final = 3.0
+STALE_MARGIN_S: Final = 2.0
+
+
+class Chain(Protocol):
+    """What the updater asks the node."""
+
+    async def header(self, number: int | None) -> BlockHeader | None:
+        """The header of a block (None: the newest), None where the node does not have it."""
+        ...
+
+    async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> tuple[Pool, ...]:
+        """The tracked pools (``None``: all of them) as they are at the end of a block."""
+        ...
+
+    async def native_usd(self, header: BlockHeader) -> Decimal | None:
+        """The configured feed's price of ETH at the end of a block; None without a feed."""
+        ...
+
+    def empty_market(self, header: BlockHeader) -> Market:
+        """A market without pools, with the tokens of the configuration."""
+        ...
+
+
+class Updater:
+    """Follows the chain; ``run`` ends when the batches end."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        slot_s: float,
+        figures: Figures,
+        report: Callable[[Report], None],
+        enough_blocks: Callable[[int], None],
+    ) -> None:
+        """``report`` never blocks; ``enough_blocks(count)`` hears the number of blocks after each."""
+        self._chain = chain
+        self._slot_s = slot_s
+        self._figures = figures
+        self._report = report
+        self._enough_blocks = enough_blocks
+        self._assembler = BlockAssembler()
+        self._history: History | None = None
+        self._in_doubt: str | None = "start"
+
+    async def run(self, batches: trio.MemoryReceiveChannel[Batch], updates: Conflated[Update]) -> None:
+        """Work until the source is closed."""
+        try:
+            while True:
+                batch = await self._next(batches)
+                if batch is None:
+                    return
+                for event in batch.events:
+                    await self._take(event, batch.received_at, updates)
+        finally:
+            updates.close()
+
+    async def _next(self, batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
+        """The next batch; a silence of several slots makes the head stale, which is said once."""
+        with trio.move_on_after(self._slot_s * STALE_SLOTS + STALE_MARGIN_S) as patience:
+            return await _received(batches)
+        assert patience.cancelled_caught
+        self._say_stale("stale_head", f"no word from the feed for {self._slot_s * STALE_SLOTS + STALE_MARGIN_S:.1f} s")
+        return await _received(batches)
+
+    async def _take(self, event: Event, received_at: float, updates: Conflated[Update]) -> None:
+        match event:
+            case FeedGap(pools=None):
+                self._in_doubt = event.reason
+            case FeedGap() if self._history is not None:
+                self._history.gap(event.pools, event.reason)
+            case PoolsInvalidated() if self._history is not None:
+                self._history.invalidate(event)
+            case _:
+                for closed in self._assembler.add(event):
+                    await self._close_or_doubt(closed, received_at, updates)
+
+    async def _close_or_doubt(self, closed: ClosedBlock, received_at: float, updates: Conflated[Update]) -> None:
+        """Close a block; a node that fails meanwhile puts everything in doubt until a later block."""
+        try:
+            await self._close(closed, received_at, updates)
+        except NodeError as error:
+            self._in_doubt = "the node failed"
+            self._say_stale("node_failed", str(error))
+
+    def _say_stale(self, subject: str, detail: str) -> None:
+        self._figures.stale = detail
+        self._report(Notice(subject, detail))
+
+    async def _close(self, closed: ClosedBlock, received_at: float, updates: Conflated[Update]) -> None:
+        header = closed.header or await self._header(closed.number)
+        if header is None:
+            self._in_doubt = "the node was behind the bus"
+            self._say_stale("node_behind", f"the node does not have block {closed.number}, which the bus has closed")
+            return
+        self._figures.stale = None
+        if self._history is None or self._in_doubt is not None:
+            await self._load_all(header, received_at, updates)
+            return
+        whole = ClosedBlock(closed.number, closed.events, header)
+        if closed.number <= self._history.head.number and not await self._reorganised():
+            return
+        await self._advance(self._history, whole, received_at, updates)
+
+    async def _header(self, number: int) -> BlockHeader | None:
+        with trio.move_on_after(self._slot_s):
+            while True:
+                header = await self._chain.header(number)
+                if header is not None:
+                    return header
+                await trio.sleep(HEADER_POLL_S)
+        return None
+
+    async def _reorganised(self) -> bool:
+        """Whether the node's chain does not hold our head any more."""
+        assert self._history is not None
+        head = self._history.head.block
+        now = await self._chain.header(self._history.head.number)
+        return now is None or head is None or now.hash != head.hash
+
+    async def _load_all(self, closed: BlockHeader, received_at: float, updates: Conflated[Update]) -> None:
+        newest = await self._chain.header(None)
+        header = newest if newest is not None and newest.number > closed.number else closed
+        pools = await self._chain.load(None, header)
+        market = self._chain.empty_market(header).inserting(pools, header.number)
+        if self._history is not None:
+            self._figures.reloads += 1
+            self._report(Notice("reloaded", f"{len(pools)} pools at block {header.number}: {self._in_doubt}"))
+        self._history, self._in_doubt = History(market), None
+        await self._publish(market, None, received_at, updates)
+
+    async def _advance(
+        self, history: History, closed: ClosedBlock, received_at: float, updates: Conflated[Update]
+    ) -> None:
+        assert closed.header is not None
+        for filler in await self._silent_blocks(history, closed):
+            history.advance(filler)
+        advanced = history.advance(closed)
+        if isinstance(advanced, NeedsReload):
+            self._in_doubt = f"{advanced.reason}: {advanced.detail}"
+            await self._load_all(closed.header, received_at, updates)
+            return
+        market = advanced.market
+        if advanced.dropped:
+            self._figures.reorgs += 1
+            self._report(Notice("reorg", f"{advanced.dropped} blocks dropped, the head is {closed.number} now"))
+            # The bus names no hashes: what moved on either branch is taken from the node, not from memory.
+            market = history.withdraw(dict.fromkeys(market.touched, "reorganised"))
+        await self._publish(market, market.touched, received_at, updates)
+        if market.reload:
+            await self._reload(history, closed.header, received_at, updates)
+
+    async def _silent_blocks(self, history: History, closed: ClosedBlock) -> list[ClosedBlock]:
+        """Blocks between the head and this one in which nothing happened, as far as the feed says."""
+        first, last = history.head.number + 1, closed.number - 1
+        if last - first >= FILLED_BLOCKS:
+            return []
+        headers = [await self._chain.header(number) for number in range(first, last + 1)]
+        return [ClosedBlock(one.number, (), one) for one in headers if one is not None]
+
+    async def _reload(
+        self, history: History, header: BlockHeader, received_at: float, updates: Conflated[Update]
+    ) -> None:
+        wanted = history.head.reload
+        pools = await self._chain.load(wanted.keys(), header)
+        self._figures.reloads += 1
+        reasons = "; ".join(sorted(set(wanted.values())))
+        self._report(Notice("reloaded", f"{len(pools)} of {len(wanted)} pools at block {header.number}: {reasons}"))
+        inserted = history.insert(pools, header.number, header.hash)
+        if isinstance(inserted, NeedsReload):
+            self._in_doubt = f"{inserted.reason}: {inserted.detail}"
+            return
+        await self._publish(inserted.market, frozenset(wanted), received_at, updates, again=True)
+
+    async def _publish(
+        self,
+        market: Market,
+        touched: frozenset[Address] | None,
+        received_at: float,
+        updates: Conflated[Update],
+        again: bool = False,
+    ) -> None:
+        header = market.block
+        assert header is not None
+        figures = self._figures
+        figures.head, figures.pools = market.number, len(market.pools)
+        native_usd = await self._chain.native_usd(header)
+        updates.put(Update(market, header, touched, received_at, received_at + self._slot_s, native_usd))
+        if again:
+            return
+        figures.blocks += 1
+        moved = len(market.pools if touched is None else touched)
+        self._report(BlockApplied(market.number, header.hash, header.base_fee_per_gas, len(market.pools), moved))
+        self._enough_blocks(figures.blocks)
+
+
+async def _received(batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
+    try:
+        return await batches.receive()
+    except trio.EndOfChannel:
+        return None
