@@ -82,15 +82,20 @@ class Machine:
         self._state.lock_changes()
         self._guarded(lambda: system.begin_block(self._state, self.context, self.fork))
 
-    def end_block(self, withdrawals: Iterable[tuple[bytes, int]] = ()) -> tuple[bytes, ...]:
+    def end_block(
+        self, withdrawals: Iterable[tuple[bytes, int]] = (), collect_requests: bool = True
+    ) -> tuple[bytes, ...]:
         """Pay withdrawals (address, gwei) and, since Prague, collect the execution requests (type byte in front).
 
         Block rewards of the time before the merge are not paid.
+
+        Raises:
+            MissingState: needed state is unknown; nothing has changed.
         """
 
         def finish() -> tuple[bytes, ...]:
             system.pay_withdrawals(self._state, withdrawals)
-            if not self.fork.since(Fork.PRAGUE):
+            if not (collect_requests and self.fork.since(Fork.PRAGUE)):
                 return ()
             return system.collect_requests(self._state, b"".join(self._deposits))
 
@@ -177,6 +182,10 @@ class Machine:
             logs=logs_of(computation),
             trace=frame_of(computation) if trace else None,
         )
+
+    def make_room(self) -> None:
+        """Forget the gas used so far: for a transaction that is tried after those of a block that is full."""
+        self.gas_used = self._blob_gas_used = 0
 
     # Undo
 
@@ -265,6 +274,11 @@ class Machine:
     def touched(self) -> dict[bytes, set[int]]:
         """Accounts and slots that were read from the source so far."""
         return {address: set(slots) for address, slots in self._db.loader.slots.items()}
+
+    @property
+    def block_hashes(self) -> dict[int, bytes]:
+        """Hashes of ancestors, other than the parent, that contracts asked for so far."""
+        return dict(self._db.loader.block_hashes)
 
     # Rules of entry and price
 

@@ -50,6 +50,15 @@ class MissingState(Exception):
         # Exceptions are rebuilt from args by default, which keyword-only arguments do not survive.
         return _rebuild_missing, (self.accounts, self.slots, self.codes, self.block_numbers)
 
+    def within(self, other: MissingState) -> bool:
+        """Whether ``other`` asks for all of this as well."""
+        return (
+            self.accounts <= other.accounts
+            and self.slots <= other.slots
+            and self.codes <= other.codes
+            and self.block_numbers <= other.block_numbers
+        )
+
     def __or__(self, other: MissingState) -> MissingState:
         """Everything that either of the two asks for."""
         return MissingState(
@@ -225,12 +234,13 @@ class Loader:
     something was asked for in vain even so.
     """
 
-    __slots__ = ("accounts", "missing", "slots", "source")
+    __slots__ = ("accounts", "block_hashes", "missing", "slots", "source")
 
     def __init__(self, source: StateSource) -> None:
         self.source = source
         self.accounts: dict[bytes, AccountInfo | None] = {}
         self.slots: dict[bytes, dict[int, int]] = {}
+        self.block_hashes: dict[int, bytes] = {}
         self.missing: MissingState | None = None
 
     def account(self, address: bytes) -> AccountInfo | None:
@@ -282,7 +292,9 @@ class Loader:
     def block_hash(self, number: int) -> bytes:
         """The hash of an ancestor block."""
         try:
-            return self.source.block_hash(number)
+            block_hash = self.source.block_hash(number)
         except MissingState as missing:
             self.missing = missing
             raise
+        self.block_hashes[number] = block_hash
+        return block_hash

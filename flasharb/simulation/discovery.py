@@ -28,8 +28,11 @@ class Lockstep:
         self._pending = list(transactions)
         self._begun = False
 
-    def step(self) -> MissingState | None:
-        """What the transactions lack now, one value each; None when nothing more can be found out."""
+    def step(self, refused: MissingState | None = None) -> MissingState | None:
+        """What the transactions lack now, one value each; None when nothing more can be found out.
+
+        Transactions that lack something of ``refused``, which cannot be had, are given up.
+        """
         try:
             if not self._begun:
                 self._machine.begin_block()
@@ -46,6 +49,8 @@ class Lockstep:
             except InvalidTransaction:
                 continue
             except MissingState as missing:
+                if refused is not None and missing.within(refused):
+                    continue
                 found = missing if found is None else found | missing
                 pending.append(transaction)
         self._pending = pending

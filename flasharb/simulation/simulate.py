@@ -6,7 +6,8 @@ The answer to unknown state is the value ``MissingState``: whoever can fetch doe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from eth_hash.auto import keccak
 
@@ -17,6 +18,8 @@ from flasharb.simulation.revert_reason import revert_reason
 from flasharb.units import Address, Hash32
 
 Engine = Literal["py-evm", "stock"]
+
+_QUESTION_GAS: Final = 3_000_000
 
 
 def simulate(
@@ -39,7 +42,24 @@ def simulate(
     Raises:
         InvalidTransaction: a transaction that no block could hold at its place.
     """
-    return Run(transactions, source, context, fork, measure=measure, before=before, engine=engine, trace=trace).step()
+    options = Options(None if measure is None else tuple(measure), engine, trace)
+    return Run(transactions, source, context, fork, before, options).step()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to simulate: see ``simulate``.
+
+    ``beside_block``: the transactions are no part of the block, which may be full without them.
+    """
+
+    measure: tuple[Pair, ...] | None = None
+    engine: Engine = "py-evm"
+    trace: bool = False
+    beside_block: bool = False
+
+
+_DEFAULT: Final = Options()
 
 
 class Run:
@@ -51,23 +71,19 @@ class Run:
         source: StateSource,
         context: BlockContext,
         fork: Fork,
-        *,
-        measure: Iterable[Pair] | None = None,
         before: Sequence[bytes] = (),
-        engine: Engine = "py-evm",
-        trace: bool = False,
+        options: Options = _DEFAULT,
     ) -> None:
-        self._machine = Machine(source, context, fork, engine)
+        self._machine = Machine(source, context, fork, options.engine)
         self._source = source
         self._transactions = transactions
-        self._pairs = None if measure is None else list(measure)
         self._before = before
-        self._trace = trace
+        self._options = options
         self._begun = False
         self._executed: list[Executed] = []
         self._done = 0
         self._unmeasured: MissingState | None = None
-        self.measure_all = self._pairs is not None
+        self.measure_all = self._options.measure is not None
         """Whether state that is needed only to measure balances counts as needed."""
 
     def step(self) -> Simulation | MissingState:
@@ -79,6 +95,8 @@ class Run:
             while self._done < len(self._before):
                 self._machine.apply(self._before[self._done])
                 self._done += 1
+            if self._options.beside_block and not self._executed:
+                self._machine.make_room()
             while len(self._executed) < len(self._transactions):
                 self._executed.append(self._one(self._transactions[len(self._executed)]))
         except MissingState as missing:
@@ -86,25 +104,33 @@ class Run:
         touched = {Address(address): frozenset(slots) for address, slots in self._machine.touched.items()}
         return Simulation(tuple(self._executed), touched, self._unmeasured)
 
+    def ask(self, to: Address, data: bytes) -> bytes | None:
+        """What a contract answers now; None when it fails or state is missing."""
+        try:
+            answer = self._machine.call(to, data, gas=_QUESTION_GAS)
+        except MissingState:
+            return None
+        return answer.output if answer.success else None
+
     def _one(self, transaction: bytes | UnsignedTransaction) -> Executed:
         machine = self._machine
         wei_before = machine.balances()
         snapshot = machine.snapshot()
-        if self._pairs is not None or machine.engine == "stock":
+        if self._options.measure is not None or machine.engine == "stock":
             # The stock engine cannot look back: it measures the pairs it is told, or none but ETH.
-            pairs = self._pairs or []
+            pairs = list(self._options.measure or ())
             held_before, lacking = token_balances(machine, pairs)
             if lacking:
                 raise _union(lacking.values())
-            result = machine.apply(transaction, trace=self._trace)
+            result = machine.apply(transaction, trace=self._options.trace)
         else:
-            result = machine.apply(transaction, trace=self._trace)
+            result = machine.apply(transaction, trace=self._options.trace)
             pairs = pairs_of(result.logs)
             with machine.rewound(snapshot):
                 held_before, lacking = token_balances(machine, pairs)
         held_after, lacking_after = token_balances(machine, pairs)
         lacking |= lacking_after
-        if lacking and self.measure_all:
+        if lacking and self.measure_all and machine.engine != "stock":
             machine.revert(snapshot)
             raise _union(lacking.values())
         if lacking:
