@@ -222,7 +222,9 @@ def _target(dice: random.Random, kind: str, case: V3Case) -> int:
     prices = [p for p in prices if (p < case.price if case.zero_for_one else p > case.price)]
     end = _outermost(case.zero_for_one)
     if kind != "edge" or not prices:
-        somewhere = case.tick + dice.randint(1, 8 * spacing) * (-1 if case.zero_for_one else 1)
+        away = dice.randint(1, 8 * spacing)
+        # one more on the way up: the price may already stand on the next tick
+        somewhere = case.tick - away if case.zero_for_one else case.tick + 1 + away
         prices.append(sqrt_price_at_tick(max(MIN_TICK, min(MAX_TICK, somewhere))))
     price = dice.choice(prices)
     return max(price, end) if case.zero_for_one else min(price, end)
