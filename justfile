@@ -50,6 +50,7 @@ contract: setup node-tools
 fixtures: contract
     {{ bin }}/python -m tests.support.collect_bytecode solidity/node_modules
     {{ bin }}/python -m flasharb.devnet.build_world
+    {{ bin }}/python -m flasharb.devnet.example
 
 # figures: all benchmarks or one of them by name (--json for the contract of the command line)
 bench *ARGS: setup

@@ -37,16 +37,19 @@ MOST_BLOCKS: Final = 50
 BLOCKS_FOLDER: Final = FIXTURES / "blocks"
 
 
-def market_at_head(chain: Chain, world: World) -> Market:
-    """The market as it stands after the head block, read from the chain's own state."""
-    pools = [_load(chain, spec) for spec in parse_pools(world.pools).pools]
+def market_at_head(chain: Chain, world: World, v3_words: int | None = None) -> Market:
+    """The market as it stands after the head block, read from the chain's own state.
+
+    ``v3_words``: tick-bitmap words read on each side of the price; None: as many as the loader finds enough.
+    """
+    pools = [_load(chain, spec, v3_words) for spec in parse_pools(world.pools).pools]
     return Market.load(chain.head.number, pools, parse_tokens(world.tokens).tokens)
 
 
-def _load(chain: Chain, spec: PoolSpec) -> Pool:
+def _load(chain: Chain, spec: PoolSpec, v3_words: int | None) -> Pool:
     storage = chain.ledger.accounts[spec.address].storage
     slots: dict[int, int] = {}
-    while isinstance(loaded := load_pool(spec, slots), Needs):
+    while isinstance(loaded := load_pool(spec, slots, v3_words), Needs):
         slots |= {slot: storage.get(slot, 0) for slot in loaded.slots}
     return loaded
 

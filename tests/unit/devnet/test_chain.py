@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import rlp
@@ -83,7 +84,7 @@ def test_recorded_blocks_verify_in_both_engines(traded: Traded, engine: str) -> 
 
 def test_undoing_a_block_s_recorded_changes_gives_the_state_before_it(traded: Traded) -> None:
     chain, blocks = traded
-    for before, built in zip(blocks, blocks[1:], strict=False):
+    for before, built in pairwise(blocks):
         at_parent, at_block = chain.ledger.at(built.parent.number), chain.ledger.at(built.block.number)
         for address, change in built.changes.items():
             assert change is not None
@@ -313,7 +314,7 @@ def test_intrinsic_gas_takes_the_dearer_of_use_and_floor(chain: Chain) -> None:
 
 
 def test_size_is_that_of_the_block_s_rlp(traded: Traded) -> None:
-    chain, blocks = traded
+    _, blocks = traded
     block = blocks[-1].block
     body = rlp.encode([rlp.decode(block.header.encode()), [t.raw for t in block.transactions], [], []])
 

@@ -1,0 +1,65 @@
+"""What the devnet says on the bus is enough to follow its pools: every pool, every block, to the last unit."""
+
+from __future__ import annotations
+
+from flasharb.devnet.chain import Built, Chain
+from flasharb.devnet.example import market_at_head
+from flasharb.devnet.messages import bus_pools, encode_block
+from flasharb.devnet.traders import Traders
+from flasharb.devnet.world import World
+from flasharb.feed.blocks import BlockAssembler
+from flasharb.feed.messages import Heartbeat, Message, PoolBurn, PoolMint, PoolSwap, PoolSync, decode
+from flasharb.feed.reframer import Reframer
+from flasharb.feed.translate import Translator
+from tests.support.devnet import mine
+
+ALL_WORDS = 7000
+Traded = tuple[Chain, list[Built]]
+
+
+def _messages(data: bytes) -> list[Message]:
+    return [message for frame in Reframer().feed(data) for message in decode(frame)]
+
+
+def test_a_market_that_listens_stays_equal_to_one_that_is_read_from_the_chain(world: World) -> None:
+    chain = Chain(world)
+    traders = Traders(chain, world, seed=11, trades_per_slot=3.0)
+    market = market_at_head(chain, world, ALL_WORDS)
+    reframer, translator, assembler = Reframer(), Translator(), BlockAssembler(after=0)
+    seen: set[type] = set()
+    pools = bus_pools(world)
+    for number in range(1, 41):
+        (built,) = mine(chain, traders, 1)
+        data = encode_block(built.block, pools, timestamp_ns=number * 10**9)
+        seen |= {type(message) for message in _messages(data)}
+        for event in translator.translate(reframer.feed(data)):
+            for closed in assembler.add(event):
+                market = market.apply(closed)
+
+        assert market.number == number
+
+    assert seen == {PoolSync, PoolSwap, PoolMint, PoolBurn, Heartbeat}
+    assert dict(market.pools) == dict(market_at_head(chain, world, ALL_WORDS).pools)
+
+
+def test_a_block_ends_with_a_heartbeat_that_names_the_next(traded: Traded, world: World) -> None:
+    _, blocks = traded
+    for built in blocks:
+        messages = _messages(encode_block(built.block, bus_pools(world), timestamp_ns=7))
+
+        assert messages[-1] == Heartbeat(timestamp_ns=7 + len(messages) - 1, block_number=built.block.number + 1)
+
+
+def test_a_v2_trade_is_told_as_sync_and_as_swap(traded: Traded, world: World) -> None:
+    _, blocks = traded
+    messages = [m for built in blocks for m in _messages(encode_block(built.block, bus_pools(world), 0))]
+    swaps = [m for m in messages if isinstance(m, PoolSwap) and m.venue != 301]
+    syncs = [m for m in messages if isinstance(m, PoolSync)]
+
+    assert len(swaps) == len(syncs) > 0
+    for swap, sync in zip(swaps, syncs, strict=True):
+        assert (swap.pool, swap.block_number) == (sync.pool, sync.block_number)
+        assert {swap.token_in, swap.token_out} == {sync.token0, sync.token1}
+        assert swap.sqrt_price_x96 == swap.tick == swap.liquidity == 0
+        assert swap.amount_in > 0
+        assert swap.amount_out > 0
