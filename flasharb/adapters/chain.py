@@ -122,6 +122,28 @@ async def code(node: Node, address: Address) -> bytes:
     return _bytes(await node.call("eth_getCode", hex0x(address), "latest"), "eth_getCode")
 
 
+async def accessed(
+    node: Node, sender: Address, to: Address, data: bytes, number: int
+) -> tuple[frozenset[Address], frozenset[tuple[Address, int]]]:
+    """The accounts and slots that a call on the state of block ``number`` uses (``eth_createAccessList``).
+
+    Raises:
+        RpcError: the node does not offer this, or refuses the call.
+    """
+    request = {"from": hex0x(sender), "to": hex0x(to), "data": hex0x(data)}
+    answer = await node.call("eth_createAccessList", request, hex(number))
+    entries = answer.get("accessList") if isinstance(answer, dict) else None
+    if not isinstance(entries, list):
+        raise NodeError(f"eth_createAccessList: expected an access list, got {answer!r:.80}")
+    accounts: set[Address] = set()
+    slots: set[tuple[Address, int]] = set()
+    for entry in entries:
+        account = Address(_bytes(entry.get("address"), "address of an access list"))
+        accounts.add(account)
+        slots.update((account, _number(slot, "slot of an access list")) for slot in entry.get("storageKeys") or ())
+    return frozenset(accounts), frozenset(slots)
+
+
 async def feed_answer(node: Node, feed: Address, number: int) -> tuple[int, int]:
     """A Chainlink feed's latest answer at the end of block ``number``, and its decimals.
 

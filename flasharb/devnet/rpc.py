@@ -134,6 +134,7 @@ class Rpc:
             "eth_getTransactionCount": self.transaction_count,
             "eth_call": self.call,
             "eth_estimateGas": self.estimate_gas,
+            "eth_createAccessList": self.create_access_list,
             "eth_sendRawTransaction": self.send_raw_transaction,
         }
 
@@ -310,6 +311,21 @@ class Rpc:
         state = self._state(tag)
         context = self._context(state)
         return hex_int(await self._evm.run(lambda: _estimate(state, context, request)))
+
+    async def create_access_list(self, request: Mapping[str, Any], tag: Any = None) -> dict[str, Any]:
+        state = self._state(tag)
+        machine = Machine(state, self._context(state), Fork.PRAGUE)
+        sender = parse_bytes(request.get("from") or "0x" + "00" * 20, 20)
+        to, data = parse_bytes(request["to"], 20), _input(request)
+        value = parse_int(request.get("value") or "0x0")
+        result = await self._evm.run(lambda: machine.call(to, data, sender=sender, value=value, gas=CALL_GAS_CAP))
+        entries = [
+            {"address": hex_bytes(account), "storageKeys": [hex_word(slot) for slot in sorted(slots)]}
+            for account, slots in sorted(machine.touched.items())
+            if account != sender and (account != to or slots)
+        ]
+        reply = {"accessList": entries, "gasUsed": hex_int(result.gas_used)}
+        return reply if result.success else {**reply, "error": result.error or "execution reverted"}
 
     def _context(self, state: StateAt) -> BlockContext:
         block = self._chain.block(state.block_number)

@@ -1,7 +1,8 @@
 """Simulations on the chain's state, with the node behind the workers.
 
 A worker answers what state it lacks; that is fetched in one batch and the request runs again, until it has everything.
-What the last simulations through the same pools read is fetched beforehand, so that usually the first run is the last.
+What the last simulations through the same pools read is fetched beforehand, or for pools that were never simulated
+what the node's own access list names, so that usually the first run is the last.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flasharb.adapters.node import Node
+from flasharb.adapters.chain import accessed
+from flasharb.adapters.node import Node, RpcError
 from flasharb.adapters.state import fetch_missing
 from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
 from flasharb.service.facts import FactLog
 from flasharb.service.requests import Invalid, Request
 from flasharb.service.workers import Died, Overrun, Workers
+from flasharb.simulation.discovery import named_by
 from flasharb.simulation.result import Simulation
 from flasharb.units import Address, Hash32
 
@@ -24,6 +27,7 @@ MAX_ROUNDS: Final = 512
 """Round trips for one simulation; a contract that always asks for more is no candidate."""
 KEPT_BLOCKS: Final = 2
 REMEMBERED_POOLS: Final = 4096
+UNKNOWN_METHOD: Final = frozenset({-32601, -32600})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Simulator:
         self._node = node
         self._logs: OrderedDict[Hash32, FactLog] = OrderedDict()
         self._touched: OrderedDict[Address, Mapping[Address, frozenset[int]]] = OrderedDict()
+        self._latest: Mapping[Address, frozenset[int]] = {}
+        self._node_lists_access = True
         self.rounds = 0
         """Round trips to the node so far."""
 
@@ -100,22 +106,47 @@ class Simulator:
         return log
 
     async def _prefetch(self, job: Job, log: FactLog) -> None:
+        """Everything that this simulation will probably read, in one batch."""
         accounts: set[bytes] = set()
         slots: set[tuple[bytes, int]] = set()
-        for pool in job.route:
-            for address, read in self._touched.get(pool, {}).items():
+        for touched in [self._latest, *(self._touched.get(pool, {}) for pool in job.route)]:
+            for address, read in touched.items():
                 accounts.add(address)
                 slots.update((address, slot) for slot in read)
+        if any(pool not in self._touched for pool in job.route):
+            found = await self._accessed(job)
+            accounts |= found.accounts
+            slots |= found.slots
         accounts -= log.accounts
         slots -= log.slots
         if accounts or slots:
             await self._fetch(MissingState(accounts=accounts, slots=slots), job, log)
+
+    async def _accessed(self, job: Job) -> MissingState:
+        """What the node itself finds that an unknown route uses; nothing where it does not offer that."""
+        named = named_by(job.transactions, job.context)
+        if not self._node_lists_access:
+            return named
+        accounts, slots = set(named.accounts), set(named.slots)
+        for transaction in job.transactions:
+            if isinstance(transaction, bytes) or not transaction.to:
+                continue
+            sender, to = Address(transaction.sender), Address(transaction.to)
+            try:
+                found = await accessed(self._node, sender, to, transaction.data, job.parent_number)
+            except RpcError as error:
+                self._node_lists_access = error.failure.code not in UNKNOWN_METHOD
+                continue
+            accounts |= found[0]
+            slots |= found[1]
+        return MissingState(accounts=accounts, slots=slots)
 
     async def _fetch(self, missing: MissingState, job: Job, log: FactLog) -> None:
         self.rounds += 1
         await fetch_missing(self._node, missing, job.parent_number, log)
 
     def _remember(self, route: tuple[Address, ...], touched: Mapping[Address, frozenset[int]]) -> None:
+        self._latest = touched
         for pool in route:
             self._touched[pool] = touched
             self._touched.move_to_end(pool)
