@@ -15,6 +15,7 @@ VENUES: Final[Mapping[str, int]] = {
     "uniswap_v2": 300,
     "uniswap_v3": 301,
     "sushiswap_v2": 302,
+    "sushiswap_v3": 302,
     "pancakeswap_v2": 500,
     "pancakeswap_v3": 500,
 }
