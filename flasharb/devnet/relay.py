@@ -118,6 +118,8 @@ class BundleRelay:
         return _json({"jsonrpc": "2.0", "id": request_id, "result": result})
 
     async def _answer(self, signer: Address, method: object, params: object) -> Any:
+        if method not in ("eth_sendBundle", "eth_callBundle", "eth_cancelBundle"):
+            raise RpcError(METHOD_NOT_FOUND, f"the method {method} does not exist/is not available")
         if not isinstance(params, list) or len(params) != 1 or not isinstance(params[0], dict):
             raise RpcError(INVALID_PARAMS, "expected params with one object")
         fields = params[0]
@@ -126,17 +128,14 @@ class BundleRelay:
                 return self.send_bundle(signer, fields)
             if method == "eth_callBundle":
                 return await self.call_bundle(fields)
-            if method == "eth_cancelBundle":
-                return [
-                    hex_bytes(gone) for gone in self._chain.bundles.cancel(signer, _uuid(fields["replacementUuid"]))
-                ]
+            gone = self._chain.bundles.cancel(signer, _uuid(fields["replacementUuid"]))
+            return [hex_bytes(bundle_hash) for bundle_hash in gone]
         except KeyError as error:
             raise RpcError(INVALID_PARAMS, f"missing field {error}") from None
         except (UndecodableTransaction, Refused) as error:
             raise RpcError(SERVER_ERROR, f"unable to decode bundle: {error}") from None
         except (ValueError, TypeError) as error:
             raise RpcError(INVALID_PARAMS, f"invalid params: {error}") from None
-        raise RpcError(METHOD_NOT_FOUND, f"the method {method} does not exist/is not available")
 
     def send_bundle(self, signer: Address, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Check a bundle and keep it for its block; without transactions it withdraws those of its uuid."""
