@@ -20,8 +20,8 @@ from eth_hash.auto import keccak
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.adapters.node import Node, RpcFailure, open_node
-from flasharb.adapters.state import simulate_on_node
-from flasharb.evm import BlockContext, Fork, Machine
+from flasharb.adapters.state import fetch_missing, simulate_on_node
+from flasharb.evm import BlockContext, Fork, Machine, MissingState
 from flasharb.execution import artifact
 from flasharb.execution.bundle import Bundle, bundle_hash, send_bundle_body, signature_header
 from flasharb.execution.program import encode_call
@@ -70,6 +70,13 @@ class Chain(Protocol):
     def state(self) -> ForkState: ...
 
 
+def reserves_of(machine: Machine, pool: Address) -> tuple[int, int]:
+    """What the pool's own code says that it holds."""
+    answer = machine.call(pool, GET_RESERVES, gas=100_000)
+    assert answer.success
+    return int.from_bytes(answer.output[:32], "big"), int.from_bytes(answer.output[32:64], "big")
+
+
 class Recorded:
     """The state before a recorded block."""
 
@@ -83,9 +90,7 @@ class Recorded:
         return self._slots.get(address, {}).get(slot)
 
     async def reserves(self, pool: Address) -> tuple[int, int]:
-        answer = Machine(self._state, self.context, Fork.LONDON).call(pool, GET_RESERVES, gas=100_000)
-        assert answer.success
-        return int.from_bytes(answer.output[:32], "big"), int.from_bytes(answer.output[32:64], "big")
+        return reserves_of(Machine(self._state, self.context, Fork.LONDON), pool)
 
     async def run(self, run: Run) -> Simulation:
         answer = run.step()
@@ -111,9 +116,13 @@ class Archive:
         return None if isinstance(answer, RpcFailure) else int(str(answer), 16)
 
     async def reserves(self, pool: Address) -> tuple[int, int]:
-        call = {"to": hex0x(pool), "data": hex0x(GET_RESERVES)}
-        output = bytes.fromhex(str(await self._node.call("eth_call", call, hex(self.context.number - 1)))[2:])
-        return int.from_bytes(output[:32], "big"), int.from_bytes(output[32:64], "big")
+        state = ForkState()
+        for _ in range(20):
+            try:
+                return reserves_of(Machine(state, self.context, Fork.LONDON), pool)
+            except MissingState as missing:
+                await fetch_missing(self._node, missing, self.context.number - 1, state)
+        raise AssertionError("the pool asks for ever more state")
 
     async def run(self, run: Run) -> Simulation:
         return await simulate_on_node(self._node, run, self.context.number - 1, self._supplied)
@@ -163,7 +172,7 @@ def arbitrage(folder: Path, number: int, index: int) -> Arbitrage:
         if spec is None:
             assert leg["kind"] == "v2"
             strange.add(at[0])
-            spec = PoolSpec(at[0], "uniswap_v2", *sorted(tokens), 3000)
+            spec = PoolSpec(at[0], "uniswap_v2", min(tokens), max(tokens), 3000)
         specs.append(spec)
     return Arbitrage(
         tuple(specs),
@@ -203,24 +212,32 @@ async def find(chain: Chain, theirs: Arbitrage) -> Findings:
     return search.update(market, None, chain.context.base_fee_per_gas)
 
 
-def signed(trade: Trade, chain: Chain, **fields: int) -> bytes:
+def without_bid(chain: Chain, min_profit: int = 0) -> Terms:
+    """The terms of a first look: what does it make, and what does it take?"""
+    return Terms(min_profit, 0, 0, chain.context.base_fee_per_gas, 0, 1_000_000, 0)
+
+
+def signed(trade: Trade, chain: Chain, agreed: Terms) -> bytes:
     """Our transaction for a trade, signed."""
     call = encode_call(
         trade,
         weth=WETH,
         loan="flash_swap",
-        min_profit=fields.pop("min_profit", 0),
-        bid_wei=fields.pop("bid_wei", 0),
+        min_profit=agreed.min_profit,
+        bid_wei=agreed.coinbase_wei,
         deadline_block=chain.context.number,
     )
-    base = {
-        "chain_id": 1,
-        "nonce": 0,
-        "max_fee_per_gas": chain.context.base_fee_per_gas,
-        "max_priority_fee_per_gas": 0,
-        "gas_limit": 1_000_000,
-    }
-    return sign(Transaction(**{**base, **fields}, to=CONTRACT, value=0, data=call), SIGNER).raw
+    transaction = Transaction(
+        chain_id=1,
+        nonce=0,
+        max_priority_fee_per_gas=agreed.max_priority_fee_per_gas,
+        max_fee_per_gas=agreed.max_fee_per_gas,
+        gas_limit=agreed.gas_limit,
+        to=CONTRACT,
+        value=0,
+        data=call,
+    )
+    return sign(transaction, SIGNER).raw
 
 
 async def execute(chain: Chain, raw: bytes) -> Executed:
@@ -252,7 +269,7 @@ async def test_a_real_arbitrage_is_found_sized_simulated_and_bundled(
         assert theirs.gross_profit <= trade.gross_profit <= trade.gain_bound
 
         # without a bid: what it makes and takes
-        first = await execute(chain, signed(trade, chain))
+        first = await execute(chain, signed(trade, chain, without_bid(chain)))
         assert (first.status, first.revert_reason) == (1, None)
         facts = measured(first, CONTRACT, WETH, 0)
         assert facts.gross_profit == trade.gross_profit, "to the wei"
@@ -260,15 +277,7 @@ async def test_a_real_arbitrage_is_found_sized_simulated_and_bundled(
 
         agreed = terms(trade, facts, found.costs, SETTINGS)
         assert isinstance(agreed, Terms), agreed
-        raw = signed(
-            trade,
-            chain,
-            min_profit=agreed.min_profit,
-            bid_wei=agreed.coinbase_wei,
-            max_fee_per_gas=agreed.max_fee_per_gas,
-            max_priority_fee_per_gas=agreed.max_priority_fee_per_gas,
-            gas_limit=agreed.gas_limit,
-        )
+        raw = signed(trade, chain, agreed)
         # the exact transaction that would be sent
         final = await execute(chain, raw)
         assert final.status == 1
@@ -280,7 +289,7 @@ async def test_a_real_arbitrage_is_found_sized_simulated_and_bundled(
         assert gain == confirmed.net_profit_wei, "contract and signer together grew by the net profit"
 
         # with the state moved against us the contract refuses: nothing but gas is lost
-        greedy = await execute(chain, signed(trade, chain, min_profit=trade.gross_profit + 1))
+        greedy = await execute(chain, signed(trade, chain, without_bid(chain, trade.gross_profit + 1)))
         assert greedy.status == 0
         assert greedy.balance_changes.get(CONTRACT, {}).get(WETH, 0) == 0
 

@@ -27,7 +27,8 @@ def vouched_for(
     """The pool's spec with the protocol whose factory creates this very address; None: no factory that we know."""
     for name, deployment in DEPLOYMENTS[1].items():
         protocol = PROTOCOLS[name]
-        spec = PoolSpec(pool, name, *sorted(tokens), fee_pips or protocol.default_fee_pips or 0, tick_spacing)
+        fee = fee_pips or protocol.default_fee_pips or 0
+        spec = PoolSpec(pool, name, min(tokens), max(tokens), fee, tick_spacing)
         if protocol.kind == kind and pool_address(deployment, spec) == pool:
             return spec
     return None
