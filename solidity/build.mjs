@@ -36,7 +36,7 @@ function tests() {
   const folder = "tests/contract/artifacts";
   return [
     ["test/mocks/WeirdTokens.sol", ["ReturnsFalseToken", "FeeOnTransferToken", "RevertingToken", "HookToken"]],
-    ["test/mocks/Hostile.sol", ["Stranger", "HostilePool", "RefusingCoinbase"]],
+    ["test/mocks/Hostile.sol", ["Stranger", "HostilePool", "RefusingCoinbase", "FeeVault"]],
     ["test/mocks/PoolUser.sol", ["PoolUser", "V3Deployer"]],
   ].flatMap(([file, names]) => names.map((name) => [file, name, `${folder}/${name}.json`]));
 }

@@ -256,43 +256,38 @@ def plan(trade: Trade, loan: str, weth: Address) -> tuple[Command, ...]:
         raise ValueError(f"unknown loan source {loan!r} (known: {FLASH_SWAP}, {BALANCER_V2})")
 
     last = hops[-1]
-    if _is_v3(last):
-        # Exact input: the amount owed to it is what the pool before it must deliver, and need not be written.
-        paid = _deliver(hops[:-1], Recipient.CALLER, token, True)
-        return (SwapV3(last.hop.pool, last.hop.zero_for_one, True, last.amount_in, Recipient.SELF, paid),)
     position = _last_v3(hops)
     if position is None:
         paid = _deliver(hops[:-1], Recipient.CALLER, token, False)
         return (FlashV2(last.hop.pool, last.hop.zero_for_one, last.amount_out, paid),)
     # V2 pools after the last V3 pool: it pays the first of them, and they are run before it asks for its input.
-    lender = hops[position]
     after = _chain(hops[position + 1 :], Recipient.SELF)
     paid = _deliver(hops[:position], Recipient.CALLER, token, True)
-    return (
-        SwapV3(lender.hop.pool, lender.hop.zero_for_one, False, lender.amount_out, Recipient.INNER, (*after, *paid)),
-    )
+    return (_swap_v3(hops[position], Recipient.INNER if after else Recipient.SELF, (*after, *paid)),)
 
 
 def _deliver(hops: Sequence[TradeHop], to: Recipient, token: Address | None, owed: bool) -> tuple[Command, ...]:
     """Runs ``hops`` with the base token in hand so that the last one's output goes to ``to``.
 
-    ``owed``: the callback's caller says how much it is owed, so the last amount out need not be written.
+    ``owed``: the callback's caller says how much it is owed, so a last V2 pool's output need not be written.
     """
     if not hops:
         return (Pay(token),)
     position = _last_v3(hops)
     if position is None:
         return _chain(hops, to, hops[0].amount_in, token, owed)
-    hop = hops[position]
-    after = hops[position + 1 :]
+    after = _chain(hops[position + 1 :], to, owed=owed)
     paid = _deliver(hops[:position], Recipient.CALLER, token, True)
-    if not after and to is Recipient.SELF:
-        return (SwapV3(hop.hop.pool, hop.hop.zero_for_one, True, hop.amount_in, to, paid),)
-    # Exact output, because the pool that receives it has been told exactly that.
-    amount = None if owed and not after else hop.amount_out
-    receiver = Recipient.NEXT if after else to
-    swap = SwapV3(hop.hop.pool, hop.hop.zero_for_one, False, amount, receiver, paid)
-    return (swap, *_chain(after, to, owed=owed))
+    return (_swap_v3(hops[position], Recipient.NEXT if after else to, paid), *after)
+
+
+def _swap_v3(hop: TradeHop, to: Recipient, program: tuple[Command, ...]) -> SwapV3:
+    """A V3 swap of exact input: 900 gas cheaper in the pool than exact output.
+
+    Exact output would survive a price that moved against us by less than the slippage tolerance; but that tolerance is
+    a share of the profit, which is itself a small share of the amount, so hardly any move is that small.
+    """
+    return SwapV3(hop.hop.pool, hop.hop.zero_for_one, True, hop.amount_in, to, program)
 
 
 def _chain(

@@ -32,7 +32,7 @@ import {IWETH9} from "./interfaces/IWETH9.sol";
 /// Commands: an op byte, then fields of fixed width. A pool always stands right after its op byte, so that a command
 /// can name the pool of its neighbour as recipient instead of repeating it.
 ///
-///     0x08 PAY       op [token 20]                      pays the callback's caller what it is owed
+///     0x08 PAY       op [token 20]                            pays the callback's caller what it is owed
 ///     0x40 V2_SWAP   op pool 20 [token 20] [in 16] [out 16]   swaps what is sent to the pair first, or was before
 ///     0x80 V3_SWAP   op pool 20 length 2 [amount 16] program  swaps; runs the program in the callback
 ///     0xc0 V2_FLASH  op pool 20 length 2 out 16 program       swaps to itself; runs the program in the callback
@@ -69,8 +69,6 @@ contract FlashArb {
     uint256 private constant TOKEN_GIVEN = 0x04;
     uint256 private constant LOAN = 0x04;
     uint256 private constant RECIPIENT = 0x03;
-    uint256 private constant TO_CALLER = 1;
-    uint256 private constant TO_NEXT = 2;
     uint256 private constant PAY = 0x08;
     uint256 private constant PAY_LENDER = 0x01;
 

@@ -144,7 +144,7 @@ class World:
                 data=data,
                 value=value,
                 nonce=self._machine.nonce(sender),
-                gas_limit=16_000_000,
+                gas_limit=200_000_000,
                 max_fee_per_gas=self.base_fee + tip,
                 max_priority_fee_per_gas=tip,
                 chain_id=CHAIN_ID,
@@ -174,12 +174,20 @@ class World:
         assert result.contract_address is not None
         return Address(result.contract_address)
 
+    def use_vault(self, vault: Address) -> None:
+        """Deploy the contract anew, with another lender."""
+        self.contract = self._create(artifact.creation_code(OWNER, self.weth, vault))
+
     # --- money
 
     def wrap(self, to: Address, amount: int) -> None:
         """WETH out of the deployer's ether."""
         self.transact(self.weth, "deposit()", value=amount)
         self.transact(self.weth, "transfer(address,uint256)", to, amount)
+
+    def force_ether(self, to: Address, amount: int) -> None:
+        """Ether that nobody can refuse: a contract destroys itself in favour of ``to``."""
+        assert self.send(None, b"\x73" + to + b"\xff", value=amount).status == 1
 
     def token(self, decimals: int = 18, kind: str = "DevToken", symbol: str = "TOK") -> Address:
         """A new token of which the pool user has plenty."""

@@ -19,7 +19,7 @@ contract Stranger {
 
     function attack() public {
         for (uint256 i = 0; i < attempts.length; ++i) {
-            (bool done,) = target.call(attempts[i]);
+            (bool done,) = target.call{gas: 1_000_000}(attempts[i]);
             tried += 1;
             if (done) succeeded += 1;
         }
@@ -53,7 +53,7 @@ contract HostilePool {
 
     function swap(address recipient, bool, int256, uint160, bytes calldata data) external returns (int256, int256) {
         for (uint256 i = 0; i < forged.length; ++i) {
-            (bool forgedDone,) = msg.sender.call(forged[i]);
+            (bool forgedDone,) = msg.sender.call{gas: 1_000_000}(forged[i]);
             if (forgedDone) succeeded += 1;
         }
         if (out != 0) IERC20(tokenOut).transfer(recipient, out);
@@ -76,5 +76,26 @@ contract HostilePool {
 contract RefusingCoinbase {
     receive() external payable {
         revert("no");
+    }
+}
+
+/// @title A lender like Balancer's vault that charges 0.1 %, as its governance may at any time.
+contract FeeVault {
+    function flashLoan(address recipient, address[] calldata tokens, uint256[] calldata amounts, bytes calldata data)
+        external
+    {
+        uint256[] memory fees = new uint256[](1);
+        fees[0] = amounts[0] / 1_000;
+        uint256 before = IERC20(tokens[0]).balanceOf(address(this));
+        IERC20(tokens[0]).transfer(recipient, amounts[0]);
+        (bool done, bytes memory reason) = recipient.call(
+            abi.encodeWithSignature("receiveFlashLoan(address[],uint256[],uint256[],bytes)", tokens, amounts, fees, data)
+        );
+        if (!done) {
+            assembly {
+                revert(add(reason, 0x20), mload(reason))
+            }
+        }
+        require(IERC20(tokens[0]).balanceOf(address(this)) >= before + fees[0], "not repaid");
     }
 }

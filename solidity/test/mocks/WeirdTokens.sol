@@ -31,16 +31,16 @@ abstract contract Ledger {
     }
 }
 
-/// @title Says false instead of reverting when `refused` is set, and moves nothing then.
+/// @title Says false instead of reverting when one account sends, and moves nothing then.
 contract ReturnsFalseToken is Ledger {
-    bool public refused;
+    address public refused;
 
-    function refuse(bool value) external {
-        refused = value;
+    function refuse(address account) external {
+        refused = account;
     }
 
     function _move(address from, address to, uint256 amount) internal override returns (bool) {
-        if (refused) return false;
+        if (from == refused) return false;
         return super._move(from, to, amount);
     }
 }
@@ -54,7 +54,7 @@ contract FeeOnTransferToken is Ledger {
     }
 }
 
-/// @title Refuses every transfer of one account by reverting (a block list).
+/// @title Refuses every transfer from one account by reverting (a block list).
 contract RevertingToken is Ledger {
     address public blocked;
 
@@ -65,7 +65,7 @@ contract RevertingToken is Ledger {
     }
 
     function _move(address from, address to, uint256 amount) internal override returns (bool) {
-        if (from == blocked || to == blocked) revert Blocked(blocked);
+        if (from == blocked) revert Blocked(blocked);
         return super._move(from, to, amount);
     }
 }
