@@ -160,8 +160,8 @@ def _bytes(value: Any) -> bytes:
     raise NodeError(f"the node answered {value!r:.60} where 0x bytes belong")
 
 
-async def fetch_block(node: Node, number: int) -> NodeBlock:
-    """A block with its raw transactions.
+async def fetch_block(node: Node, number: int, first: int | None = None) -> NodeBlock:
+    """A block with its raw transactions; with ``first``, only so many of them.
 
     Raises:
         StateUnavailable: the node does not have it, or does not give raw transactions.
@@ -171,7 +171,7 @@ async def fetch_block(node: Node, number: int) -> NodeBlock:
     document = await node.call("eth_getBlockByNumber", hex(number), False)
     if not isinstance(document, dict):
         raise StateUnavailable(f"{node.shown_url}: block {number} is not there")
-    hashes = document.get("transactions") or []
+    hashes = (document.get("transactions") or [])[:first]
     calls = [("eth_getRawTransactionByHash", (tx_hash,)) for tx_hash in hashes]
     raws = await node.batch(calls) if calls else []
     for tx_hash, raw in zip(hashes, raws, strict=True):
@@ -179,13 +179,29 @@ async def fetch_block(node: Node, number: int) -> NodeBlock:
             reason = raw if isinstance(raw, RpcFailure) else "it is not there"
             raise StateUnavailable(f"{node.shown_url}: raw transaction {tx_hash}: {reason}")
     withdrawals = document.get("withdrawals")
-    header = {key: value.lower() for key, value in document.items() if isinstance(value, str)}
     return NodeBlock(
         chain_id,
-        header,
+        _header(document),
         tuple(_bytes(raw) for raw in raws),
         None if withdrawals is None else tuple(map(_withdrawal, withdrawals)),
     )
+
+
+async def fetch_header(node: Node, number: int) -> Mapping[str, str] | None:
+    """The header of a block; None when the node does not have it."""
+    document = await node.call("eth_getBlockByNumber", hex(number), False)
+    return _header(document) if isinstance(document, dict) else None
+
+
+_NOT_OF_THE_HEADER: Final = frozenset({"size", "totalDifficulty"})
+
+
+def _header(document: Mapping[str, Any]) -> Mapping[str, str]:
+    return {
+        key: value.lower()
+        for key, value in document.items()
+        if isinstance(value, str) and key not in _NOT_OF_THE_HEADER
+    }
 
 
 def _withdrawal(document: Mapping[str, Any]) -> Withdrawal:
@@ -249,7 +265,9 @@ async def simulate_on_node(node: Node, run: Run, block: int, state: Supplied) ->
 
 __all__ = [
     "NodeBlock",
+    "fetch_available",
     "fetch_block",
+    "fetch_header",
     "fetch_missing",
     "locate",
     "named_by",

@@ -50,8 +50,6 @@ def frame_of(computation: Any) -> CallFrame:
 def _kind(message: Any) -> str:
     if message.is_create:
         return "create"
-    if not message.should_transfer_value:
-        return "delegatecall"
     if message.code_address != message.storage_address and not message.is_delegation:
-        return "callcode"
-    return "staticcall" if message.is_static else "call"
+        return "callcode" if message.should_transfer_value else "delegatecall"
+    return "call" if message.should_transfer_value else "staticcall"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from flasharb.evm import LogEntry, Machine, MissingState
+from flasharb.simulation.result import Log
 from flasharb.units import Address
 
 Pair = tuple[Address, Address]
@@ -22,7 +23,7 @@ _WITHDRAWAL: Final = bytes.fromhex("7fcf532c15f0a6db0bd6d0e038bea71d30d808c7d98c
 _BALANCE_GAS: Final = 3_000_000
 
 
-def pairs_of(logs: Iterable[LogEntry]) -> list[Pair]:
+def pairs_of(logs: Iterable[LogEntry | Log]) -> list[Pair]:
     """The accounts and tokens that ERC-20 transfers and WETH wrapping name, each once, in order."""
     pairs: dict[Pair, None] = {}
     for log in logs:

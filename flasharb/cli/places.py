@@ -1,0 +1,259 @@
+"""Where a transaction to simulate is: in a recorded block, or on a node; and the state that it runs on there."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import flasharb
+from flasharb.adapters.blockfile import read_block
+from flasharb.adapters.node import Node
+from flasharb.adapters.state import NodeBlock, fetch_block, fetch_missing, locate, prefetch, simulate_on_node
+from flasharb.cli.transaction_argument import Draft, Signed, Wanted
+from flasharb.errors import OutsideError, StateUnavailable, UsageError
+from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
+from flasharb.evm.transactions import decode
+from flasharb.execution.fees import next_base_fee
+from flasharb.simulation.discovery import Lockstep, named_by
+from flasharb.simulation.fork_state import ForkState
+from flasharb.simulation.recorded import RecordedBlock, RecordedState
+from flasharb.simulation.result import Simulation
+from flasharb.simulation.simulate import Options, Run
+from flasharb.units import Address, Hash32, hex0x
+
+FIXTURE_BLOCKS: Final = Path(flasharb.__file__).resolve().parent.parent / "fixtures" / "blocks"
+_BLOB_TARGETS: Final = {Fork.CANCUN: 393_216, Fork.PRAGUE: 786_432}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A transaction with all that its execution depends on.
+
+    ``index`` is its position; ``before`` are the transactions that run first; ``node`` is asked for state at block
+    ``number - 1`` (None: ``state`` is all there is). ``beside_block``: it is no part of the block.
+    """
+
+    context: BlockContext
+    fork: Fork
+    index: int
+    before: tuple[bytes, ...]
+    transaction: bytes | UnsignedTransaction
+    state: ForkState
+    origin: str
+    node: Node | None = None
+    beside_block: bool = False
+
+    async def simulate(self, options: Options) -> tuple[Run, Simulation]:
+        """Execute the transaction; the run answers questions about the state after it.
+
+        Raises:
+            StateUnavailable: state is needed that neither file nor node knows.
+            NodeError: the node does not answer.
+            InvalidTransaction: the transaction cannot be executed at its place.
+        """
+        options = replace(options, beside_block=self.beside_block)
+        run = Run([self.transaction], self.state, self.context, self.fork, self.before, options)
+        if self.node is not None:
+            return run, await simulate_on_node(self.node, run, self.context.number - 1, self.state)
+        answer = run.step()
+        if isinstance(answer, MissingState):
+            raise StateUnavailable(
+                f"{self.origin}: {answer}. A recorded block knows only what its own transactions touch; "
+                "with --rpc URL a node can tell the rest"
+            )
+        return run, answer
+
+
+# Recorded blocks
+
+
+def in_file(path: Path, wanted: Wanted, alone: bool) -> Place:
+    """The transaction in one recorded block; one that is not part of it runs after all the block's transactions.
+
+    Raises:
+        UsageError: the file is damaged, or has no transaction with this hash.
+    """
+    block = read_block(path)
+    place = _in_block(block, str(path), wanted, alone)
+    if place is None:
+        assert isinstance(wanted, bytes)
+        held = f"block {block.number}, {len(block.transactions)} transactions"
+        raise UsageError(f"transaction {hex0x(wanted)} is not in {path} ({held})")
+    return place
+
+
+def _in_block(block: RecordedBlock, origin: str, wanted: Wanted, alone: bool) -> Place | None:
+    hashes = block.transaction_hashes
+    tx_hash = wanted.hash if isinstance(wanted, Signed) else wanted
+    state = ForkState(RecordedState(block))
+    if isinstance(tx_hash, bytes) and tx_hash in hashes:
+        index = hashes.index(tx_hash)
+        before = () if alone else block.transactions[:index]
+        return Place(block.context, block.fork, index, before, block.transactions[index], state, origin)
+    before = () if alone else block.transactions
+    index = len(before)
+    if isinstance(wanted, Signed):
+        return Place(block.context, block.fork, index, before, wanted.raw, state, origin, beside_block=True)
+    if isinstance(wanted, Draft):
+        transaction = _completed(wanted, block.context, before, state, origin)
+        return Place(block.context, block.fork, index, before, transaction, state, origin, beside_block=True)
+    return None
+
+
+def _completed(
+    draft: Draft, context: BlockContext, before: Sequence[bytes], state: ForkState, origin: str
+) -> UnsignedTransaction:
+    for address, account in draft.create.items():
+        try:
+            state.create_account(
+                address, balance=account.balance, nonce=account.nonce, code=account.code, storage=account.storage
+            )
+        except ValueError as error:
+            raise UsageError(f"create: {error}") from None
+    nonce = draft.nonce
+    if nonce is None:
+        try:
+            account_info = state.account(draft.sender)
+        except MissingState as missing:
+            raise StateUnavailable(
+                f"{origin}: {missing}; give the nonce, or create the sender with the field create"
+            ) from None
+        nonce = (account_info.nonce if account_info is not None else 0) + sum(
+            decode(raw).sender == draft.sender for raw in before
+        )
+    return _unsigned(draft, context, nonce)
+
+
+def _unsigned(draft: Draft, context: BlockContext, nonce: int) -> UnsignedTransaction:
+    max_fee = context.base_fee_per_gas if draft.max_fee_per_gas is None else draft.max_fee_per_gas
+    return UnsignedTransaction(
+        sender=draft.sender,
+        to=draft.to,
+        data=draft.data,
+        value=draft.value,
+        nonce=nonce,
+        gas_limit=draft.gas_limit,
+        max_fee_per_gas=max_fee,
+        max_priority_fee_per_gas=draft.max_priority_fee_per_gas or 0,
+        access_list=draft.access_list,
+        chain_id=context.chain_id if draft.chain_id is None else draft.chain_id,
+    )
+
+
+def in_recorded_runs(data_dir: Path, wanted: Wanted, alone: bool) -> Place:
+    """The transaction among the blocks of the recorded runs, the last run first, then among the fixtures.
+
+    Raises:
+        UsageError: it is in none of them, with the places that were searched; or it has no hash to look for.
+    """
+    if isinstance(wanted, Draft):
+        raise UsageError("an unsigned transaction needs --fork FILE or --rpc URL: the block it is tried in")
+    tx_hash = wanted.hash if isinstance(wanted, Signed) else wanted
+    runs = data_dir / "runs"
+    searched = []
+    for folder in (*_newest_first(runs), FIXTURE_BLOCKS):
+        files = sorted(folder.glob("*.json.gz"), reverse=True)
+        searched.append(f"{folder} ({len(files)} blocks)")
+        for path in files:
+            if _mentions(path, tx_hash):
+                place = _in_block(read_block(path), str(path), Hash32(tx_hash), alone)
+                if place is not None:
+                    return place
+    raise UsageError(
+        f"transaction {hex0x(tx_hash)} is unknown. Looked in: {'; '.join(searched)}"
+        f"{'' if runs.is_dir() else f'; no recorded runs in {runs}'}. "
+        "--fork FILE names a recorded block, --rpc URL a node"
+    )
+
+
+def _newest_first(runs: Path) -> Iterator[Path]:
+    if runs.is_dir():
+        for run in sorted(runs.iterdir(), reverse=True):
+            if (run / "blocks").is_dir():
+                yield run / "blocks"
+
+
+def _mentions(path: Path, tx_hash: bytes) -> bool:
+    """Whether the file holds the hash as text: far cheaper than parsing every block."""
+    try:
+        return tx_hash.hex().encode() in gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error):
+        # A damaged file among many is no reason to give up: the one that has it will be read in earnest.
+        return False
+
+
+# A node
+
+
+async def on_node(node: Node, wanted: Wanted, alone: bool, slot_s: float) -> Place:
+    """The transaction where the node has it; one that is not mined runs on the head, in the block after it.
+
+    Raises:
+        OutsideError: the node does not know the hash, or does not answer.
+    """
+    state = ForkState()
+    origin = node.shown_url
+    tx_hash = wanted.hash if isinstance(wanted, Signed) else wanted
+    found = await locate(node, Hash32(tx_hash)) if isinstance(tx_hash, bytes) else None
+    if found is not None:
+        number, index = found
+        block = await fetch_block(node, number, first=index + 1)
+        if index >= len(block.transactions):
+            raise OutsideError(f"{origin}: block {number} has no transaction {index}")
+        before = () if alone else block.transactions[:index]
+        place = Place(block.context, block.fork, index, before, block.transactions[index], state, origin, node)
+    elif isinstance(wanted, bytes):
+        raise OutsideError(f"transaction {hex0x(wanted)} is unknown to {origin}, or not mined yet")
+    else:
+        place = await _on_head(node, wanted, state, slot_s)
+    transactions = [*place.before, place.transaction]
+    lockstep = Lockstep(transactions, state, place.context, place.fork)
+    await prefetch(node, lockstep, named_by(transactions, place.context), place.context.number - 1, state)
+    return place
+
+
+async def _on_head(node: Node, wanted: Signed | Draft, state: ForkState, slot_s: float) -> Place:
+    head = int(str(await node.call("eth_blockNumber")), 16)
+    block = await fetch_block(node, head, first=0)
+    context, fork = _next_block(block, slot_s), block.fork
+    if isinstance(wanted, Signed):
+        return Place(context, fork, 0, (), wanted.raw, state, node.shown_url, node, beside_block=True)
+    if wanted.nonce is None and wanted.sender not in wanted.create:
+        await fetch_missing(node, MissingState(accounts=(wanted.sender,)), head, state)
+    transaction = _completed(wanted, context, (), state, node.shown_url)
+    return Place(context, fork, 0, (), transaction, state, node.shown_url, node, beside_block=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gas:
+    base_fee_per_gas: int
+    gas_used: int
+    gas_limit: int
+
+
+def _next_block(parent: NodeBlock, slot_s: float) -> BlockContext:
+    """The block after ``parent`` as far as it is known beforehand; its coinbase and randomness are the parent's."""
+    context, header = parent.context, parent.header
+    gas = _Gas(context.base_fee_per_gas, int(header["gasUsed"], 16), context.gas_limit)
+    excess = context.excess_blob_gas
+    if excess is not None:
+        excess = max(0, excess + int(header.get("blobGasUsed", "0x0"), 16) - _BLOB_TARGETS[parent.fork])
+    return replace(
+        context,
+        number=context.number + 1,
+        timestamp=context.timestamp + max(1, round(slot_s)),
+        base_fee_per_gas=next_base_fee(gas),
+        excess_blob_gas=excess,
+        parent_hash=bytes.fromhex(header["hash"][2:]),
+        parent_beacon_root=None,
+    )
+
+
+def sender_and_target(transaction: bytes | UnsignedTransaction) -> tuple[Address, Address | None]:
+    """Who sends, and which contract is called (None: one is created)."""
+    tx = decode(transaction) if isinstance(transaction, bytes) else transaction
+    return Address(tx.sender), Address(tx.to) if tx.to else None
