@@ -10,15 +10,10 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-
-import typed_settings
-from typed_settings.cls_utils import deep_options
-from typed_settings.loaders import DictLoader
-from typed_settings.types import OptionInfo
 
 from flasharb.cli.consistency import Problem, contradictions
 from flasharb.cli.redact import shown
@@ -102,24 +97,31 @@ def independent(found: tuple[Problem, ...], wrong: tuple[Problem, ...]) -> tuple
     return tuple(one for one in found if keys.isdisjoint((one.key, *one.expected.replace(":", " ").split())))
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What one key may hold: its type, and from ``settings.py`` unit, minimum, maximum and choices."""
+
+    kind: type
+    limits: Mapping[str, Any]
+
+
 @cache
-def known_keys() -> Mapping[str, OptionInfo]:
+def known_keys() -> Mapping[str, Key]:
     """Every ``table.key`` in the order of ``settings.py``."""
-    return {option.path: option for option in deep_options(Settings)}
-
-
-@cache
-def _limits(key: str) -> Mapping[str, Any]:
-    option = known_keys()[key]
-    return next(one.metadata for one in fields(option.parent_cls) if one.name == option.name)
+    defaults = Settings()
+    return {
+        f"{table.name}.{one.name}": Key(type(one.default), one.metadata)
+        for table in fields(Settings)
+        for one in fields(getattr(defaults, table.name))
+    }
 
 
 def bounds(key: str) -> str:
     """The range or the choices of a key in words, ``2 to 3``; empty for free text."""
-    limits = _limits(key)
+    limits = known_keys()[key].limits
     if limits["choices"]:
         return "One of " + ", ".join(limits["choices"])
-    if known_keys()[key].cls is bool:
+    if known_keys()[key].kind is bool:
         return "true or false"
     if limits["minimum"] is None:
         return ""
@@ -127,7 +129,7 @@ def bounds(key: str) -> str:
 
 
 def _described_range(key: str) -> str:
-    kind, unit = known_keys()[key].cls, _limits(key)["unit"]
+    kind, unit = known_keys()[key].kind, known_keys()[key].limits["unit"]
     if kind in {int, float}:
         return f"{'a whole number' if kind is int else 'a number'} from {bounds(key)} ({unit})"
     if found := bounds(key):
@@ -145,11 +147,11 @@ def environment_name(key: str) -> str:
 
 
 def _build(values: Mapping[str, object]) -> Settings:
-    nested: dict[str, dict[str, object]] = {}
+    settings = Settings()
     for key, value in values.items():
         table, name = key.split(".")
-        nested.setdefault(table, {})[name] = value
-    return typed_settings.load_settings(Settings, [DictLoader(nested)])
+        settings = replace(settings, **{table: replace(getattr(settings, table), **{name: value})})
+    return settings
 
 
 def _from_file(path: Path, gathered: _Gathered) -> None:
@@ -161,7 +163,8 @@ def _from_file(path: Path, gathered: _Gathered) -> None:
         raise UsageError(f"{path} is not UTF-8 text (byte {error.start}); a TOML file must be") from None
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Besides its own error, the parser lets through those of endless numbers and endless nesting.
         gathered.refuse(str(path), None, f"must be TOML: {error}", str(path))
         return
     tables = {table: [key for key in known_keys() if key.startswith(table + ".")] for table in _tables()}
@@ -202,7 +205,7 @@ def _from_environment(environ: Mapping[str, str], gathered: _Gathered) -> None:
             continue
         source = f"environment {variable}"
         if key := by_variable.get(variable):
-            _take(gathered, key, _parsed(text, known_keys()[key].cls), source)
+            _take(gathered, key, _parsed(text, known_keys()[key].kind), source)
         elif hint := _nearest(variable, list(by_variable)):
             # Never the value: a mistyped variable may hold the signer's key.
             gathered.refuse(variable, None, "no such key" + hint, "environment")
@@ -253,7 +256,7 @@ def _take(gathered: _Gathered, key: str, value: object, source: str) -> None:
 
 def _accepted(key: str, value: object) -> object | None:
     """The value in the key's exact type, or None when type, range or choice is wrong."""
-    limits, kind = _limits(key), known_keys()[key].cls
+    limits, kind = known_keys()[key].limits, known_keys()[key].kind
     if kind is bool or isinstance(value, bool):
         return value if kind is bool and isinstance(value, bool) else None
     if kind in {int, float}:

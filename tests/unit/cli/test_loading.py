@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
+from typing import get_origin, get_type_hints
 
 import pytest
 
@@ -260,3 +262,11 @@ def test_only_one_source_of_the_key(tmp_path: Path) -> None:
     [only] = errors_of(path, {"FLASHARB_SIGNER_KEY": CANARY})
     assert "signer.key_env" in only
     assert "signer.key_file" in only
+
+
+def test_defaults_have_the_declared_types() -> None:
+    """The loader takes a key's type from its default: 10 instead of 10.0 would make a float key a whole number."""
+    for table in fields(Settings):
+        declared = get_type_hints(type(getattr(Settings(), table.name)))
+        for name, kind in declared.items():
+            assert known_keys()[f"{table.name}.{name}"].kind is (get_origin(kind) or kind), f"{table.name}.{name}"
