@@ -8,9 +8,9 @@ prices. So the input and output of full steps can be summed once, and a quote is
     price ──▶ stop k ════════ stop k+1 ════ … ════ stop j ──▶ where the amount is used up
 
 A *rung* holds these sums for one bitmap word in one direction. Rungs are made when a quote first enters the word and
-kept: a swap moves only price, tick and liquidity (O(1), the ladder is shared), and a mint or burn copies the tick lists
-and drops just the rungs that its range touches. A quote costs a bisection per word that it crosses, and stretches
-without liquidity are jumped over.
+kept: a swap moves only price, tick and liquidity (O(1), the ladder is shared). A mint or burn copies the tick lists;
+rungs that its range touches are made over when next asked for, and take over their steps outside the range. A quote
+costs a bisection per word that it crosses, and stretches without liquidity are jumped over.
 
 That a step is full if and only if the remainder covers its cost, fee included, is what lets bisection replace the
 contract's comparison: ``rem * (1e6 - fee) // 1e6 >= amount`` holds exactly when
@@ -62,7 +62,19 @@ class Rung(NamedTuple):
 class Ladder:
     """The initialised ticks of a pool in the words it knows, and the rungs made from them. Immutable for its users."""
 
-    __slots__ = ("_down", "_levels", "_ticks", "_up", "fee_pips", "high_word", "info", "low_word", "tick_spacing")
+    __slots__ = (
+        "_down",
+        "_levels",
+        "_stale_down",
+        "_stale_up",
+        "_ticks",
+        "_up",
+        "fee_pips",
+        "high_word",
+        "info",
+        "low_word",
+        "tick_spacing",
+    )
 
     def __init__(
         self, fee_pips: int, tick_spacing: int, info: Mapping[int, TickLiquidity], floor: int, words: tuple[int, int]
@@ -79,6 +91,8 @@ class Ladder:
             self._levels.append(floor)
         self._down: dict[int, Rung] = {}
         self._up: dict[int, Rung] = {}
+        self._stale_down: dict[int, Rung] = {}
+        self._stale_up: dict[int, Rung] = {}
 
     @classmethod
     def around(
@@ -184,8 +198,8 @@ class Ladder:
         changed.fee_pips, changed.tick_spacing = self.fee_pips, self.tick_spacing
         changed.low_word, changed.high_word = self.low_word, self.high_word
         changed.info, changed._ticks, changed._levels = info, ticks, levels
-        changed._down = {word: rung for word, rung in self._down.items() if not first <= word <= last}
-        changed._up = {word: rung for word, rung in self._up.items() if not first <= word <= last}
+        changed._down, changed._stale_down = _parted(self._down, self._stale_down, first, last)
+        changed._up, changed._stale_up = _parted(self._up, self._stale_up, first, last)
         return changed
 
     # --- rungs ---
@@ -204,7 +218,7 @@ class Ladder:
         if not stops or stops[-1] != start:
             stops.append(start)
             levels.append(levels[-1])
-        rung = self._down[word] = _climb(end, stops, levels, self.fee_pips, zero_for_one=True)
+        rung = self._down[word] = _climb(end, stops, levels, self.fee_pips, True, self._stale_down.pop(word, None))
         return rung
 
     def up(self, word: int) -> Rung:
@@ -221,7 +235,9 @@ class Ladder:
         if not stops or stops[-1] != end:
             stops.append(end)
             levels.append(levels[-1])
-        rung = self._up[word] = _climb(start - spacing, stops, levels, self.fee_pips, zero_for_one=False)
+        rung = self._up[word] = _climb(
+            start - spacing, stops, levels, self.fee_pips, False, self._stale_up.pop(word, None)
+        )
         return rung
 
     def word_after(self, word: int, liquidity: int, zero_for_one: bool) -> int:
@@ -231,21 +247,22 @@ class Ladder:
             InsufficientLiquidity: there is nothing left in this direction.
             UnknownRange: what comes next is not known.
         """
-        whole_low, whole_high = full_range(self.tick_spacing)
+        following = word - 1 if zero_for_one else word + 1
+        if liquidity and self.low_word <= following <= self.high_word:
+            return following
+        lowest, highest = full_range(self.tick_spacing)
         if zero_for_one:
-            following = word - 1
             if not liquidity:
                 i = bisect_left(self._ticks, (word << 8) * self.tick_spacing)
                 following = word_of(self._ticks[i - 1], self.tick_spacing) if i else min(following, self.low_word - 1)
-            if following < whole_low:
+            if following < lowest:
                 raise InsufficientLiquidity("the pool runs dry: no token1 is left at any price")
         else:
-            following = word + 1
             if not liquidity:
                 i = bisect_left(self._ticks, (following << 8) * self.tick_spacing)
                 at_end = i == len(self._ticks)
                 following = max(following, self.high_word + 1) if at_end else word_of(self._ticks[i], self.tick_spacing)
-            if following > whole_high:
+            if following > highest:
                 raise InsufficientLiquidity("the pool runs dry: no token0 is left at any price")
         return following
 
@@ -260,14 +277,34 @@ class Ladder:
             yield self._ticks[i], self._levels[i + 1]
 
 
-def _climb(entry: int, stops: list[int], levels: list[int], fee_pips: int, *, zero_for_one: bool) -> Rung:
-    """Sum the full steps from the entry tick over the stops; ``levels[i]`` is L on the way to ``stops[i]``."""
-    prices = [stop_price(entry), *map(stop_price, stops)]
-    cost, output = [0], [0]
+def _parted(
+    rungs: Mapping[int, Rung], stale: Mapping[int, Rung], first: int, last: int
+) -> tuple[dict[int, Rung], dict[int, Rung]]:
+    """The rungs that still hold when the words ``first`` to ``last`` change, and those to be made over."""
+    kept: dict[int, Rung] = {}
+    changed = dict(stale)
+    for word, rung in rungs.items():
+        (changed if first <= word <= last else kept)[word] = rung
+    return kept, changed
+
+
+def _climb(
+    entry: int, stops: list[int], levels: list[int], fee_pips: int, zero_for_one: bool, stale: Rung | None
+) -> Rung:
+    """Sum the full steps from the entry tick over the stops; ``levels[i]`` is L on the way to ``stops[i]``.
+
+    ``stale`` is the word's rung before ticks or liquidity changed: what it shares at either end is taken over.
+    """
+    keys = [-tick for tick in (entry, *stops)] if zero_for_one else [entry, *stops]
+    head, tail = (0, 0) if stale is None else _shared_steps(keys, levels, stale)
+    if stale is None:
+        prices, cost, output = [stop_price(entry)], [0], [0]
+    else:
+        prices, cost, output = stale.prices[: head + 1], stale.cost[: head + 1], stale.output[: head + 1]
     rest = PIPS - fee_pips
-    start = prices[0]
-    for i, end in enumerate(prices[1:]):
-        liquidity = levels[i]
+    start = prices[-1]
+    for i in range(head, len(stops) - tail):
+        end, liquidity = stop_price(stops[i]), levels[i]
         amount_in = amount_out = 0
         if liquidity and start != end:
             if zero_for_one:
@@ -276,11 +313,28 @@ def _climb(entry: int, stops: list[int], levels: list[int], fee_pips: int, *, ze
             else:
                 amount_in = amount1_delta_rounding_up(start, end, liquidity)
                 amount_out = amount0_delta(start, end, liquidity)
+        prices.append(end)
         cost.append(cost[-1] + amount_in - (-amount_in * fee_pips // rest))
         output.append(output[-1] + amount_out)
         start = end
-    keys = [-tick for tick in (entry, *stops)] if zero_for_one else [entry, *stops]
+    if stale is not None and tail:
+        dearer, more = cost[-1] - stale.cost[-1 - tail], output[-1] - stale.output[-1 - tail]
+        prices += stale.prices[-tail:]
+        cost += [each + dearer for each in stale.cost[-tail:]]
+        output += [each + more for each in stale.output[-tail:]]
     return Rung(keys, prices, levels, cost, output)
+
+
+def _shared_steps(keys: list[int], levels: list[int], stale: Rung) -> tuple[int, int]:
+    """How many steps at the beginning and at the end have the same stops and liquidity as before."""
+    fewer = min(len(keys), len(stale.keys)) - 1
+    head = tail = 0
+    while head < fewer and keys[head + 1] == stale.keys[head + 1] and levels[head] == stale.liquidity[head]:
+        head += 1
+    fewer -= head
+    while tail < fewer and keys[-2 - tail] == stale.keys[-2 - tail] and levels[-2 - tail] == stale.liquidity[-2 - tail]:
+        tail += 1
+    return head, tail
 
 
 def stop_price(tick: int) -> int:

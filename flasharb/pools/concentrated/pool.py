@@ -53,18 +53,16 @@ class V3Pool(msgspec.Struct, frozen=True):
 
     def amount_out(self, zero_for_one: bool, amount_in: int) -> int:
         """What the pool pays for ``amount_in``, all of which it takes. See ``pools.amount_out``."""
-        self._require_price()
-        if amount_in <= 0:
-            return _nothing(amount_in)
+        if amount_in <= 0 or not self.sqrt_price_x96:
+            return self._nothing(amount_in)
         return amount_out_for_exact_in(
             self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, zero_for_one, amount_in
         )
 
     def amount_in(self, zero_for_one: bool, amount_out: int) -> int:
         """What the pool takes for exactly ``amount_out``. See ``pools.amount_in``."""
-        self._require_price()
-        if amount_out <= 0:
-            return _nothing(amount_out)
+        if amount_out <= 0 or not self.sqrt_price_x96:
+            return self._nothing(amount_out)
         return amount_in_for_exact_out(
             self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, zero_for_one, amount_out
         )
@@ -77,7 +75,8 @@ class V3Pool(msgspec.Struct, frozen=True):
         Raises:
             ValueError: an amount that is not positive, or a limit behind the current price.
         """
-        self._require_price()
+        if not self.sqrt_price_x96:
+            raise Uninitialised("the pool has no price yet")
         if amount <= 0:
             raise ValueError(f"a swap needs a positive amount, not {amount}")
         result = swap(
@@ -91,9 +90,13 @@ class V3Pool(msgspec.Struct, frozen=True):
         after = self.with_price(result.sqrt_price_x96, result.tick, result.liquidity)
         return V3Swapped(result.amount_in, result.amount_out, after)
 
-    def _require_price(self) -> None:
+    def _nothing(self, amount: int) -> int:
+        """Zero for zero, otherwise why there is no answer."""
+        if amount < 0:
+            raise ValueError(f"an amount cannot be negative: {amount}")
         if not self.sqrt_price_x96:
             raise Uninitialised("the pool has no price yet")
+        return 0
 
 
 class V3Swapped(NamedTuple):
@@ -120,9 +123,3 @@ def v3_pool(
     info = {at: TickLiquidity(*known) for at, known in ticks.items()}
     ladder = Ladder.around(spec.fee_pips, spec.tick_spacing, info, tick=tick, liquidity=liquidity, words=words)
     return V3Pool(spec, sqrt_price_x96, tick, liquidity, ladder)
-
-
-def _nothing(amount: int) -> int:
-    if amount:
-        raise ValueError(f"an amount cannot be negative: {amount}")
-    return 0
