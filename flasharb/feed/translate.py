@@ -44,6 +44,7 @@ from flasharb.units import Address
 CONCENTRATED_VENUES: Final = frozenset({301, 600})
 """Uniswap V3 on Ethereum and Arbitrum; other venues' pools are known by their content."""
 _CONSTANT_PRODUCT_TYPES: Final = frozenset({0, 2})
+_CHANGES: Final = (events.V3Mint, events.V3Burn)
 _MAX_REMEMBERED: Final = 100_000
 
 
@@ -187,16 +188,29 @@ class Translator:
     def _keep(self, event: PoolEvent | PoolUnreliable, timestamp_ns: int, found: list[Event]) -> None:
         """Pass a pool's event on unless the same block already told something newer, or just this."""
         known = self._latest.get(event.pool)
-        if (
-            known is not None
-            and event.block_number == known[1].block_number
-            and (timestamp_ns < known[0] or (timestamp_ns == known[0] and event == known[1]))
-        ):
-            self.counters.stale += 1
-            return
+        if known is not None and event.block_number == known[1].block_number:
+            newest_ns, latest = known
+            repeated = timestamp_ns == newest_ns and event == latest
+            if repeated or timestamp_ns < newest_ns:
+                self._pass_over(event, latest, found)
+                return
         if len(self._latest) < _MAX_REMEMBERED:
             self._latest[event.pool] = (timestamp_ns, event)
         found.append(event)
+
+    def _pass_over(
+        self, event: PoolEvent | PoolUnreliable, latest: PoolEvent | PoolUnreliable, found: list[Event]
+    ) -> None:
+        """An older or repeated event: ignored where the latest one says it all, which a liquidity change never does.
+
+        Whether such a change is told twice or happened twice, and whether a price includes it, only the node knows.
+        """
+        self.counters.stale += 1
+        if isinstance(event, _CHANGES) or isinstance(latest, _CHANGES):
+            self.counters.gaps += 1
+            found.append(
+                FeedGap("liquidity changes of one block came repeated or out of order", frozenset({event.pool}))
+            )
 
 
 def _swap(message: PoolSwap, dialect: Dialect) -> PoolEvent | PoolUnreliable | None:

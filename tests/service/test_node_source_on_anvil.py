@@ -154,9 +154,7 @@ async def test_v3_life_of_a_pool_arrives_exactly(anvil: str, chain: Chain) -> No
             await chain.send(token.functions.approve(spender.address, 2**255))
     async with node_source.events(f"ws://{anvil}") as batches:
         await chain.send(factory.functions.createPool(token0.address, token1.address, 3000))
-        pool = chain.at(
-            "UniswapV3Pool", await factory.functions.getPool(token0.address, token1.address, 3000).call()
-        )
+        pool = chain.at("UniswapV3Pool", await factory.functions.getPool(token0.address, token1.address, 3000).call())
         await chain.send(pool.functions.initialize(Q96))
         mint = (token0.address, token1.address, 3000, -6000, 6000, 10 * ETH, 10 * ETH, 0, 0, chain.account, DEADLINE)
         await chain.send(positions.functions.mint(mint))
