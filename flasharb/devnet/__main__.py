@@ -8,18 +8,22 @@ damaged world.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import trio
 
 from flasharb.devnet.node import Devnet, Options
 from flasharb.devnet.world import load_world
 from flasharb.errors import FlasharbError, UsageError
+
+STDIN: Final = 0
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -69,8 +73,15 @@ async def _stop_on_signal(stop: trio.Event) -> None:
 
 async def _stop_on_end_of_input(stop: trio.Event) -> None:
     # A thread, since making a terminal's descriptor non-blocking would change it for our parent too.
-    await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
+    await trio.to_thread.run_sync(_read_to_end, abandon_on_cancel=True)
     stop.set()
+
+
+def _read_to_end() -> None:
+    # Not by sys.stdin: its lock would still be held by this thread when the interpreter shuts down.
+    with contextlib.suppress(OSError):
+        while os.read(STDIN, 4096):
+            pass
 
 
 def main() -> int:

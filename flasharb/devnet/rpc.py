@@ -366,7 +366,9 @@ def _estimate(state: StateAt, context: BlockContext, request: Mapping[str, Any])
         raise RpcError(SERVER_ERROR, str(error)) from None
     if first.status == 0:
         raise _failure(first.error, first.output)
-    low = first.gas_used - 1
+    if first.gas_used < high and attempt(first.gas_used).status == 1:
+        return first.gas_used
+    low = first.gas_used
     guess = min(high, first.gas_used * 64 // 63 + 2300)
     while high - low > max(high // ESTIMATE_PRECISION, 1):
         try:
