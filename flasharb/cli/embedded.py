@@ -7,14 +7,16 @@ directory.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
@@ -26,6 +28,8 @@ from flasharb.settings import DEVNET_CHAIN_ID, Settings, Signer
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 5.0
 LOG_NAME: Final = "devnet.log"
+LONGEST_RUN_DIR: Final = 85
+"""Bytes of a directory in which ``market_data.sock`` still is a possible path for a socket."""
 LAST_WORDS: Final = 15
 """Lines of its log that are shown when it fails."""
 
@@ -72,7 +76,26 @@ async def embedded_devnet(settings: Settings, data_dir: Path) -> AsyncIterator[E
         DevnetError: it is not ready within a minute, or it ends while the block runs.
     """
     run_dir = _new_run_dir(data_dir, settings.storage.keep_runs)
-    process = await _start(settings, run_dir)
+    with _short_name(run_dir) as named:
+        async with _running(settings, run_dir, named) as devnet:
+            yield devnet
+
+
+@contextmanager
+def _short_name(run_dir: Path) -> Iterator[Path]:
+    """A name of the directory that leaves room for a Unix socket's path (107 bytes): a link where it is too long."""
+    if len(os.fsencode(run_dir.absolute())) <= LONGEST_RUN_DIR:
+        yield run_dir
+        return
+    with TemporaryDirectory(prefix="flasharb-") as short:
+        link = Path(short) / "run"
+        link.symlink_to(run_dir.absolute(), target_is_directory=True)
+        yield link
+
+
+@asynccontextmanager
+async def _running(settings: Settings, run_dir: Path, named: Path) -> AsyncIterator[EmbeddedDevnet]:
+    process = await _start(settings, run_dir, named)
     try:
         ready = await _ready(process, run_dir)
         async with trio.open_nursery() as nursery:
@@ -127,11 +150,11 @@ def _new_run_dir(data_dir: Path, keep: int) -> Path:
     return run_dir
 
 
-async def _start(settings: Settings, run_dir: Path) -> trio.Process:
+async def _start(settings: Settings, run_dir: Path, named: Path) -> trio.Process:
     command = [
         *(sys.executable, "-m", "flasharb.devnet"),
         *("--seed", str(settings.devnet.seed), "--slot-s", str(settings.chain.slot_s)),
-        *("--trades-per-slot", str(settings.devnet.trades_per_slot), "--run-dir", str(run_dir)),
+        *("--trades-per-slot", str(settings.devnet.trades_per_slot), "--run-dir", str(named)),
     ]
     with (run_dir / LOG_NAME).open("wb") as log:
         return await trio.lowlevel.open_process(

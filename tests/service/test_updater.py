@@ -1,0 +1,222 @@
+"""The updater: one consistent market per block, and no state in doubt is ever traded on."""
+
+from __future__ import annotations
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from flasharb.feed.events import Event, FeedGap, Heartbeat, NewHead, PoolUnreliable, V2Sync
+from flasharb.pools import V2Pool
+from flasharb.service.conflated import Conflated
+from flasharb.service.figures import Figures
+from flasharb.service.messages import Batch, Update, newest
+from flasharb.service.reports import BlockApplied, Notice, Report
+from flasharb.service.updater import STALE_MARGIN_S, STALE_SLOTS, Updater
+from flasharb.units import WEI_PER_ETH, Address
+from tests.support.service_fakes import CHEAP, DEAR, FakeChain, header, pool
+
+SLOT_S = 12.0
+
+
+class Bench:
+    """An updater with its channels; ``feed`` gives events and lets everything settle."""
+
+    def __init__(self, chain: FakeChain) -> None:
+        self.chain = chain
+        self.figures = Figures()
+        self.reports: list[Report] = []
+        self.updates = Conflated[Update](newest)
+        self.counts: list[int] = []
+        self.updater = Updater(chain, SLOT_S, self.figures, self.reports.append, self.counts.append)
+        self.send, self.receive = trio.open_memory_channel[Batch](64)
+
+    def start(self, nursery: trio.Nursery) -> None:
+        nursery.start_soon(self.updater.run, self.receive, self.updates)
+
+    async def feed(self, *events: Event) -> None:
+        await self.send.send(Batch(events, trio.current_time()))
+        await wait_all_tasks_blocked()
+
+    async def latest(self) -> Update:
+        return await self.updates.__anext__()
+
+    def notices(self) -> list[str]:
+        return [report.subject for report in self.reports if isinstance(report, Notice)]
+
+
+def reserve0(update: Update, address: Address) -> int:
+    state = update.market.pools[address]
+    assert isinstance(state, V2Pool)
+    return state.reserve0 // WEI_PER_ETH
+
+
+def sync(address: Address, weth: int, usdc: int, number: int) -> V2Sync:
+    return V2Sync(address, weth * WEI_PER_ETH, usdc * 10**6, number)
+
+
+async def test_the_first_market_is_loaded_at_the_end_of_a_whole_block() -> None:
+    """What came before the load is dropped, what comes after moves the pools."""
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(sync(CHEAP, 1, 1, 5))
+        assert chain.loads == []
+        await bench.feed(Heartbeat(6, 0))
+        first = await bench.latest()
+        assert (first.market.number, first.touched, reserve0(first, CHEAP)) == (5, None, 100)
+
+        chain.grow(6, [])
+        await bench.feed(sync(CHEAP, 90, 222_222, 6), Heartbeat(7, 0))
+        second = await bench.latest()
+        assert (second.market.number, second.touched, reserve0(second, CHEAP)) == (6, {CHEAP}, 90)
+        assert second.header == header(6)
+        assert second.deadline == second.received_at + SLOT_S
+        bench.send.close()
+    assert bench.counts == [1, 2]
+    assert [one.number for one in bench.reports if isinstance(one, BlockApplied)] == [5, 6]
+
+
+async def test_a_slow_reader_gets_the_newest_market_with_all_that_moved() -> None:
+    chain = FakeChain()
+    chain.grow(30, [pool(CHEAP, 100, 200_000), pool(DEAR, 100, 210_000)])
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        chain.headers = {number: one for number, one in chain.headers.items() if number <= 1}
+        await bench.feed(Heartbeat(2, 0))
+        await bench.latest()
+        for number in range(2, 30):
+            chain.headers[number] = header(number)
+            address = CHEAP if number % 2 else DEAR
+            await bench.feed(sync(address, number, 200_000, number), Heartbeat(number + 1, 0))
+        update = await bench.latest()
+        bench.send.close()
+    assert update.market.number == 29
+    assert update.touched == {CHEAP, DEAR}
+    assert bench.updates.merged == 27
+
+
+async def test_a_gap_takes_all_pools_from_the_node_at_the_next_whole_block() -> None:
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        await bench.latest()
+
+        chain.grow(7, [pool(CHEAP, 77, 260_000)], first=6)
+        await bench.feed(FeedGap("three messages lost"), sync(CHEAP, 50, 50, 6), Heartbeat(7, 0))
+        update = await bench.latest()
+        bench.send.close()
+    # The node is at block 7 already, so that is where the load is made.
+    assert (update.market.number, update.touched, reserve0(update, CHEAP)) == (7, None, 77)
+    assert chain.loads == [(None, 5), (None, 7)]
+    assert bench.notices() == ["reloaded"]
+
+
+async def test_an_unreliable_pool_leaves_the_market_until_it_is_reloaded() -> None:
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000), pool(DEAR, 100, 210_000)])
+    bench = Bench(chain)
+    seen: list[Update] = []
+
+    async def read() -> None:
+        async for update in bench.updates:
+            seen.append(update)  # noqa: PERF401 - one by one, while the channel is open
+
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        nursery.start_soon(read)
+        await bench.feed(Heartbeat(6, 0))
+        chain.grow(6, [pool(CHEAP, 55, 300_000), pool(DEAR, 1, 1)], first=6)
+        await bench.feed(PoolUnreliable(CHEAP, "truncated price", 6), Heartbeat(7, 0))
+        bench.send.close()
+    assert chain.loads[1:] == [(frozenset({CHEAP}), 6)]
+    assert reserve0(seen[-1], CHEAP) == 55
+    assert reserve0(seen[-1], DEAR) == 100
+    assert bench.figures.blocks == 2
+
+
+async def test_a_reorganisation_ends_in_the_state_of_the_new_branch() -> None:
+    """Whatever the orphaned block did is undone, and what moved on either branch comes from the node."""
+    chain = FakeChain()
+    chain.grow(6, [pool(CHEAP, 100, 200_000), pool(DEAR, 100, 210_000)])
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(NewHead(header(6)), Heartbeat(7, 0))
+        await bench.latest()
+        chain.headers[7] = header(7)
+        await bench.feed(NewHead(header(7)), sync(CHEAP, 66, 303_000, 7), Heartbeat(8, 0))
+        assert reserve0(await bench.latest(), CHEAP) == 66
+
+        fresh = header(7, "other", parent_branch="")
+        chain.headers[7] = fresh
+        chain.pools[7] = {CHEAP: pool(CHEAP, 100, 200_000), DEAR: pool(DEAR, 88, 240_000)}
+        await bench.feed(NewHead(fresh), sync(DEAR, 88, 240_000, 7), Heartbeat(8, 0))
+        update = await bench.latest()
+        bench.send.close()
+    assert update.header == fresh
+    assert (reserve0(update, CHEAP), reserve0(update, DEAR)) == (100, 88)
+    assert update.touched is not None
+    assert update.touched >= {CHEAP, DEAR}
+    assert bench.figures.reorgs == 1
+    assert "reorg" in bench.notices()
+
+
+async def test_a_silent_feed_makes_the_head_stale_once(autojump_clock: trio.testing.MockClock) -> None:
+    chain = FakeChain()
+    chain.grow(7, [pool(CHEAP, 100, 200_000)])
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        assert bench.figures.stale is None
+        await trio.sleep(10 * (SLOT_S * STALE_SLOTS + STALE_MARGIN_S))
+        assert bench.figures.stale is not None
+        assert bench.notices() == ["stale_head"]
+
+        await bench.feed(Heartbeat(8, 0))
+        assert bench.figures.stale is None
+        bench.send.close()
+
+
+async def test_a_node_behind_the_bus_is_waited_for_one_slot(autojump_clock: trio.testing.MockClock) -> None:
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.send.send(Batch((Heartbeat(7, 0),), trio.current_time()))
+        await trio.sleep(SLOT_S / 2)
+        chain.grow(6, [pool(CHEAP, 60, 300_000)], first=6)
+        assert (await bench.latest()).market.number == 6
+
+        await bench.send.send(Batch((Heartbeat(8, 0),), trio.current_time()))
+        await trio.sleep(2 * SLOT_S)
+        assert bench.notices() == ["node_behind"]
+        assert bench.figures.stale is not None
+        bench.send.close()
+
+
+async def test_a_node_that_was_away_costs_a_reload_and_nothing_else() -> None:
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        await bench.latest()
+        chain.failing = True
+        chain.grow(7, [pool(CHEAP, 70, 290_000)], first=6)
+        await bench.feed(sync(CHEAP, 71, 285_000, 6), Heartbeat(7, 0))
+        assert bench.notices() == ["node_failed"]
+        chain.failing = False
+        await bench.feed(sync(CHEAP, 70, 290_000, 7), Heartbeat(8, 0))
+        update = await bench.latest()
+        bench.send.close()
+    assert (update.market.number, reserve0(update, CHEAP)) == (7, 70)
+    assert bench.figures.stale is None
