@@ -38,10 +38,24 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A pool that is left out."""
+    """A pool that is left out: why, and the token (or other fact) that decided.
+
+    ``holds`` and ``needs`` are smallest units of the token.
+    """
 
     cause: Cause
-    detail: str
+    about: Address | NoPrice | str
+    holds: int = 0
+    needs: int = 0
+
+    @property
+    def detail(self) -> str:
+        """The figures, for people."""
+        if not isinstance(self.about, bytes):
+            return str(self.about)
+        if self.cause is Cause.NOT_TRACKED:
+            return f"{checksum(self.about)} is not listed"
+        return f"{self.holds} of {checksum(self.about)}, needs {self.needs}"
 
 
 def resolve(names: Iterable[str], tokens: Iterable[Token]) -> tuple[Address, ...]:
@@ -79,8 +93,7 @@ def tracked(
     for spec in specs:
         strange = [] if track_all else [token for token in (spec.token0, spec.token1) if token not in listed]
         if strange:
-            detail = f"{', '.join(map(checksum, strange))} not listed"
-            left_out[spec.address] = Excluded(Cause.NOT_TRACKED, detail)
+            left_out[spec.address] = Excluded(Cause.NOT_TRACKED, strange[0])
         else:
             kept.append(spec)
     return kept, left_out
@@ -124,9 +137,9 @@ class LiquidityFilter:
             if needed is None:
                 needed = least[token] = self._least_units(token, prices)
             if isinstance(needed, NoPrice):
-                return Excluded(Cause.NO_PRICE_FOR_LIQUIDITY, str(needed))
+                return Excluded(Cause.NO_PRICE_FOR_LIQUIDITY, needed)
             if amount < needed:
-                return Excluded(Cause.BELOW_MIN_LIQUIDITY, f"{amount} of {checksum(token)}, needs {needed}")
+                return Excluded(Cause.BELOW_MIN_LIQUIDITY, token, amount, needed)
         return None
 
     def _least_units(self, token: Address, prices: Prices) -> int | NoPrice:

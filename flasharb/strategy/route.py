@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool, amount_in, amount_out, virtual_reserves
+from flasharb.pools import Pool, V2Pool, virtual_reserves
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.strategy.trade import Cycle
 
@@ -22,17 +22,17 @@ class Leg:
 
     def out(self, amount: int) -> int:
         """What the pool gives for exactly this input."""
-        return amount_out(self.pool, self.zero_for_one, amount)
+        return self.pool.amount_out(self.zero_for_one, amount)
 
     def least_input(self, amount: int) -> int:
         """The least input for which the pool gives at least ``amount``.
 
-        The quote for an exact output comes close; where its rounding differs from an exact input's, the neighbours
-        decide.
+        A V2 pool says it; a V3 pool's quote for an exact output comes close, but rounds otherwise than an exact
+        input's, so that its neighbours decide.
         """
-        if amount <= 0:
-            return 0
-        least = amount_in(self.pool, self.zero_for_one, amount)
+        least = self.pool.amount_in(self.zero_for_one, amount)
+        if isinstance(self.pool, V2Pool):
+            return least
         for _ in range(_NEARBY):
             if least <= 1 or self.out(least - 1) < amount:
                 break

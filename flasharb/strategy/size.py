@@ -26,9 +26,6 @@ from flasharb.strategy.reasons import Reason
 from flasharb.strategy.route import Route
 from flasharb.strategy.trade import Opportunity, Rejected, Trade, TradeHop
 
-_FIRST_LOOK: Final = 5
-"""Evaluations made in any case: the optimum's unit and two on each side."""
-
 _ROUNDING_STEPS: Final = 3
 """Roundings of one output unit allowed for per leg: a V2 pool rounds once, a V3 pool once per tick crossed as well."""
 
@@ -50,7 +47,8 @@ class Problem:
 
     def gain(self, amounts: tuple[int, ...]) -> int:
         """What these amounts gain."""
-        return amounts[-1] - amounts[0] - loan_fee(amounts[0], self.loan_fee_wad)
+        gain = amounts[-1] - amounts[0]
+        return gain - loan_fee(amounts[0], self.loan_fee_wad) if self.loan_fee_wad else gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +165,7 @@ def best_amounts(problem: Problem, start: tuple[int, ...], bound: int, limits: L
     sides = [1, -1]
     spent = 0
     step = 0
-    while sides and spent < limits.max_evaluations:
+    while sides and spent < limits.max_evaluations and bound - best_gain > best_gain * limits.good_enough:
         for side in sides if step else (1,):
             amounts = _reaching(problem, start[position] + side * step, position)
             spent += 1
@@ -176,8 +174,6 @@ def best_amounts(problem: Problem, start: tuple[int, ...], bound: int, limits: L
                 best, best_gain = amounts, gain
             if step and (amounts is None or gain + rounding < best_gain):
                 sides = [other for other in sides if other != side]
-        if spent >= _FIRST_LOOK and bound - best_gain <= best_gain * limits.good_enough:
-            break
         step += 1
     return best
 
