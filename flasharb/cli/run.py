@@ -16,6 +16,7 @@ import click
 import trio
 from rich.console import Console
 
+from flasharb.adapters.journal import Journal
 from flasharb.cli.consistency import lacking
 from flasharb.cli.data_dir import data_directory
 from flasharb.cli.embedded import EmbeddedDevnet, embedded_devnet
@@ -96,9 +97,12 @@ async def _main(settings: Settings, options: Options) -> int:
     async with trio.open_nursery() as nursery:
         await nursery.start(_listen, signals, nursery.cancel_scope)
         try:
-            async with _chain(settings) as (filled, devnet):
-                nursery.start_soon(view.refresh)
-                result = await serve(_plan(filled, devnet, options), figures, view.show, signals.stop)
+            # The journal first: a second instance is refused before it starts anything.
+            with Journal(data_directory(settings), f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}") as journal:
+                async with _chain(settings) as (filled, devnet):
+                    nursery.start_soon(view.refresh)
+                    plan = _plan(filled, devnet, options)
+                    result = await serve(plan, journal, figures, view.show, signals.stop)
         finally:
             view.close()
         nursery.cancel_scope.cancel()
@@ -135,7 +139,6 @@ def _plan(settings: Settings, devnet: EmbeddedDevnet | None, options: Options) -
     return Plan(
         settings=settings,
         data_dir=data_directory(settings),
-        run=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}",
         blocks=options.blocks,
         live=options.live,
         devnet_genesis=None if devnet is None else Hash32(bytes.fromhex(devnet.ready.genesis_hash.removeprefix("0x"))),

@@ -29,7 +29,6 @@ class Plan:
 
     settings: Settings
     data_dir: Path
-    run: str
     blocks: int | None
     live: bool
     devnet_genesis: Hash32 | None

@@ -61,7 +61,9 @@ class Result:
         return net_profit_wei(self.before, self.after)
 
 
-async def serve(plan: Plan, figures: Figures, show: Callable[[Report], None], stop: trio.Event) -> Result:
+async def serve(
+    plan: Plan, journal: Journal, figures: Figures, show: Callable[[Report], None], stop: trio.Event
+) -> Result:
     """Run until ``stop`` is set, ``plan.blocks`` blocks are done, or the source ends.
 
     Raises:
@@ -78,7 +80,6 @@ async def serve(plan: Plan, figures: Figures, show: Callable[[Report], None], st
         figures.notes_dropped += 1
 
     async with AsyncExitStack() as stack:
-        journal = stack.enter_context(Journal(plan.data_dir, plan.run))
         node = await stack.enter_async_context(
             open_node(settings.node.url, timeout_s=settings.node.request_timeout_s, batch_size=settings.node.batch_size)
         )

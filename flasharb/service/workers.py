@@ -69,7 +69,7 @@ class Workers:
         # No buffer: a call waits in the sender, where its deadline can still cancel it.
         self._calls, self._taken = trio.open_memory_channel[_Call](0)
         self.replaced = 0
-        """Worker processes that had to be replaced."""
+        """Worker processes that hung or died and were replaced."""
 
     async def call(self, request_for: Callable[[dict[Any, Any]], object]) -> Any:
         """Run one request on the next free worker and return its answer, an ``Overrun`` or a ``Died``.
@@ -97,7 +97,6 @@ class Workers:
             finally:
                 with trio.CancelScope(shield=True):
                     await _end(process)
-            self.replaced += 1
 
     async def _start(self) -> trio.Process:
         # Its own process group: Ctrl-C in the terminal is for us, we end the workers in order.
@@ -125,8 +124,10 @@ class Workers:
         memory: dict[Any, Any] = {}
         async for call in self._taken:
             call.answer = await self._ask(process, call.request_for(memory))
+            unfit = isinstance(call.answer, Overrun | Died)
+            self.replaced += unfit
             call.done.set()
-            if isinstance(call.answer, Overrun | Died):
+            if unfit:
                 return
 
     async def _ask(self, process: trio.Process, request: object) -> Any:

@@ -1,0 +1,163 @@
+"""The simulator with real worker processes: state comes in round trips, hostile contracts cost a worker at most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flasharb.adapters.node import Node, RpcFailure
+from flasharb.evm import BlockContext, Fork, UnsignedTransaction
+from flasharb.service.simulator import Job, Simulator, Unsimulated
+from flasharb.service.workers import open_workers
+from flasharb.simulation.result import Simulation
+from flasharb.units import Address, Hash32, hex0x
+
+SENDER = Address(b"\x5e" * 20)
+CONTRACT = Address(b"\xc0" * 20)
+LOOP = Address(b"\x10" * 20)
+POOL = Address(b"\xaa" * 20)
+# SLOAD(0) + SLOAD(SLOAD(0)) -> SSTORE(7); returns nothing. The second slot is known only after the first.
+CHAINED = bytes.fromhex("5f548054015f5260205ff3")
+# JUMPDEST PUSH0 JUMP
+FOREVER = bytes.fromhex("5b5f56")
+
+
+class FakeNode(Node):
+    """A node over a dictionary; ``asked`` are the calls of each request."""
+
+    def __init__(self, storage: Mapping[tuple[Address, int], int], *, lists_access: bool = False) -> None:
+        super().__init__("fake node", 10.0, 1000)
+        self._storage = storage
+        self._lists_access = lists_access
+        self.asked: list[list[str]] = []
+
+    async def _exchange(self, requests: list[dict[str, Any]], what: str) -> dict[int, Any]:
+        self.asked.append([request["method"] for request in requests])
+        return {request["id"]: self._reply(request) for request in requests}
+
+    def _reply(self, request: dict[str, Any]) -> dict[str, Any]:
+        method, params = request["method"], request["params"]
+        if method == "eth_createAccessList":
+            if not self._lists_access:
+                return {"id": request["id"], "error": {"code": -32601, "message": "the method does not exist"}}
+            slots = [f"{slot:#066x}" for address, slot in self._storage if address == CONTRACT]
+            result: Any = {"accessList": [{"address": hex0x(CONTRACT), "storageKeys": slots}], "gasUsed": "0x0"}
+        elif method == "eth_getBalance":
+            result = hex(10**18 if params[0] == hex0x(SENDER) else 0)
+        elif method == "eth_getTransactionCount":
+            result = "0x0"
+        elif method == "eth_getCode":
+            code = {hex0x(CONTRACT): CHAINED, hex0x(LOOP): FOREVER}.get(params[0], b"")
+            result = hex0x(code)
+        else:
+            assert method == "eth_getStorageAt", method
+            value = self._storage[Address(bytes.fromhex(params[0][2:])), int(params[1], 16)]
+            result = f"{value:#066x}"
+        return {"id": request["id"], "result": result}
+
+
+def job(parent: int, to: Address = CONTRACT, gas_limit: int = 100_000) -> Job:
+    transaction = UnsignedTransaction(
+        sender=SENDER,
+        to=to,
+        data=b"",
+        value=0,
+        nonce=0,
+        gas_limit=gas_limit,
+        max_fee_per_gas=1,
+        max_priority_fee_per_gas=0,
+        chain_id=61_861,
+    )
+    context = BlockContext(
+        chain_id=61_861,
+        number=parent + 1,
+        timestamp=1_000,
+        coinbase=b"\xfe" * 20,
+        gas_limit=100_000_000_000,
+        base_fee_per_gas=1,
+        prev_randao=bytes(32),
+        excess_blob_gas=0,
+    )
+    return Job(Hash32(bytes([parent]) * 32), parent, context, Fork.SHANGHAI, (transaction,), (), (POOL,))
+
+
+def result_of(answer: Simulation | Unsimulated) -> int:
+    assert isinstance(answer, Simulation), answer
+    (executed,) = answer.transactions
+    assert executed.status == 1, executed
+    return int.from_bytes(executed.output, "big")
+
+
+async def test_missing_state_is_fetched_until_there_is_an_answer() -> None:
+    """A chain of slots, each known only when the one before is; the next block then needs one batch."""
+    node = FakeNode({(CONTRACT, 0): 41, (CONTRACT, 41): 1})
+    async with open_workers(1, 30.0) as workers:
+        simulator = Simulator(workers, node)
+        assert result_of(await simulator.simulate(job(1))) == 42
+        assert simulator.rounds > 2
+        cold = simulator.rounds
+
+        assert result_of(await simulator.simulate(job(1))) == 42
+        assert simulator.rounds == cold, "the same block again needs nothing"
+
+        assert result_of(await simulator.simulate(job(2))) == 42
+        assert simulator.rounds == cold + 1, "another block needs one batch: the same places, read anew"
+
+
+async def test_a_new_route_is_fetched_by_the_nodes_access_list() -> None:
+    node = FakeNode({(CONTRACT, 0): 41, (CONTRACT, 41): 1}, lists_access=True)
+    async with open_workers(1, 30.0) as workers:
+        simulator = Simulator(workers, node)
+        assert result_of(await simulator.simulate(job(1))) == 42
+        assert simulator.rounds == 1
+
+
+async def test_a_node_without_access_lists_is_asked_for_one_once() -> None:
+    node = FakeNode({(CONTRACT, 0): 41, (CONTRACT, 41): 1})
+    async with open_workers(1, 30.0) as workers:
+        simulator = Simulator(workers, node)
+        for parent in (1, 2, 3):
+            simulator._touched.clear()
+            await simulator.simulate(job(parent))
+    assert sum("eth_createAccessList" in asked for asked in node.asked) == 1
+
+
+async def test_a_looping_contract_costs_its_worker_and_a_named_reason() -> None:
+    """Fault 27: with gas for hours, only the wall budget ends it; the next simulation has a new worker."""
+    node = FakeNode({(CONTRACT, 0): 41, (CONTRACT, 41): 1})
+    async with open_workers(1, 1.0) as workers:
+        simulator = Simulator(workers, node)
+        answer = await simulator.simulate(job(1, LOOP, gas_limit=90_000_000_000))
+        assert isinstance(answer, Unsimulated)
+        assert answer.reason == "simulation_overrun"
+        assert workers.replaced == 1
+    async with open_workers(1, 30.0) as workers:
+        assert result_of(await Simulator(workers, node).simulate(job(1))) == 42
+
+
+async def test_a_replaced_worker_is_told_everything_again() -> None:
+    """The facts that the dead process knew are sent to the new one; nothing is taken for known."""
+    node = FakeNode({(CONTRACT, 0): 41, (CONTRACT, 41): 1})
+    async with open_workers(1, 5.0) as workers:
+        simulator = Simulator(workers, node)
+        assert result_of(await simulator.simulate(job(1))) == 42
+        rounds = simulator.rounds
+        answer = await simulator.simulate(job(1, LOOP, gas_limit=90_000_000_000))
+        assert isinstance(answer, Unsimulated)
+        assert workers.replaced == 1
+        rounds_of_loop = simulator.rounds - rounds
+        assert result_of(await simulator.simulate(job(1))) == 42
+        assert simulator.rounds == rounds + rounds_of_loop
+
+
+async def test_a_transaction_that_no_block_could_hold_is_named() -> None:
+    node = FakeNode({(CONTRACT, 0): 41, (CONTRACT, 41): 1})
+    async with open_workers(1, 30.0) as workers:
+        answer = await Simulator(workers, node).simulate(job(1, gas_limit=90_000_000_000_000))
+    assert isinstance(answer, Unsimulated)
+    assert answer.reason == "invalid_transaction"
+
+
+def test_the_fake_node_answers_as_a_node_does() -> None:
+    """An unknown method is a failure value in a batch, as ``Node.batch`` promises."""
+    assert RpcFailure(-32601, "the method does not exist").code == -32601
