@@ -18,6 +18,7 @@ from eth_hash.auto import keccak
 
 from flasharb.evm import Account, BlockContext, DictState, Fork, Machine, TransactionResult, UnsignedTransaction
 from flasharb.execution import artifact
+from flasharb.execution.program import encode_call, encode_sweep
 from flasharb.strategy.trade import Hop, Trade, TradeHop
 from flasharb.units import Address
 
@@ -131,6 +132,16 @@ class World:
         self.timestamp += 12
         self._machine = self._open()
 
+    def restart_block(self) -> None:
+        """Throw away what happened in the current block."""
+        self._machine = self._open()
+
+    def place_code(self, at: Address, code: bytes) -> None:
+        """Code that no transaction deployed, from this block's start on."""
+        self.restart_block()
+        self.state.set_account(at, Account(code=code))
+        self.restart_block()
+
     # --- transactions and calls
 
     def send(
@@ -197,6 +208,18 @@ class World:
             token = self.deploy(kind)
         self.transact(token, "mint(address,uint256)", self.user, 10 ** (decimals + 12))
         return token
+
+    def execute(self, trade: Trade, **terms: object) -> TransactionResult:
+        """The owner executes a trade, which must succeed."""
+        fields: dict[str, Any] = {"loan": "flash_swap", "min_profit": 0, "bid_wei": 0, "deadline_block": self.number}
+        data = encode_call(trade, weth=self.weth, **(fields | terms))
+        result = self.send(self.contract, data, sender=OWNER)
+        assert result.status == 1, (result.error, result.output.hex())
+        return result
+
+    def sweep(self) -> None:
+        """The owner takes all WETH but one wei."""
+        assert self.send(self.contract, encode_sweep(self.weth), sender=OWNER).status == 1
 
     def balance(self, token: Address, account: Address) -> int:
         """A token balance."""
