@@ -257,6 +257,8 @@ class FlatAccountDB(AccountDatabaseAPI):
 
     def _change(self, address: bytes) -> Any:
         cleared = address in self.wiped
+        if cleared and address not in self.existing:
+            self._load(address)
         unread = 0 if cleared else None
         before_slots = {} if cleared else self.loader.slots.get(address, {})
         slots = {k: v for k, v in self.slots.get(address, {}).items() if v != before_slots.get(k, unread)}
