@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise, permutations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -167,3 +168,9 @@ def test_order_and_ids_are_those_of_the_rates() -> None:
     assert [opportunity.id for opportunity in found] == [1, 2, 3]
     rates = [opportunity.marginal_rate for opportunity in found]
     assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize("max_hops", [1, 4])
+def test_other_lengths_are_refused(max_hops: int) -> None:
+    with pytest.raises(ValueError, match="2 or 3 hops"):
+        Detector(max_hops, BASES)

@@ -139,9 +139,9 @@ def test_a_pool_loaded_late_is_as_if_it_had_always_been_there(reported: list[Clo
     for block in branch[at:]:
         always.advance(block)
     history = History(market(*POOLS[0::2]))
-    for n, block in enumerate([None, *branch]):
-        if block is not None:
-            assert isinstance(history.advance(block), Advanced)
+    for n in range(len(branch) + 1):
+        if n:
+            assert isinstance(history.advance(branch[n - 1]), Advanced)
         if n == inserted_after:
             assert isinstance(history.insert(late, 100 + at), Advanced)
     for pool in late:

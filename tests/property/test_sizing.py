@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flasharb.market import Market
-from flasharb.pools import Pool, QuoteUnavailable, amount_out
+from flasharb.pools import Pool, QuoteUnavailable, amount_out, virtual_reserves
 from flasharb.strategy.limits import SHARE_SCALE, UNLIMITED, Limits
 from flasharb.strategy.size import size
 from flasharb.strategy.trade import Cycle, Hop, Opportunity, Rejected, Trade
@@ -82,7 +82,7 @@ def tiny_routes(draw: st.DrawFn) -> list[Pool]:
 @given(tiny_routes())
 def test_no_input_gains_more_on_tiny_reserves(pools: list[Pool]) -> None:
     trade = sized(pools, THOROUGH)
-    most = 4 * max(max(pool.reserve0, pool.reserve1) for pool in pools)
+    most = 4 * max(max(virtual_reserves(pool)) for pool in pools)
     best = max(0, *(gain(pools, amount) or 0 for amount in range(1, most)))
     if isinstance(trade, Trade):
         assert trade.gross_profit == best
@@ -167,13 +167,14 @@ def test_no_input_gains_more_through_tick_ranges(pools: list[Pool]) -> None:
 @given(mixed_decimals(), st.integers(1, SHARE_SCALE // 2))
 def test_position_limit_is_kept_and_used_up(pools: list[Pool], share: int) -> None:
     free, trade = sized(pools), sized(pools, Limits(share))
-    assume(isinstance(free, Trade))
     limits = Limits(share)
+    assume(isinstance(free, Trade))
+    assert isinstance(free, Trade)
     if isinstance(trade, Rejected):
         assert trade.reason in ("position_too_small", "no_profit")
         return
     caps = [
-        limits.most_input(pool.reserve0 if hop.hop.zero_for_one else pool.reserve1)
+        limits.most_input(virtual_reserves(pool)[0 if hop.hop.zero_for_one else 1])
         for pool, hop in zip(pools, trade.hops, strict=True)
     ]
     assert all(hop.amount_in <= cap for hop, cap in zip(trade.hops, caps, strict=True))

@@ -66,8 +66,9 @@ def test_slippage_tolerance_says_nothing_about_fees() -> None:
 def only_trade(settings: Settings, base_fee: int = 10**9) -> Trade | Rejected:
     """What the search makes of the two-percent gap under these settings."""
     found = Search(settings, TOKENS).update(market(CHEAP, DEAR), None, base_fee)
-    (result,) = [*found.trades, *found.rejected]
-    return result
+    results: list[Trade | Rejected] = [*found.trades, *found.rejected]
+    assert len(results) == 1
+    return results[0]
 
 
 def reason(settings: Settings, base_fee: int = 10**9) -> str:

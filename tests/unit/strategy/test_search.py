@@ -43,9 +43,10 @@ def test_no_more_than_asked_for() -> None:
 def test_every_trade_is_chosen_or_named_once(drawn: list[tuple[int, set[str]]], most: int) -> None:
     trades = [trade(n, net, *sorted(pools)) for n, (net, pools) in enumerate(drawn)]
     chosen, others = choose(trades, most)
-    assert sorted(one.id for one in [*chosen, *others]) == [one.id for one in trades]
+    ended = [*(one.id for one in chosen), *(one.id for one in others)]
+    assert sorted(ended) == [one.id for one in trades]
     assert len(chosen) <= most
-    used = [pool for one in chosen for pool in pools_of(one)]
+    used = [pool for taken in chosen for pool in pools_of(taken)]
     assert len(used) == len(set(used))
     assert choose(reversed(trades), most)[0] == chosen or len({one.net_profit_wei_estimate for one in trades}) < len(
         trades
@@ -65,7 +66,7 @@ def world() -> list[Pool]:
 def test_every_opportunity_ends_as_trade_or_rejection() -> None:
     findings = Search(Settings(strategy=Strategy(max_hops=3)), TOKENS).update(market(*world()), None, 10**9)
     assert findings.opportunities
-    ended = [one.id for one in (*findings.trades, *findings.rejected)]
+    ended = [*(one.id for one in findings.trades), *(one.id for one in findings.rejected)]
     assert sorted(ended) == sorted(one.id for one in findings.opportunities)
     assert findings.trades[0].net_profit_wei_estimate > 0
     assert findings.trades[0].hops[0].amount_in == findings.trades[0].amount_in
@@ -81,7 +82,7 @@ def test_an_open_opportunity_is_reported_again_with_a_new_id() -> None:
     assert [replace(one, id=0, block_number=0) for one in second.trades] == [
         replace(one, id=0, block_number=0) for one in first.trades
     ]
-    assert {one.block_number for one in (*second.trades, *second.rejected)} == {101}
+    assert {one.block_number for one in second.trades} | {one.block_number for one in second.rejected} == {101}
     assert not {one.id for one in first.opportunities} & {one.id for one in second.opportunities}
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flasharb.market.prices import usd_prices
+from flasharb.market.prices import NoPrice, usd_prices
 from flasharb.settings import Mev, Settings, Simulation, Strategy
 from flasharb.strategy.gas import COINBASE_PAYMENT_GAS, gas_estimate
-from flasharb.strategy.profit import Costs, estimate, gas_price_cap
+from flasharb.strategy.profit import Costs, estimate, gas_price_cap, least_net_profit_wei
 from flasharb.strategy.reasons import Reason
 from flasharb.strategy.terms import Measured, Terms, confirm, terms
 from flasharb.strategy.trade import Hop, Rejected, Trade, TradeHop
@@ -39,9 +40,9 @@ def trade(gross: int = ETHER // 10, base: Address = WETH.address, fee: int = 0) 
 
 def settings(**changes: object) -> Settings:
     """Settings with some keys of strategy, mev or simulation changed."""
-    tables = {"strategy": Strategy, "mev": Mev, "simulation": Simulation}
+    tables: dict[str, Any] = {"strategy": Strategy, "mev": Mev, "simulation": Simulation}
     return Settings(
-        **{  # type: ignore[arg-type]
+        **{
             name: table(**{key: value for key, value in changes.items() if hasattr(table(), key)})
             for name, table in tables.items()
         }
@@ -221,3 +222,21 @@ def test_whatever_is_agreed_leaves_a_profit_and_adds_up(
     least = at.wei(base, result.min_profit + in_usdc)
     assert isinstance(least, int)
     assert least >= gas_used * base_fee + result.bid_wei
+
+
+def test_without_a_price_the_exact_transaction_is_not_judged_either() -> None:
+    chosen = settings(min_profit_usd=0, max_gas_price_gwei=1000)
+    first = terms(trade(300 * 10**6, USDC.address), Measured(300 * 10**6, 150_000), costs(), chosen)
+    assert isinstance(first, Terms)
+    lost = confirm(
+        trade(300 * 10**6, USDC.address), first, Measured(300 * 10**6, 150_000), costs(snapshot=UNPRICED), chosen
+    )
+    assert isinstance(lost, Rejected)
+    assert lost.reason == "no_price_for_gas"
+
+
+def test_the_least_profit_in_wei_is_rounded_up() -> None:
+    assert least_net_profit_wei(costs(), Strategy(min_profit_usd=3)) == 10**15
+    assert least_net_profit_wei(costs(), Strategy(min_profit_usd=1)) == 10**18 // 3000 + 1
+    assert least_net_profit_wei(costs(), Strategy(min_profit_usd=0)) == 0
+    assert isinstance(least_net_profit_wei(costs(snapshot=UNPRICED), Strategy(min_profit_usd=1)), NoPrice)
