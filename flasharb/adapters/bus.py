@@ -15,17 +15,20 @@ from random import Random
 from typing import Final
 
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, open_websocket_url
+from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection
 
 from flasharb.adapters.capture import open_capture
 from flasharb.adapters.node import shown_url
 from flasharb.adapters.nurseries import unwrapped
+from flasharb.adapters.websocket import open_websocket
 from flasharb.errors import BusError, UsageError
 from flasharb.feed.events import FeedGap
 from flasharb.settings import MessageBus
 
 READ_BYTES: Final = 65_536
 CONNECT_S: Final = 5.0
+MAX_WEBSOCKET_BYTES: Final = 64 * 1024 * 1024
+"""Largest WebSocket frame; it may hold many messages."""
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 30.0
 PUBLISH_BUFFER: Final = 256
@@ -132,11 +135,9 @@ async def connect(address: Address) -> AsyncIterator[Link]:
     Raises one of ``CONNECTION_ERRORS`` when there is nobody, and while it is in use.
     """
     if address.transport == "websocket":
-        with unwrapped():
-            async with open_websocket_url(
-                address.place, connect_timeout=CONNECT_S, disconnect_timeout=FLUSH_S, receive_buffer_size=READ_BYTES
-            ) as connection:
-                yield _WebSocketLink(connection)
+        socket = open_websocket(address.place, connect_s=CONNECT_S, max_message_bytes=MAX_WEBSOCKET_BYTES)
+        async with socket as connection:
+            yield _WebSocketLink(connection)
         return
     with trio.fail_after(CONNECT_S):
         stream: trio.SocketStream = (

@@ -11,25 +11,26 @@ import base64
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
+from zlib import decompressobj
+from zlib import error as zlib_error
 
 import httpx
 import msgspec
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection
-from trio_websocket import connect_websocket_url as connect_websocket
 
 from flasharb.adapters.nurseries import unwrapped
+from flasharb.adapters.websocket import open_websocket
 from flasharb.errors import NodeError
 
 MAX_RESPONSE_BYTES: Final = 256 * 1024 * 1024
 """Largest reply that is read (a block with all its logs or a trace has tens of megabytes)."""
 SUBSCRIPTION_BUFFER: Final = 10_000
 """Notifications that may wait (a block's logs come at once); a consumer further behind loses the subscription."""
-_CLOSE_S: Final = 1.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -141,7 +142,9 @@ async def open_node(
         NodeError: unusable URL; for WebSocket also when the node cannot be reached (HTTP connects at the first call).
     """
     shown = shown_url(url)
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0].lower()
+    if "(" in shown:
+        raise NodeError(f"{shown}: a node's URL is http://host:port/… or ws://host:port/…")
     if scheme in ("http", "https"):
         async with _open_http(url, shown, timeout_s, batch_size, max_response_bytes) as http:
             yield http
@@ -235,6 +238,33 @@ def _refusal(body: bytes) -> RpcFailure | None:
     return None
 
 
+_HEADERS: Final = {"content-type": "application/json", "accept-encoding": "gzip"}
+
+
+class _Body:
+    """Collects a reply's body, uncompressed, up to a limit that no compression can get around."""
+
+    def __init__(self, encoding: str, max_bytes: int) -> None:
+        self.data = bytearray()
+        self.problem: str | None = None
+        self._max_bytes = max_bytes
+        self._unzip = decompressobj(wbits=31) if encoding.lower() in ("gzip", "x-gzip") else None
+        if self._unzip is None and encoding.lower() not in ("", "identity"):
+            self.problem = f"the reply has an encoding that was not asked for: {encoding[:20]}"
+
+    def take(self, part: bytes) -> None:
+        """Add the next bytes as they came; ``problem`` tells when the reply is of no use."""
+        if self.problem:
+            return
+        room = self._max_bytes + 1 - len(self.data)
+        try:
+            self.data += self._unzip.decompress(part, room) if self._unzip else part
+        except zlib_error:
+            self.problem = "the reply is not the gzip it says it is"
+        if len(self.data) > self._max_bytes:
+            self.problem = f"the reply has more than {self._max_bytes} bytes"
+
+
 @asynccontextmanager
 async def _open_http(
     url: str, shown: str, timeout_s: float, batch_size: int, max_response_bytes: int
@@ -244,14 +274,17 @@ async def _open_http(
     async with httpx.AsyncClient(timeout=None, follow_redirects=False, trust_env=trust_env) as client:  # noqa: S113  # ended by cancel scopes
 
         async def post(content: bytes) -> _Reply:
-            headers = {"content-type": "application/json"}
-            async with client.stream("POST", url, content=content, headers=headers) as response:
-                body = bytearray()
-                async for part in response.aiter_bytes():
-                    body += part
-                    if len(body) > max_response_bytes:
-                        raise NodeError(f"{shown}: the reply has more than {max_response_bytes} bytes")
-                return response.status_code, bytes(body)
+            async with client.stream("POST", url, content=content, headers=_HEADERS) as response:
+                body = _Body(response.headers.get("content-encoding", ""), max_response_bytes)
+                with trio.CancelScope() as scope:
+                    async for part in response.aiter_raw():
+                        body.take(part)
+                        if body.problem:
+                            # Not break: that would leave httpx's generators half run, and their connection open.
+                            scope.cancel()
+                if body.problem:
+                    raise NodeError(f"{shown}: {body.problem}")
+                return response.status_code, bytes(body.data)
 
         yield _HttpNode(shown, timeout_s, batch_size, post)
 
@@ -414,49 +447,29 @@ def _authorization(url: str) -> list[tuple[bytes, bytes]]:
 async def _open_websocket(
     url: str, shown: str, timeout_s: float, batch_size: int, max_response_bytes: int
 ) -> AsyncIterator[_WebSocketNode]:
-    with _handshake_errors(shown), unwrapped():
-        async with trio.open_nursery() as nursery:
-            connection = await _connect(nursery, url, shown, timeout_s, max_response_bytes)
-            node = _WebSocketNode(shown, timeout_s, batch_size, connection)
-            nursery.start_soon(node.read)
-            nursery.start_soon(node.keep_alive)
-            try:
-                yield node
-            finally:
-                node.lose("the connection was closed by us")
-                with trio.move_on_after(_CLOSE_S, shield=True):
-                    await connection.aclose()
-                nursery.cancel_scope.cancel()
-
-
-async def _connect(
-    nursery: trio.Nursery, url: str, shown: str, timeout_s: float, max_response_bytes: int
-) -> WebSocketConnection:
-    try:
-        with trio.fail_after(timeout_s):
-            return await connect_websocket(
-                nursery,
-                url,
-                extra_headers=_authorization(url),
-                max_message_size=max_response_bytes,
-                receive_buffer_size=65_536,
-            )
-    except ConnectionRejected as rejected:
-        raise NodeError(
-            f"{shown}: the WebSocket handshake was refused with HTTP status {rejected.status_code}"
-        ) from None
-    except trio.TooSlowError:
-        raise NodeError(f"{shown}: no connection within {timeout_s:g} s") from None
-    except (OSError, HandshakeError, ConnectionClosed, trio.BrokenResourceError, ValueError) as problem:
-        raise NodeError(f"{shown}: cannot connect: {type(problem).__name__}: {problem}".rstrip(": ")) from None
+    socket = open_websocket(url, connect_s=timeout_s, max_message_bytes=max_response_bytes, headers=_authorization(url))
+    async with AsyncExitStack() as stack:
+        with _connection_errors(shown, timeout_s):
+            connection = await stack.enter_async_context(socket)
+        node = _WebSocketNode(shown, timeout_s, batch_size, connection)
+        with unwrapped():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(node.read)
+                nursery.start_soon(node.keep_alive)
+                try:
+                    yield node
+                finally:
+                    node.lose("the connection was closed by us")
+                    nursery.cancel_scope.cancel()
 
 
 @contextmanager
-def _handshake_errors(shown: str) -> Iterator[None]:
-    """A refused handshake is raised by the connection's own reader task, so it arrives from outside its nursery."""
+def _connection_errors(shown: str, timeout_s: float) -> Iterator[None]:
     try:
         yield
     except ConnectionRejected as rejected:
         raise NodeError(f"{shown}: WebSocket handshake refused with HTTP status {rejected.status_code}") from None
-    except HandshakeError as problem:
-        raise NodeError(f"{shown}: WebSocket handshake failed: {problem}") from None
+    except trio.TooSlowError:
+        raise NodeError(f"{shown}: no connection within {timeout_s:g} s") from None
+    except (OSError, HandshakeError, ConnectionClosed, trio.BrokenResourceError, ValueError) as problem:
+        raise NodeError(f"{shown}: cannot connect: {type(problem).__name__}: {problem}".rstrip(": ")) from None

@@ -157,6 +157,9 @@ class _Follower:
         known = self._chain.get(head.number)
         if known is not None and known.hash == head.hash:
             return
+        if self._chain and head.number < min(self._chain):
+            # Announced before we began; were it a deep reorganisation, the next head would say so.
+            return
         path = [head]
         while self._chain and not self._continues(path[-1]):
             if len(path) == MAX_WALK or path[-1].number <= min(self._chain):
