@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 import trio
 
@@ -58,11 +59,18 @@ class _Progress:
     """Whether any byte of a request may have left this machine, over all attempts."""
 
     sent: bool = False
+    connection: httpcore.AsyncNetworkStream | None = None
 
-    async def trace(self, event: str, _info: object) -> None:
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
         """httpcore's hook: called at each step of a request."""
         if event.endswith("send_request_headers.started"):
             self.sent = True
+        elif event.endswith("connect_tcp.complete"):
+            self.connection = info["return_value"]
+        elif event.endswith("start_tls.failed") and self.connection is not None:
+            # httpcore forgets the socket when a handshake is cancelled.
+            with trio.CancelScope(shield=True):
+                await self.connection.aclose()
 
 
 @dataclass(slots=True)

@@ -431,3 +431,77 @@ async def test_log_never_shows_a_relays_access_token(caplog: pytest.LogCaptureFi
     assert isinstance(reply, Acknowledged)
     assert "hunter2" not in shown
     assert "token4567" not in shown
+
+
+async def test_doubt_of_an_earlier_attempt_survives_the_deadline(autojump_clock: trio.testing.MockClock) -> None:
+    """A server error first, then silence: what is known is the server error."""
+    autojump_clock.autojump_threshold = 0.2
+    async with one_relay(in_turn(say(answer(502, b"oops")), hang), timeout_s=5.0) as (relay, fake):
+        reply = await relay.send(BUNDLE)
+
+    assert isinstance(reply, Unknown)
+    assert reply.kind is Doubt.SERVER_ERROR
+    assert len(fake.requests) == 2
+
+
+async def test_handshake_that_never_ends_sends_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """TLS is never set up: the bundle surely stayed here, although the deadline passed."""
+    autojump_clock.autojump_threshold = 0.2
+
+    async def silent(stream: trio.SocketStream) -> None:
+        async with stream:
+            await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, silent, [listener])
+        url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}/"
+        async with open_relays([url], IDENTITY, 1.0) as relays:
+            [(_, reply)] = await relays.send(BUNDLE)
+        nursery.cancel_scope.cancel()
+
+    assert isinstance(reply, Refused)
+    assert reply.kind is Refusal.UNREACHABLE
+
+
+async def test_gzip_that_is_none() -> None:
+    """A header that lies about the body: the body is read as it is."""
+
+    async def lying(request: Request, stream: trio.SocketStream) -> None:
+        body = acknowledgement(request).partition(b"\r\n\r\n")[2]
+        await stream.send_all(answer(200, body, ("Content-Encoding", "gzip")))
+
+    async with one_relay(lying) as (relay, _):
+        assert await relay.send(BUNDLE) == Acknowledged(BUNDLE.hash)
+
+
+async def test_probe_of_a_healthy_relay() -> None:
+    """Unknown method or a result without a hash: it is there and takes our signature."""
+    async with one_relay(in_turn(say(rpc_error(200, -32601, "method not found")), acknowledge_nothing)) as (
+        relay,
+        fake,
+    ):
+        refused = await relay.probe()
+        unknown = await relay.probe()
+
+    assert isinstance(refused, Refused)
+    assert refused.kind is Refusal.PERMANENT
+    assert isinstance(unknown, Unknown)
+    assert unknown.kind is Doubt.NO_HASH
+    assert all(json.loads(one.body)["method"] == "net_version" for one in fake.requests)
+
+
+async def acknowledge_nothing(request: Request, stream: trio.SocketStream) -> None:
+    """A JSON-RPC server that is no relay."""
+    await stream.send_all(answer(200, b'{"jsonrpc":"2.0","id":1,"result":"1"}'))
+
+
+async def test_the_same_host_twice_gets_two_names() -> None:
+    """Two paths of one server are two relays."""
+    async with (
+        fake_relay(acknowledge) as fake,
+        open_relays([fake.url + "a", fake.url + "b"], IDENTITY, PATIENCE_S) as relays,
+    ):
+        replies = await relays.send(BUNDLE)
+
+    assert len({name for name, _ in replies}) == 2

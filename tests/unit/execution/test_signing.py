@@ -58,6 +58,13 @@ def test_nothing_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:
     assert not hasattr(key, "__dict__")
 
 
+def test_keys_are_compared_by_their_address() -> None:
+    """Never by the secret, which a failing assertion would print."""
+    assert SigningKey.from_hex(AUTH_KEY) == SigningKey.from_hex(AUTH_KEY)
+    assert len({SigningKey.from_hex(AUTH_KEY), SigningKey.from_hex(AUTH_KEY), SigningKey.from_hex(CANARY)}) == 2
+    assert SigningKey.from_hex(AUTH_KEY) != AUTH_KEY
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_key_is_not_pickled(protocol: int) -> None:
     """It stays in its process, whatever protocol asks for it."""
