@@ -23,8 +23,9 @@ from flasharb.cli.embedded import EmbeddedDevnet, embedded_devnet
 from flasharb.cli.loading import load_settings, settings_error
 from flasharb.cli.logs import set_up_logging
 from flasharb.cli.summary import print_summary, summary_records
+from flasharb.cli.trio_main import run
 from flasharb.cli.view import JsonView, LiveView, PlainView, View
-from flasharb.errors import FlasharbError, UsageError
+from flasharb.errors import UsageError
 from flasharb.service.figures import Figures
 from flasharb.service.preflight import Plan
 from flasharb.service.serve import Result, serve
@@ -58,11 +59,7 @@ def command(config_file: Path | None, blocks: int | None, as_json: bool, live: b
         raise UsageError(
             "--live is for a chain of your own: set node.url (on the embedded devnet bundles go out anyway)"
         )
-    try:
-        return trio.run(_main, loaded.settings, Options(blocks, as_json, live))
-    except* FlasharbError as group:
-        # What left the nursery first is the reason; the others are its echoes.
-        raise _first(group) from None
+    return run(_main, loaded.settings, Options(blocks, as_json, live))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +77,6 @@ class Signals:
 
     stop: trio.Event
     cut_short: bool = False
-
-
-def _first(group: BaseExceptionGroup[FlasharbError]) -> FlasharbError:
-    for error in group.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError("an exception group is never empty")
 
 
 async def _main(settings: Settings, options: Options) -> int:
