@@ -28,6 +28,7 @@ BLOCKS_KEPT: Final = 2048
 """Blocks with transactions and receipts that can be asked for."""
 OUTCOMES_KEPT: Final = 1024
 MINIMUM_GAS: Final = 21_000
+MAX_TRANSACTION_BYTES: Final = 131_072
 EXTRA_DATA: Final = b"flasharb devnet"
 
 
@@ -338,6 +339,8 @@ def check_transaction(transaction: Transaction, chain_id: int, gas_limit: int) -
         raise Refused(f"invalid chain id for signer: have {transaction.chain_id} want {chain_id}")
     if transaction.gas_limit > gas_limit:
         raise Refused("exceeds block gas limit")
+    if len(transaction.raw) > MAX_TRANSACTION_BYTES:
+        raise Refused(f"oversized data: transaction size {len(transaction.raw)}, limit {MAX_TRANSACTION_BYTES}")
     if transaction.max_priority_fee_per_gas > transaction.max_fee_per_gas:
         raise Refused("max priority fee per gas higher than max fee per gas")
     intrinsic = intrinsic_gas(transaction)

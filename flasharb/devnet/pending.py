@@ -16,6 +16,8 @@ from flasharb.units import Address, Hash32
 MAX_PER_SENDER: Final = 64
 MAX_TRANSACTIONS: Final = 4096
 MAX_BUNDLES_PER_BLOCK: Final = 128
+MAX_BUNDLE_BYTES: Final = 8_000_000
+"""Of all waiting bundles together."""
 REPLACEMENT_BUMP_PERCENT: Final = 10
 
 
@@ -127,6 +129,11 @@ class Bundle:
     def __post_init__(self) -> None:
         object.__setattr__(self, "hash", bundle_hash(self.transactions))
 
+    @property
+    def size(self) -> int:
+        """Bytes of its transactions."""
+        return sum(len(transaction.raw) for transaction in self.transactions)
+
 
 def bundle_hash(transactions: tuple[Transaction, ...]) -> Hash32:
     """keccak of the joined transaction hashes (of nothing for an empty bundle)."""
@@ -143,14 +150,19 @@ class BundlePool:
         """Take a bundle; the same one twice is taken once.
 
         Raises:
-            Refused: too many for that block.
+            Refused: too many for that block, or too many bytes in all.
         """
         if bundle.replacement_uuid is not None:
             self.cancel(bundle.signer, bundle.replacement_uuid)
         waiting = self._by_block.setdefault(bundle.target_block, OrderedDict())
         if (bundle.signer, bundle.hash) not in waiting and len(waiting) >= MAX_BUNDLES_PER_BLOCK:
             raise Refused(f"too many bundles for block {bundle.target_block}")
+        if self._bytes() + bundle.size > MAX_BUNDLE_BYTES:
+            raise Refused("too many bundles are waiting")
         waiting[bundle.signer, bundle.hash] = bundle
+
+    def _bytes(self) -> int:
+        return sum(bundle.size for waiting in self._by_block.values() for bundle in waiting.values())
 
     def cancel(self, signer: Address, replacement_uuid: str) -> list[Hash32]:
         """Withdraw the signer's bundles of that uuid; returns their hashes."""

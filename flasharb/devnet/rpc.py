@@ -359,6 +359,13 @@ def _estimate(state: StateAt, context: BlockContext, request: Mapping[str, Any])
             )
         )
 
+    def enough(limit: int) -> bool:
+        try:
+            return attempt(limit).status == 1
+        except InvalidTransaction:
+            # Refunds may bring the gas used below what a transaction has to bring along.
+            return False
+
     high = min(parse_int(request["gas"]) if request.get("gas") else CALL_GAS_CAP, CALL_GAS_CAP)
     try:
         first = attempt(high)
@@ -366,16 +373,12 @@ def _estimate(state: StateAt, context: BlockContext, request: Mapping[str, Any])
         raise RpcError(SERVER_ERROR, str(error)) from None
     if first.status == 0:
         raise _failure(first.error, first.output)
-    if first.gas_used < high and attempt(first.gas_used).status == 1:
+    if first.gas_used < high and enough(first.gas_used):
         return first.gas_used
     low = first.gas_used
     guess = min(high, first.gas_used * 64 // 63 + 2300)
     while high - low > max(high // ESTIMATE_PRECISION, 1):
-        try:
-            enough = attempt(guess).status == 1
-        except InvalidTransaction:
-            enough = False
-        low, high = (low, guess) if enough else (guess, high)
+        low, high = (low, guess) if enough(guess) else (guess, high)
         guess = (low + high) // 2
     return high
 
