@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 from flasharb.pools.concentrated.ladder import stop_price
 from flasharb.pools.concentrated.pool import V3Pool
-from flasharb.pools.concentrated.sqrt_price_math import amount0_delta, amount1_delta
 from flasharb.pools.concentrated.tick_bitmap import word_of
 from flasharb.pools.concentrated.tick_math import MAX_TICK, MIN_TICK, Q96
 from flasharb.pools.constant_product.pool import V2Pool
@@ -51,22 +50,21 @@ def _v2_piece(pool: V2Pool, zero_for_one: bool) -> Iterator[Piece]:
     reserves = (float(pool.reserve0), float(pool.reserve1))
     if all(reserves):
         virtual_in, virtual_out = reserves if zero_for_one else reserves[::-1]
-        yield Piece(1 - pool.spec.fee_pips / PIPS, virtual_in, virtual_out, 0.0, 0.0, inf, inf)
+        yield Piece((PIPS - pool.spec.fee_pips) / PIPS, virtual_in, virtual_out, 0.0, 0.0, inf, inf)
 
 
 def _v3_pieces(pool: V3Pool, zero_for_one: bool) -> Iterator[Piece]:
     if not pool.sqrt_price_x96 or not pool.ladder.knows_word(word_of(pool.tick, pool.ladder.tick_spacing)):
         return
-    gamma = 1 - pool.spec.fee_pips / PIPS
+    gamma = (PIPS - pool.spec.fee_pips) / PIPS
     price, liquidity = pool.sqrt_price_x96, pool.liquidity
     offset_in = offset_out = 0.0
     for tick, beyond in _stops(pool, zero_for_one):
         end = stop_price(tick)
-        # whole numbers: the difference of two near prices would lose its digits in floating point
-        if zero_for_one:
-            used, given = amount0_delta(end, price, liquidity), amount1_delta(end, price, liquidity)
-        else:
-            used, given = amount1_delta(price, end, liquidity), amount0_delta(price, end, liquidity)
+        # one division of whole numbers each: the difference of two near prices would lose its digits in floats
+        distance = abs(price - end)
+        token0, token1 = (liquidity << 96) * distance / (price * end), liquidity * distance / Q96
+        used, given = (token0, token1) if zero_for_one else (token1, token0)
         if used > 0:
             root, room = price / Q96, used / gamma
             virtual0, virtual1 = liquidity / root, liquidity * root

@@ -97,7 +97,7 @@ class _LegState:
         if piece is None:
             return False
         self.gamma, self.virtual_in, self.virtual_out = piece.gamma, piece.virtual_in, piece.virtual_out
-        self.room = piece.end_in - piece.offset_in
+        self.room = piece.room
         return True
 
     def move(self, amount: float) -> float:
