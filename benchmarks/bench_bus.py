@@ -1,4 +1,4 @@
-"""How fast bus bytes become frames, messages and events (one process, bursts as a socket delivers them)."""
+"""How fast bus bytes become frames, messages and events (one process and its CPU time, bursts as a socket delivers them)."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def _rate(work: Callable[[list[bytes]], int], stream: bytes) -> float:
     chunks = [stream[i : i + CHUNK_BYTES] for i in range(0, len(stream), CHUNK_BYTES)]
     best = 0.0
     for _ in range(REPEATS):
-        start = time.perf_counter()
+        start = time.process_time()
         count = work(chunks)
-        best = max(best, count / (time.perf_counter() - start))
+        best = max(best, count / (time.process_time() - start))
         assert count >= MESSAGES // 2
     return best
 
