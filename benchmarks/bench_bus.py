@@ -1,4 +1,4 @@
-"""How fast bus bytes become frames, messages and events (one process and its CPU time, bursts as a socket delivers them)."""
+"""How fast bus bytes become frames, messages and events: CPU time of one process, reads as a socket delivers them."""
 
 from __future__ import annotations
 
