@@ -10,10 +10,14 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_origin
+
+import typed_settings
+from typed_settings.cls_utils import deep_options
+from typed_settings.loaders import DictLoader
 
 from flasharb.cli.consistency import Problem, contradictions
 from flasharb.cli.redact import shown
@@ -108,12 +112,14 @@ class Key:
 @cache
 def known_keys() -> Mapping[str, Key]:
     """Every ``table.key`` in the order of ``settings.py``."""
-    defaults = Settings()
     return {
-        f"{table.name}.{one.name}": Key(type(one.default), one.metadata)
-        for table in fields(Settings)
-        for one in fields(getattr(defaults, table.name))
+        option.path: Key(get_origin(option.cls) or option.cls, _metadata(option.parent_cls, option.name))
+        for option in deep_options(Settings)
     }
+
+
+def _metadata(table: type, name: str) -> Mapping[str, Any]:
+    return next(one.metadata for one in fields(table) if one.name == name)
 
 
 def bounds(key: str) -> str:
@@ -147,11 +153,12 @@ def environment_name(key: str) -> str:
 
 
 def _build(values: Mapping[str, object]) -> Settings:
-    settings = Settings()
+    nested: dict[str, dict[str, object]] = {}
     for key, value in values.items():
         table, name = key.split(".")
-        settings = replace(settings, **{table: replace(getattr(settings, table), **{name: value})})
-    return settings
+        nested.setdefault(table, {})[name] = value
+    # Only checked values come here: typed-settings' own messages quote the value, which may be a misplaced key.
+    return typed_settings.load_settings(Settings, [DictLoader(nested)])
 
 
 def _from_file(path: Path, gathered: _Gathered) -> None:
