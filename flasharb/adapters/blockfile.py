@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from flasharb.adapters.safe_json import decode_json
 from flasharb.errors import UsageError
 from flasharb.simulation.recorded import CorruptBlock, RecordedBlock, parse, to_json
 
@@ -30,7 +31,7 @@ def read_block(path: Path) -> RecordedBlock:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return parse(msgspec.json.decode(_unpacked(packed)))
+        return parse(decode_json(_unpacked(packed)))
     except (EOFError, OSError, zlib.error) as error:
         raise CorruptBlock(f"{path}: the gzip data is damaged: {error}") from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 from eth_hash.auto import keccak
 
+from flasharb.adapters.safe_json import decode_json
 from flasharb.errors import UsageError
 from flasharb.evm import Account, InvalidTransaction
 from flasharb.evm.transactions import decode
@@ -102,7 +103,7 @@ def parse_wanted(text: str) -> Wanted:
             f"nor a readable file ({error.strerror})"
         ) from None
     try:
-        return parse_draft(msgspec.json.decode(content))
+        return parse_draft(decode_json(content))
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"{text}: not JSON: {error}") from None
     except UsageError as error:

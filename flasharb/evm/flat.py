@@ -158,6 +158,10 @@ class FlatAccountDB(AccountDatabaseAPI):
         self.set_code(address, b"")
 
     def account_has_code_or_nonce(self, address: bytes) -> bool:
+        # py-evm asks this to find out whether a contract can be created there; old storage forbids it too (EIP-7610).
+        return self._has_code_or_nonce(address) or (address not in self.wiped and self.loader.has_storage(address))
+
+    def _has_code_or_nonce(self, address: bytes) -> bool:
         return self.get_nonce(address) != 0 or self.get_code_hash(address) != EMPTY_CODE_HASH
 
     def delete_account(self, address: bytes) -> None:
@@ -181,7 +185,7 @@ class FlatAccountDB(AccountDatabaseAPI):
         self._ensure(address)
 
     def account_is_empty(self, address: bytes) -> bool:
-        return not self.account_has_code_or_nonce(address) and self.balances[address] == 0
+        return not self._has_code_or_nonce(address) and self.balances[address] == 0
 
     # Warmth (EIP-2929)
 

@@ -201,6 +201,11 @@ class DictState:
         except KeyError:
             raise MissingState(block_numbers=(number,)) from None
 
+    def has_storage(self, address: bytes) -> bool:
+        """Whether the account has a slot that is not zero."""
+        account = self.accounts.get(address)
+        return account is not None and any(account.storage.values())
+
     def set_account(self, address: bytes, account: Account | None) -> None:
         """Put an account in place of what was there."""
         self.accounts[address] = account
@@ -277,6 +282,11 @@ class Loader:
                 raise
         known[slot] = value
         return value
+
+    def has_storage(self, address: bytes) -> bool:
+        """Whether the account has any storage; only a source that knows its whole world can tell, others say no."""
+        known = getattr(self.source, "has_storage", None)
+        return bool(known is not None and known(address))
 
     def code(self, address: bytes) -> bytes:
         """The code of an account at the start of the block."""
