@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-import coincurve
 import msgspec
 from eth_hash.auto import keccak
 
@@ -30,6 +29,7 @@ from flasharb.devnet.rpc import (
 )
 from flasharb.devnet.transactions import Transaction, UndecodableTransaction, decode
 from flasharb.evm import BlockContext, Fork, InvalidTransaction, Machine, TransactionResult
+from flasharb.evm.transactions import recover
 from flasharb.units import Address, Hash32, checksum
 
 MAX_TRANSACTIONS: Final = 100
@@ -75,11 +75,11 @@ def verify_signature(header: str | None, body: bytes) -> Address:
         raise Unauthenticated("invalid signature provided: invalid recovery id")
     text = b"0x" + keccak(body).hex().encode()
     digest = keccak(b"\x19Ethereum Signed Message:\n66" + text)
+    r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:64], "big")
     try:
-        public = coincurve.PublicKey.from_signature_and_message(raw[:64] + bytes([recovery]), digest, hasher=None)
-    except Exception as error:  # noqa: BLE001 -- coincurve raises bare Exception for a signature without a key
+        signer = Address(recover(digest, recovery, r, s))
+    except InvalidTransaction as error:
         raise Unauthenticated(f"invalid signature provided: {error}") from None
-    signer = Address(keccak(public.format(compressed=False)[1:])[12:])
     if claimed.lower() != hex_bytes(signer):
         raise Unauthenticated("invalid signature provided: signing address mismatch")
     return signer

@@ -11,9 +11,9 @@ from eth_hash.auto import keccak
 
 from flasharb.devnet.block import quantity
 from flasharb.devnet.hexes import hex_bytes, hex_int
+from flasharb.evm.transactions import InvalidTransaction, recover
 from flasharb.units import Address, Hash32
 
-SECP256K1_HALF: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _FIELDS: Final = {0: 9, 1: 11, 2: 12}
 
 AccessList = tuple[tuple[Address, tuple[int, ...]], ...]
@@ -168,14 +168,10 @@ def _typed(raw: bytes, kind: int, fields: list[Any]) -> Transaction:
 
 
 def _recover(unsigned: bytes, parity: int, r: int, s: int) -> Address:
-    if not 0 < s <= SECP256K1_HALF:
-        raise UndecodableTransaction("invalid signature: s is not in the lower half")
-    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([parity])
     try:
-        public = coincurve.PublicKey.from_signature_and_message(signature, keccak(unsigned), hasher=None)
-    except Exception as error:  # noqa: BLE001 -- coincurve raises bare Exception for a signature without a key
+        return Address(recover(keccak(unsigned), parity, r, s))
+    except InvalidTransaction as error:
         raise UndecodableTransaction(f"invalid signature: {error}") from None
-    return Address(keccak(public.format(compressed=False)[1:])[12:])
 
 
 def _int(field: object) -> int:
