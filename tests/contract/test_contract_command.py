@@ -75,6 +75,7 @@ def test_the_address_of_a_created_contract() -> None:
 
 @pytest.mark.node
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_deploy_and_verify_on_anvil(tmp_path: Path) -> None:
     key = SigningKey.from_hex(KEY)
     config = tmp_path / "config.toml"
@@ -114,6 +115,7 @@ async def test_deploy_and_verify_on_anvil(tmp_path: Path) -> None:
 
 @pytest.mark.node
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_committed_artifacts_are_what_the_sources_compile_to() -> None:
     require_tool("solcjs")
     done = subprocess.run(
