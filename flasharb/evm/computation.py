@@ -4,6 +4,7 @@
 * SELFDESTRUCT loses the wrapper that issues a Python warning at every execution.
 * The KZG trusted setup is loaded once per process instead of once per call (0.4 s each).
 * The initcode charge is taken once: py-evm takes it again for a CREATE of a delegating (EIP-7702) transaction sender.
+* MODEXP of an empty base to the power of zero is one, where py-evm says zero.
 * Jump destinations are found once per code, not once per call frame.
 """
 
@@ -18,6 +19,7 @@ from ckzg import load_trusted_setup, verify_kzg_proof
 from eth import constants
 from eth._utils.numeric import ceil32
 from eth.exceptions import VMError
+from eth.precompiles.modexp import extract_lengths
 from eth.precompiles.point_evaluation import TRUSTED_SETUP_PATH
 from eth.vm import mnemonics, opcode_values
 from eth.vm.forks.cancun.constants import (
@@ -29,6 +31,7 @@ from eth.vm.forks.cancun.constants import (
 from eth.vm.opcode import as_opcode
 from eth_hash.auto import keccak
 
+MODEXP_ADDRESS: Final = bytes(19) + b"\x05"
 POINT_EVALUATION_ADDRESS: Final = bytes(19) + b"\x0a"
 _POINT_EVALUATION_OUTPUT: Final = FIELD_ELEMENTS_PER_BLOB.to_bytes(32, "big") + BLS_MODULUS.to_bytes(32, "big")
 _MAX_KNOWN_CODES: Final = 4096
@@ -83,6 +86,27 @@ def point_evaluation(computation: Any) -> Any:
     return computation
 
 
+def exact_modexp(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """py-evm's MODEXP, corrected for an empty base with a zero exponent."""
+
+    def precompile(computation: Any) -> Any:
+        original(computation)
+        data = computation.msg.data_as_bytes
+        base_length, exponent_length, modulus_length = extract_lengths(data)
+        if base_length == 0 and modulus_length and not any(data[96 : 96 + exponent_length]):
+            modulus = data[96 + exponent_length :][:modulus_length].ljust(modulus_length, b"\0")
+            computation.output = int(int.from_bytes(modulus, "big") > 1).to_bytes(modulus_length, "big")
+        return computation
+
+    return precompile
+
+
+def _exact(address: bytes, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    if address == POINT_EVALUATION_ADDRESS:
+        return point_evaluation
+    return exact_modexp(function) if address == MODEXP_ADDRESS else function
+
+
 _positions: Final[dict[bytes, tuple[set[int], set[int]]]] = {}
 
 
@@ -102,8 +126,7 @@ def lean(base: Any) -> Any:
     class Lean(base):  # type: ignore[misc]  # one class per fork, made from py-evm's
         opcodes = opcodes_of(base)
         _precompiles: ClassVar[dict[bytes, Callable[[Any], Any]]] = {
-            address: point_evaluation if address == POINT_EVALUATION_ADDRESS else function
-            for address, function in base.get_precompiles().items()
+            address: _exact(address, function) for address, function in base.get_precompiles().items()
         }
 
         def __init__(self, state: Any, message: Any, transaction_context: Any) -> None:

@@ -356,6 +356,13 @@ def test_missing_state_survives_a_process_boundary() -> None:
     assert str(again) == str(missing)
 
 
+@pytest.mark.parametrize(("modulus", "result"), [(2, 1), (1, 0), (0, 0)])
+def test_modexp_of_nothing_to_the_power_of_nothing(modulus: int, result: int) -> None:
+    """One modulo the modulus, as the official tests have it."""
+    data = bytes(64) + (1).to_bytes(32, "big") + bytes([modulus])
+    assert machine().call(bytes(19) + b"\x05", data).output == bytes([result])
+
+
 def test_a_cancun_block_needs_its_blob_gas() -> None:
     """Else BLOBBASEFEE would be made up."""
     with pytest.raises(ValueError, match="excess_blob_gas"):
