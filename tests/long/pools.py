@@ -1,6 +1,7 @@
 """The pool mathematics against the pools' bytecode, 10,000 cases of each kind.
 
 Run ``python -m tests.long.pools [CASES] [WORKERS]``; it prints one line a kind and exits 1 on any difference.
+About a quarter of an hour on two idle cores.
 """
 
 from __future__ import annotations
