@@ -20,6 +20,7 @@ from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection
 from flasharb.adapters.capture import open_capture
 from flasharb.adapters.node import shown_url
 from flasharb.adapters.nurseries import unwrapped
+from flasharb.adapters.pauses import Pauses
 from flasharb.adapters.websocket import open_websocket
 from flasharb.errors import BusError, UsageError
 from flasharb.feed.events import FeedGap
@@ -29,8 +30,6 @@ READ_BYTES: Final = 65_536
 CONNECT_S: Final = 5.0
 MAX_WEBSOCKET_BYTES: Final = 64 * 1024 * 1024
 """Largest WebSocket frame; it may hold many messages."""
-FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 30.0
 PUBLISH_BUFFER: Final = 256
 """Signals waiting for the socket: an old signal is worth nothing, so there is no point in more."""
 FLUSH_S: Final = 1.0
@@ -250,24 +249,6 @@ async def _forward(link: Link, chunks: trio.MemorySendChannel[bytes | FeedGap], 
         pauses.reset()
         await chunks.send(data)
     return "the relay closed the connection"
-
-
-class Pauses:
-    """Growing, jittered pauses between attempts: between half and all of 0.1 s, 0.2 s, … 30 s."""
-
-    def __init__(self, random: Random) -> None:
-        self._random = random
-        self._attempt = 0
-
-    def next(self) -> float:
-        """Seconds to wait before the next attempt."""
-        longest: float = min(FIRST_PAUSE_S * 2**self._attempt, LONGEST_PAUSE_S)
-        self._attempt = min(self._attempt + 1, 30)
-        return longest * self._random.uniform(0.5, 1.0)
-
-    def reset(self) -> None:
-        """The connection works: begin anew with the shortest pause."""
-        self._attempt = 0
 
 
 def _text(problem: BaseException) -> str:

@@ -3,16 +3,23 @@
 A WebSocket node has one reader task; calls wait for their id, subscriptions are memory channels. Every way in which a
 node can fail to answer ends in ``NodeError`` with a text that says where and why; a URL is only ever shown without
 credentials, path and query, because providers put API keys there.
+
+A service asks for its WebSocket to be made again when it is lost (``reconnect_to``). What was under way then fails and
+is not asked again here: whether an answer is still wanted is for those who asked. Until the connection stands, calls
+fail at once.
 """
 
 from __future__ import annotations
 
 import base64
 import itertools
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from random import Random
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from zlib import decompressobj
@@ -24,13 +31,18 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection
 
 from flasharb.adapters.nurseries import unwrapped
+from flasharb.adapters.pauses import Pauses
 from flasharb.adapters.websocket import open_websocket
 from flasharb.errors import NodeError
+
+LOG: Final = logging.getLogger(__name__)
 
 MAX_RESPONSE_BYTES: Final = 256 * 1024 * 1024
 """Largest reply that is read (a block with all its logs or a trace has tens of megabytes)."""
 SUBSCRIPTION_BUFFER: Final = 10_000
 """Notifications that may wait (a block's logs come at once); a consumer further behind loses the subscription."""
+LONGEST_PAUSE_S: Final = 5.0
+"""Between two attempts to reach a lost node: a slot or less, because nothing can be traded without it."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -135,8 +147,19 @@ async def open_node(
     timeout_s: float = 10.0,
     batch_size: int = 100,
     max_response_bytes: int = MAX_RESPONSE_BYTES,
+    reconnect_to: int | None = None,
+    random: Random | None = None,
 ) -> AsyncIterator[Node]:
     """A connection to the node at an ``http(s)://`` or ``ws(s)://`` URL.
+
+    Args:
+        url: where the node is.
+        timeout_s: longest wait for one request, or for a connection.
+        batch_size: most calls in one request.
+        max_response_bytes: largest reply that is read.
+        reconnect_to: a lost WebSocket is made again as long as the block lasts, and the node must then serve the chain
+            with this id. None: a lost one stays lost (HTTP connects for each request anyway).
+        random: jitters the pauses before reconnections.
 
     Raises:
         NodeError: unusable URL; for WebSocket also when the node cannot be reached (HTTP connects at the first call).
@@ -149,8 +172,17 @@ async def open_node(
         async with _open_http(url, shown, timeout_s, batch_size, max_response_bytes) as http:
             yield http
     elif scheme in ("ws", "wss"):
-        async with _open_websocket(url, shown, timeout_s, batch_size, max_response_bytes) as websocket:
-            yield websocket
+        open_line = partial(_open_line, url, shown, timeout_s, max_response_bytes)
+        if reconnect_to is None:
+            async with open_line() as line:
+                yield _WebSocketNode(line, timeout_s, batch_size)
+        else:
+            node_on = partial(_WebSocketNode, timeout_s=timeout_s, batch_size=batch_size)
+            pauses = Pauses(random or Random(), LONGEST_PAUSE_S)
+            with unwrapped():
+                async with trio.open_nursery() as nursery:
+                    yield await nursery.start(_keep_connected, open_line, node_on, reconnect_to, pauses)
+                    nursery.cancel_scope.cancel()
     else:
         raise NodeError(f"{shown}: a node's URL begins with http://, https://, ws:// or wss://")
 
@@ -304,12 +336,11 @@ class _Waiter:
 
 
 class _WebSocketNode(Node):
-    def __init__(self, shown: str, timeout_s: float, batch_size: int, connection: WebSocketConnection) -> None:
-        super().__init__(shown, timeout_s, batch_size)
-        self._connection = connection
-        self._waiting: dict[int, _Waiter] = {}
-        self._subscriptions: dict[str, trio.MemorySendChannel[Any]] = {}
-        self._lost: str | None = None
+    """A node at the other end of one connection."""
+
+    def __init__(self, line: _Line, timeout_s: float, batch_size: int) -> None:
+        super().__init__(line.shown_url, timeout_s, batch_size)
+        self.line = line
 
     async def subscribe(self, kind: str, *params: Any) -> trio.MemoryReceiveChannel[Any]:
         send, receive = trio.open_memory_channel[Any](SUBSCRIPTION_BUFFER)
@@ -318,7 +349,7 @@ class _WebSocketNode(Node):
         what = f"eth_subscribe {kind}"
         try:
             with trio.fail_after(self.timeout_s):
-                replies = await self._send([request], {number: _Waiter(send)}, what)
+                replies = await self.line.send([request], {number: _Waiter(send)}, what)
         except trio.TooSlowError:
             raise NodeError(f"{self.shown_url}: no answer to {what} within {self.timeout_s:g} s") from None
         answer = self._result(replies.get(number), request)
@@ -327,9 +358,71 @@ class _WebSocketNode(Node):
         return receive
 
     async def _exchange(self, requests: list[dict[str, Any]], what: str) -> dict[int, Any]:
-        return await self._send(requests, {request["id"]: _Waiter() for request in requests}, what)
+        return await self.line.send(requests, {request["id"]: _Waiter() for request in requests}, what)
 
-    async def _send(self, requests: list[dict[str, Any]], waiters: dict[int, _Waiter], what: str) -> dict[int, Any]:
+
+async def _keep_connected(
+    open_line: Callable[[], AbstractAsyncContextManager[_Line]],
+    node_on: Callable[[_Line], _WebSocketNode],
+    chain_id: int,
+    pauses: Pauses,
+    *,
+    task_status: trio.TaskStatus[_WebSocketNode],
+) -> None:
+    """Give the started node a new connection whenever it has lost the one before, until cancelled."""
+    node: _WebSocketNode | None = None
+    told = ""
+    while True:
+        try:
+            async with open_line() as line:
+                if node is None:
+                    node = node_on(line)
+                    task_status.started(node)
+                else:
+                    await _check_chain(node_on(line), chain_id)
+                    node.line = line
+                    LOG.warning("%s: connected again", line.shown_url)
+                pauses.reset()
+                why = await line.wait_lost()
+        except NodeError as problem:
+            if node is None:
+                raise
+            why = str(problem)
+        if why != told:
+            LOG.warning("%s; connecting again", why)
+        told = why
+        await trio.sleep(pauses.next())
+
+
+async def _check_chain(node: Node, expected: int) -> None:
+    answer = await node.call("eth_chainId")
+    if answer != hex(expected):
+        raise NodeError(f"{node.shown_url}: eth_chainId is {answer!r:.40} now, before it was {hex(expected)!r}")
+
+
+class _Line:
+    """One WebSocket connection: once it is lost, it stays lost."""
+
+    def __init__(self, shown_url: str, timeout_s: float, connection: WebSocketConnection) -> None:
+        self.shown_url = shown_url
+        self._timeout_s = timeout_s
+        self._connection = connection
+        self._waiting: dict[int, _Waiter] = {}
+        self._subscriptions: dict[str, trio.MemorySendChannel[Any]] = {}
+        self._lost: str | None = None
+        self._ended = trio.Event()
+
+    async def wait_lost(self) -> str:
+        """Wait until the connection is of no use any more; returns where and why."""
+        await self._ended.wait()
+        return f"{self.shown_url}: {self._lost}"
+
+    async def send(self, requests: list[dict[str, Any]], waiters: dict[int, _Waiter], what: str) -> dict[int, Any]:
+        """Send requests and wait for their replies, by id.
+
+        Raises:
+            NodeError: the connection is lost.
+        """
         self._check(what)
         self._waiting |= waiters
         try:
@@ -346,13 +439,13 @@ class _WebSocketNode(Node):
 
     async def _write(self, payload: str) -> None:
         # Shielded: half a message, left by a cancelled caller, would ruin the connection for all the others.
-        with trio.move_on_after(self.timeout_s, shield=True) as patience:
+        with trio.move_on_after(self._timeout_s, shield=True) as patience:
             try:
                 await self._connection.send_message(payload)
             except ConnectionClosed as closed:
                 self.lose(_why_closed(closed))
         if patience.cancelled_caught:
-            self.lose(f"the node took no request within {self.timeout_s:g} s")
+            self.lose(f"the node took no request within {self._timeout_s:g} s")
 
     def _check(self, what: str) -> None:
         if self._lost is not None:
@@ -362,6 +455,7 @@ class _WebSocketNode(Node):
         """The connection is of no use any more: end every wait and every subscription."""
         if self._lost is None:
             self._lost = why
+        self._ended.set()
         for waiter in self._waiting.values():
             waiter.done.set()
         for channel in self._subscriptions.values():
@@ -381,12 +475,12 @@ class _WebSocketNode(Node):
     async def keep_alive(self) -> None:
         """Find out about a connection that is only half open: nobody else would, without traffic."""
         while self._lost is None:
-            await trio.sleep(self.timeout_s)
+            await trio.sleep(self._timeout_s)
             try:
-                with trio.fail_after(self.timeout_s):
+                with trio.fail_after(self._timeout_s):
                     await self._connection.ping()
             except trio.TooSlowError:
-                self.lose(f"connection lost: no pong within {self.timeout_s:g} s")
+                self.lose(f"connection lost: no pong within {self._timeout_s:g} s")
             except ConnectionClosed as closed:
                 self.lose(_why_closed(closed))
 
@@ -444,22 +538,20 @@ def _authorization(url: str) -> list[tuple[bytes, bytes]]:
 
 
 @asynccontextmanager
-async def _open_websocket(
-    url: str, shown: str, timeout_s: float, batch_size: int, max_response_bytes: int
-) -> AsyncIterator[_WebSocketNode]:
+async def _open_line(url: str, shown: str, timeout_s: float, max_response_bytes: int) -> AsyncIterator[_Line]:
     socket = open_websocket(url, connect_s=timeout_s, max_message_bytes=max_response_bytes, headers=_authorization(url))
     async with AsyncExitStack() as stack:
         with _connection_errors(shown, timeout_s):
             connection = await stack.enter_async_context(socket)
-        node = _WebSocketNode(shown, timeout_s, batch_size, connection)
+        line = _Line(shown, timeout_s, connection)
         with unwrapped():
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(node.read)
-                nursery.start_soon(node.keep_alive)
+                nursery.start_soon(line.read)
+                nursery.start_soon(line.keep_alive)
                 try:
-                    yield node
+                    yield line
                 finally:
-                    node.lose("the connection was closed by us")
+                    line.lose("the connection was closed by us")
                     nursery.cancel_scope.cancel()
 
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import trio
 
-from flasharb.adapters.bus import Pauses
 from flasharb.adapters.chain import chain_id, header_of
 from flasharb.adapters.node import Node, RpcError, open_node
 from flasharb.adapters.nurseries import unwrapped
+from flasharb.adapters.pauses import Pauses
 from flasharb.errors import NodeError
 from flasharb.feed.events import BlockHeader, Event, FeedGap, Heartbeat, NewHead, PoolEvent
 from flasharb.feed.logs import POOL_TOPICS, MalformedLog, event_of

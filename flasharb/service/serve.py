@@ -81,7 +81,12 @@ async def serve(
 
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(
-            open_node(settings.node.url, timeout_s=settings.node.request_timeout_s, batch_size=settings.node.batch_size)
+            open_node(
+                settings.node.url,
+                timeout_s=settings.node.request_timeout_s,
+                batch_size=settings.node.batch_size,
+                reconnect_to=settings.chain.id,
+            )
         )
         ground = await survey(plan, node)
         actors = await cast(plan, node)

@@ -61,6 +61,7 @@ class Tracker:
         self._chain = chain
         self._pause_s = max(slot_s / LOOKS_PER_SLOT, LEAST_PAUSE_S)
         self._now = now
+        self._away: str | None = None
 
     async def run(self, sent: trio.MemoryReceiveChannel[Sent], outcomes: trio.MemorySendChannel[FinalOutcome]) -> None:
         """Work until ``sent`` is closed and everything is decided."""
@@ -95,9 +96,12 @@ class Tracker:
                 outcome = await self._decide(one, receipt, landing)
                 if outcome is not None:
                     decided[place] = outcome
+            self._away = None
         except NodeError as error:
-            # Bundles stay open: not knowing is no fate. A node that stays away ends the updater, and with it the run.
-            LOG.warning("cannot look after %d bundles: %s", len(open_bundles) - len(decided), error)
+            # Bundles stay open: not knowing is no fate. Said once for each reason, not four times a slot.
+            if self._away != str(error):
+                LOG.warning("cannot look after %d bundles: %s", len(open_bundles) - len(decided), error)
+            self._away = str(error)
         for outcome in decided.values():
             await outcomes.send(outcome)
         return [one for place, one in enumerate(open_bundles) if place not in decided]

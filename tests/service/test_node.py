@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
 from flasharb.adapters.node import Node, RpcError, RpcFailure, open_node, shown_url
@@ -325,3 +328,125 @@ async def test_cancelled_caller_leaves_the_connection_usable() -> None:
                 scope.cancel()
                 await node.call("eth_x", "y" * 10_000)
         assert await node.call("eth_x") == ["eth_x"]
+
+
+class Reopening:
+    """A WebSocket node on one port that can be closed and opened again, as another chain if need be."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._scope = trio.CancelScope()
+        self.port = 0
+        self.asked: list[str] = []
+        self.asked_never = trio.Event()
+
+    async def open(self, chain_id: int = 1) -> None:
+        self._scope = trio.CancelScope()
+        await self._nursery.start(self._serve, chain_id)
+
+    def close(self) -> None:
+        self._scope.cancel()
+
+    async def _serve(self, chain_id: int, *, task_status: trio.TaskStatus[None]) -> None:
+        async def handler(request: WebSocketRequest) -> None:
+            connection = await request.accept()
+            try:
+                await self._answer(connection, chain_id)
+            except ConnectionClosed:
+                return
+
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                server = await nursery.start(serve_websocket, handler, "127.0.0.1", self.port, None)
+                self.port = server.port
+                task_status.started()
+
+    async def _answer(self, connection: WebSocketConnection, chain_id: int) -> None:
+        while True:
+            request = json.loads(await connection.get_message())
+            self.asked.append(request["method"])
+            if request["method"] == "eth_chainId":
+                await connection.send_message(json.dumps(result(request, hex(chain_id))))
+            elif request["method"] == "never":
+                self.asked_never.set()
+            else:
+                await connection.send_message(json.dumps(echo(request)))
+
+
+@asynccontextmanager
+async def kept_node(reopening: Reopening) -> AsyncIterator[Node]:
+    async with open_node(f"ws://127.0.0.1:{reopening.port}", timeout_s=5, reconnect_to=1, random=Random(1)) as node:
+        yield node
+
+
+async def until_it_answers(node: Node) -> int:
+    """How many calls failed before one was answered."""
+    with trio.fail_after(20):
+        for failed in itertools.count():
+            try:
+                assert await node.call("eth_x") == ["eth_x"]
+            except NodeError:
+                await trio.sleep(0.01)
+            else:
+                return failed
+    raise AssertionError("unreachable")
+
+
+async def test_a_lost_websocket_is_made_again_and_nothing_is_asked_twice() -> None:
+    async with trio.open_nursery() as nursery:
+        server = Reopening(nursery)
+        await server.open()
+        async with kept_node(server) as node:
+            assert await node.call("eth_x") == ["eth_x"]
+
+            async def in_flight() -> None:
+                with pytest.raises(NodeError, match="never: "):
+                    await node.call("never")
+
+            async with trio.open_nursery() as calling:
+                calling.start_soon(in_flight)
+                with trio.fail_after(5):
+                    await server.asked_never.wait()
+                server.close()
+            with trio.fail_after(0.5), pytest.raises(NodeError, match="eth_y: "):
+                await node.call("eth_y")
+
+            await server.open()
+            await until_it_answers(node)
+            assert server.asked.count("never") == 1
+            assert "eth_y" not in server.asked
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_node_that_comes_back_as_another_chain_is_not_asked(caplog: pytest.LogCaptureFixture) -> None:
+    async with trio.open_nursery() as nursery:
+        server = Reopening(nursery)
+        await server.open()
+        async with kept_node(server) as node:
+            server.close()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            await server.open(chain_id=5)
+            with trio.fail_after(20):
+                while "eth_chainId is '0x5'" not in caplog.text:
+                    with pytest.raises(NodeError):
+                        await node.call("eth_x")
+                    await trio.sleep(0.01)
+            server.close()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            await server.open()
+            await until_it_answers(node)
+        nursery.cancel_scope.cancel()
+    assert "eth_chainId is '0x5' now, before it was '0x1'" in caplog.text
+    assert "connected again" in caplog.text
+
+
+async def test_the_first_connection_of_a_kept_node_is_not_waited_for() -> None:
+    async with trio.open_nursery() as nursery:
+        server = Reopening(nursery)
+        await server.open()
+        server.close()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        with pytest.raises(NodeError, match="cannot connect"):
+            async with kept_node(server):
+                pass
+        nursery.cancel_scope.cancel()
