@@ -10,18 +10,31 @@ import msgspec
 
 from flasharb.errors import UsageError
 from flasharb.pools.files import PoolFile, TokenFile, parse_pools, parse_tokens
+from flasharb.pools.protocols import DEPLOYMENTS, check_address
 from flasharb.pools.spec import PoolSpec, Token
+from flasharb.units import checksum
 
 List = TypeVar("List", PoolFile, TokenFile)
 
 
 def read_pools(paths: Iterable[str], chain_id: int) -> tuple[PoolSpec, ...]:
-    """The pools of all files, each once.
+    """The pools of all files, each once, each at the address where its factory creates it.
 
     Raises:
-        UsageError: an unreadable or wrong file, another chain, or one address described in two ways.
+        UsageError: an unreadable or wrong file, another chain, one address described in two ways, or impostors: pools
+            that are not where protocol, tokens and fee say (each is named).
     """
-    return _unique((pool for path in paths for pool in _read(path, chain_id, parse_pools).pools), "pool")
+    files = [_read(path, chain_id, parse_pools) for path in paths]
+    specs = _unique((pool for file in files for pool in file.pools), "pool")
+    deployments = dict(DEPLOYMENTS.get(chain_id, {}))
+    for name, deployment in (item for file in files for item in file.deployments.items()):
+        if deployments.setdefault(name, deployment) != deployment:
+            raise UsageError(f"deployments.{name} of a pool file is not the one known on chain {chain_id}")
+    impostors = [(spec, reason) for spec in specs if (reason := check_address(spec, chain_id, {chain_id: deployments}))]
+    if impostors:
+        named = "".join(f"\n  {checksum(spec.address)}: {reason}" for spec, reason in impostors)
+        raise UsageError(f"pools that nothing vouches for (correct or remove them in pools.files):{named}")
+    return specs
 
 
 def read_tokens(paths: Iterable[str], chain_id: int) -> tuple[Token, ...]:

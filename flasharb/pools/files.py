@@ -7,29 +7,35 @@
     {"chain_id": 1, "tokens": [{"address": "0x…", "symbol": "WETH", "decimals": 18}]}
 
 ``fee_pips`` may be left out for a V2 protocol (its own fee) and ``tick_spacing`` for a V3 fee that the factory knows.
+
+On a chain whose factories ``protocols.DEPLOYMENTS`` does not list, a pool file names them itself, so that its pools'
+addresses can be checked::
+
+    "deployments": {"uniswap_v2": {"factory": "0x…", "init_code_hash": "0x…", "deployer": "0x… (if not the factory)"}}
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flasharb.errors import UsageError
 from flasharb.pools.concentrated.tick_math import MAX_TICK
-from flasharb.pools.protocols import PROTOCOLS, Protocol
+from flasharb.pools.protocols import PROTOCOLS, Deployment, Protocol
 from flasharb.pools.spec import PoolSpec, Token
-from flasharb.units import PIPS, Address, address, checksum
+from flasharb.units import PIPS, Address, Hash32, address, checksum
 
 Entry = TypeVar("Entry", PoolSpec, Token)
 
 
 @dataclass(frozen=True, slots=True)
 class PoolFile:
-    """The pools of one chain, each address once."""
+    """The pools of one chain, each address once, and the factories that the file itself names."""
 
     chain_id: int
     pools: tuple[PoolSpec, ...]
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,45 @@ def parse_pools(content: object) -> PoolFile:
     Raises:
         UsageError: every wrong entry, each with its place and reason.
     """
+    deployments: dict[str, Deployment] = {}
+    if isinstance(content, dict) and "deployments" in content:
+        deployments = _deployments(content["deployments"])
+        content = {name: value for name, value in content.items() if name != "deployments"}
     chain_id, pools = _parse(content, "pools", _pool)
-    return PoolFile(chain_id, pools)
+    return PoolFile(chain_id, pools, deployments)
+
+
+def _deployments(content: object) -> dict[str, Deployment]:
+    if not isinstance(content, dict):
+        raise UsageError(f"deployments: expected an object, not {_kind(content)}")
+    found: dict[str, Deployment] = {}
+    problems = []
+    for name, item in content.items():
+        try:
+            if name not in PROTOCOLS:
+                raise _Wrong(f"is none of {', '.join(PROTOCOLS)}")
+            if not isinstance(item, dict):
+                raise _Wrong(f"expected an object, not {_kind(item)}")
+            found[name] = _deployment(item)
+        except ValueError as error:
+            problems.append(f"deployments.{name}: {error}")
+    if problems:
+        raise UsageError("\n".join(problems))
+    return found
+
+
+def _deployment(item: Mapping[str, Any]) -> Deployment:
+    _refuse_others(item, {"factory", "deployer", "init_code_hash"})
+    factory = _address(item, "factory")
+    text = item.get("init_code_hash")
+    try:
+        init_code_hash = bytes.fromhex(str(text).removeprefix("0x"))
+    except ValueError:
+        init_code_hash = b""
+    if len(init_code_hash) != 32:
+        raise _Wrong(f"init_code_hash: expected 32 bytes of hex, not {_kind(text)}")
+    deployer = _address(item, "deployer") if "deployer" in item else factory
+    return Deployment(factory, deployer, Hash32(init_code_hash))
 
 
 def parse_tokens(content: object) -> TokenFile:

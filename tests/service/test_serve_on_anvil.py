@@ -16,6 +16,7 @@ from flasharb.adapters.node import open_node
 from flasharb.adapters.web3_provider import web3_on
 from flasharb.execution.artifact import creation_code
 from flasharb.execution.outcome import DryRun
+from flasharb.pools.protocols import DEPLOYMENTS
 from flasharb.service.figures import Figures
 from flasharb.service.preflight import Plan
 from flasharb.service.reports import Report, Started, TradeFound
@@ -42,6 +43,7 @@ class World:
         self.pair: Any = None
         self.pool: Any = None
         self.contract = ""
+        self.factories: dict[str, str] = {}
 
     async def build(self) -> None:
         chain = self.chain
@@ -64,6 +66,7 @@ class World:
         await chain.send(self.pool.functions.initialize(Q96))
         mint = (token0.address, token1.address, 3000, -6000, 6000, 30 * ETH, 30 * ETH, 0, 0, chain.account, DEADLINE)
         await chain.send(positions.functions.mint(mint))
+        self.factories = {"uniswap_v2": v2.address, "uniswap_v3": v3.address}
         owner = bytes.fromhex(chain.account[2:])
         code = creation_code(owner, raw(self.weth), ZERO_ADDRESS)  # type: ignore[arg-type]  # 20 bytes
         receipt = await chain.send(_Creation(chain, code))
@@ -89,7 +92,12 @@ class World:
             {"address": self.weth.address, "symbol": "WETH", "decimals": 18},
             {"address": self.dollar.address, "symbol": "USD", "decimals": 18},
         ]
-        (folder / "pools.json").write_text(json.dumps({"chain_id": ANVIL_CHAIN_ID, "pools": pools}))
+        deployments = {
+            name: {"factory": factory, "init_code_hash": "0x" + DEPLOYMENTS[1][name].init_code_hash.hex()}
+            for name, factory in self.factories.items()
+        }
+        pool_file = {"chain_id": ANVIL_CHAIN_ID, "deployments": deployments, "pools": pools}
+        (folder / "pools.json").write_text(json.dumps(pool_file))
         (folder / "tokens.json").write_text(json.dumps({"chain_id": ANVIL_CHAIN_ID, "tokens": tokens}))
         return Settings(
             strategy=Strategy(min_profit_usd=0.01, max_position_pct=0.9),
