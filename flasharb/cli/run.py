@@ -22,10 +22,11 @@ from flasharb.cli.data_dir import data_directory
 from flasharb.cli.embedded import EmbeddedDevnet, embedded_devnet
 from flasharb.cli.loading import load_settings, settings_error
 from flasharb.cli.logs import set_up_logging
+from flasharb.cli.output import Output
 from flasharb.cli.summary import print_summary, summary_records
 from flasharb.cli.trio_main import run
 from flasharb.cli.view import JsonView, LiveView, PlainView, View
-from flasharb.errors import UsageError
+from flasharb.errors import OutsideError, UsageError
 from flasharb.service.figures import Figures
 from flasharb.service.preflight import Plan
 from flasharb.service.serve import Result, serve
@@ -83,7 +84,9 @@ async def _main(settings: Settings, options: Options) -> int:
     figures = Figures()
     signals = Signals(trio.Event())
     started_at = trio.current_time()
-    view = _view(options, figures)
+    output = Output(sys.stdout, signals.stop.set)
+    console = Console()
+    view = _view(options, figures, output, console)
     result: Result | None = None
     async with trio.open_nursery() as nursery:
         await nursery.start(_listen, signals, nursery.cancel_scope)
@@ -103,15 +106,16 @@ async def _main(settings: Settings, options: Options) -> int:
         for record in summary_records(figures, result):
             view.write(record)
     else:
-        print_summary(Console(), figures, result, trio.current_time() - started_at)
-    return 0
+        with console.capture() as summary:
+            print_summary(console, figures, result, trio.current_time() - started_at)
+        output.write(summary.get())
+    return OutsideError.exit_code if result.after is None else 0
 
 
-def _view(options: Options, figures: Figures) -> View:
+def _view(options: Options, figures: Figures, output: Output, console: Console) -> View:
     if options.as_json:
-        return JsonView(sys.stdout)
-    console = Console()
-    return LiveView(console, figures) if console.is_terminal else PlainView(sys.stdout, figures)
+        return JsonView(output)
+    return LiveView(console, figures) if console.is_terminal else PlainView(output, figures)
 
 
 @asynccontextmanager

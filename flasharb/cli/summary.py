@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from flasharb.cli.view import eth, figure_lines
-from flasharb.execution.realised import Holdings
+from flasharb.execution.realised import Holdings, net_profit_wei
 from flasharb.service.figures import Figures, Latencies
 from flasharb.service.serve import Result
 from flasharb.units import checksum, hex0x
@@ -41,15 +42,16 @@ def summary_record(figures: Figures) -> dict[str, Any]:
 
 
 def balances_record(figures: Figures, result: Result) -> dict[str, Any]:
-    """What the executor held before and after, and whether the growth is the net profit."""
+    """What the executor held before and after, and whether the growth is the net profit; null where nobody knows."""
+    growth = result.growth_wei
     return {
         "event": "balances",
         "contract": checksum(result.contract),
         "sender": checksum(result.sender),
         "before": _balances(result.before),
-        "after": _balances(result.after),
-        "growth_wei": str(result.growth_wei),
-        "equals_net_profit": result.growth_wei == figures.net_profit_wei,
+        "after": None if result.after is None else _balances(result.after),
+        "growth_wei": None if growth is None else str(growth),
+        "equals_net_profit": None if growth is None else growth == figures.net_profit_wei,
     }
 
 
@@ -67,47 +69,52 @@ def _percentiles(latencies: Latencies) -> dict[str, float | None]:
 
 
 def print_summary(console: Console, figures: Figures, result: Result, seconds: float) -> None:
-    """The same for people."""
-    console.print(f"\n[bold]{figures.blocks} blocks in {seconds:.1f} s[/bold]")
+    """The same for people, in 80 columns; a longer line is never cut."""
+    say = partial(console.print, highlight=False, soft_wrap=True)
+    say(f"\n[bold]{figures.blocks} blocks in {seconds:.1f} s[/bold]")
     for line in figure_lines(figures):
-        console.print(line, highlight=False)
+        say(line)
     if result.included:
-        console.print("\n[bold]included bundles[/bold]")
+        say("\n[bold]included bundles[/bold]")
         for one in list(result.included)[-SHOWN_BUNDLES:]:
-            brought = f"{eth(one.net_profit_wei)} ETH net, gas {one.gas_used}"
-            line = f"  block {one.block_number}  {hex0x(one.tx_hash)}  {brought}"
-            console.print(line, highlight=False, soft_wrap=True)
-    console.print(_balance_table(result.before, result.after))
-    _print_verdict(console, figures, result.growth_wei)
+            say(f"  block {one.block_number}, gas {one.gas_used}, net profit {eth(one.net_profit_wei)} ETH")
+            say(f"    {hex0x(one.tx_hash)}")
+    if result.after is None:
+        say("\nthe node does not tell the balances after the run: they are not compared", style="bold red")
+    else:
+        say("\n[bold]the executor's balances in wei[/bold]")
+        for line in _balance_lines(result.before, result.after):
+            say(line)
+        _print_verdict(console, figures, net_profit_wei(result.before, result.after))
     if result.included and result.replayable:
-        tx_hash = hex0x(result.included[-1].tx_hash)
-        console.print(f"look into one: ./just simulate {tx_hash}", highlight=False, soft_wrap=True)
+        say(f"\nlook into one:\n./just simulate {hex0x(result.included[-1].tx_hash)}")
 
 
 def _print_verdict(console: Console, figures: Figures, growth_wei: int) -> None:
     if growth_wei == figures.net_profit_wei:
-        console.print(f"net profit {growth_wei} wei: the balances grew by exactly that", style="bold", highlight=False)
+        console.print(f"net profit {growth_wei} wei\nThe balances grew by exactly that.", style="bold", highlight=False)
     else:
         console.print(
             f"THE BALANCES GREW BY {growth_wei} WEI, BUT THE NET PROFIT OF THE LANDED TRANSACTIONS IS "
             f"{figures.net_profit_wei} WEI: another transaction moved them, or a bundle was not accounted for",
             style="bold red",
             highlight=False,
+            soft_wrap=True,
         )
 
 
-def _balance_table(before: Holdings, after: Holdings) -> Table:
-    table = Table(box=None, pad_edge=False, title="the executor's balances in wei", title_justify="left")
-    table.add_column("")
-    for when in (before, after):
-        table.add_column(f"after block {when.block_number}", justify="right")
-    table.add_column("change", justify="right")
-    rows = (
+def _balance_lines(before: Holdings, after: Holdings) -> Iterator[str]:
+    """Three lines an account: numbers of 26 digits side by side would not fit."""
+    accounts = (
         ("WETH of FlashArb", before.contract_token, after.contract_token),
         ("ETH of FlashArb", before.contract_wei, after.contract_wei),
         ("ETH of the signer", before.sender_wei, after.sender_wei),
         ("together", before.total_wei, after.total_wei),
     )
-    for name, old, new in rows:
-        table.add_row(name, str(old), str(new), f"{new - old:+d}")
-    return table
+    stations = (f"after block {before.block_number}", f"after block {after.block_number}", "change")
+    width = max(map(len, stations))
+    digits = max(len(f"{one:+d}") for _, old, new in accounts for one in (old, new, new - old))
+    for name, old, new in accounts:
+        for station, amount in zip(stations, (str(old), str(new), f"{new - old:+d}"), strict=True):
+            yield f"  {name:<18}{station:<{width}}  {amount:>{digits}}"
+            name = ""

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Final, Protocol, TextIO
+from typing import Any, Final, Protocol
 
 import msgspec
 import trio
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from flasharb.adapters.records import outcome_record, trade_record
+from flasharb.cli.output import Output
 from flasharb.execution.outcome import DryRun, Included, Missed, Reverted, Submitted
-from flasharb.service.figures import Figures
+from flasharb.service.figures import Figures, Latencies
 from flasharb.service.reports import BlockApplied, Notice, Report, Started, TradeFound
 from flasharb.strategy.trade import Rejected, Trade
 from flasharb.units import WEI_PER_ETH, WEI_PER_GWEI, Address, checksum, hex0x
 
 REFRESH_S: Final = 0.2
-ROWS: Final = 12
+KEPT_TRADES: Final = 50
 
 
 class View(Protocol):
@@ -100,20 +100,19 @@ def status(report: Report) -> tuple[int, str, str] | None:
 class PlainView:
     """One concise line for each thing worth a line."""
 
-    def __init__(self, out: TextIO, figures: Figures) -> None:
+    def __init__(self, out: Output, figures: Figures) -> None:
         self._out = out
         self._figures = figures
         self._names = Names()
 
     def _say(self, text: str) -> None:
         self._out.write(text + "\n")
-        self._out.flush()
 
     def show(self, report: Report) -> None:
         match report:
             case Started():
                 self._names.symbols = report.symbols
-                self._say(started_line(report))
+                self._say(", ".join(started_lines(report)))
             case BlockApplied():
                 self._say(f"block {report.number}  {totals_line(self._figures)}")
             case Notice():
@@ -138,15 +137,19 @@ def _words(report: Report) -> str:
 
 
 class LiveView:
-    """A panel that is redrawn in place: figures above, the last trades below."""
+    """A panel that is redrawn in place: figures above, below as many of the last trades as the terminal has room for.
+
+    It is laid out for 80 columns; where a line is longer it goes on in the next one, no figure is ever cut.
+    """
 
     def __init__(self, console: Console, figures: Figures) -> None:
+        self._console = console
         self._figures = figures
         self._names = Names()
-        self._head = "starting…"
+        self._head = ["starting…"]
         self._block: BlockApplied | None = None
         self._notice: Notice | None = None
-        self._trades: deque[int] = deque(maxlen=ROWS)
+        self._trades: deque[int] = deque(maxlen=KEPT_TRADES)
         self._rows: dict[int, tuple[int, str, str, str]] = {}
         # No refresh thread: a Trio task redraws.
         self._live = Live(self._render(), console=console, auto_refresh=False)
@@ -156,7 +159,7 @@ class LiveView:
         match report:
             case Started():
                 self._names.symbols = report.symbols
-                self._head = started_line(report)
+                self._head = started_lines(report)
             case BlockApplied():
                 self._block = report
             case Notice():
@@ -167,7 +170,7 @@ class LiveView:
                 self._mark(report)
 
     def _add(self, report: TradeFound) -> None:
-        if len(self._trades) == ROWS:
+        if len(self._trades) == KEPT_TRADES:
             self._rows.pop(self._trades[0], None)
         trade = report.trade
         self._trades.append(trade.id)
@@ -180,27 +183,37 @@ class LiveView:
             self._rows[found[0]] = (block_number, path, found[1], found[2])
 
     def _render(self) -> RenderableType:
-        table = Table(box=None, pad_edge=False, expand=True)
-        table.add_column("block", justify="right")
-        table.add_column("trade")
-        table.add_column("what became of it", ratio=1)
-        for trade in reversed(self._trades):
-            block_number, path, words, style = self._rows[trade]
-            table.add_row(str(block_number), path, Text(words, style=style))
-        parts: list[RenderableType] = [Text(self._head, style="bold"), Text(self._block_line())]
+        parts = [Text(self._head[0], style="bold"), *map(Text, self._head[1:]), Text(self._block_line())]
         parts += [Text(line) for line in figure_lines(self._figures)]
         if self._figures.stale:
             parts.append(Text(f"not sending: {self._figures.stale}", style="bold red"))
         elif self._notice:
             parts.append(Text(f"{self._notice.subject}: {self._notice.detail}", style="yellow"))
-        return Group(*parts, Text(""), table)
+        parts += [Text(""), Text("block   trade, and what became of it", style="bold")]
+        for part in parts:
+            part.overflow = "fold"
+        above = len(self._console.render_lines(Group(*parts)))
+        return Group(*parts, *self._trade_lines(self._console.height - above - 1))
+
+    def _trade_lines(self, room: int) -> Iterator[RenderableType]:
+        """The newest trades that fit into ``room`` lines."""
+        for trade in reversed(self._trades):
+            block_number, path, words, style = self._rows[trade]
+            # A path of addresses may be cut (they stand in the journal), what became of it may not.
+            way = Text(f"{block_number:>5}   {path}", no_wrap=True, overflow="ellipsis")
+            fate = Text(f"        {words}", style=style, overflow="fold")
+            room -= len(self._console.render_lines(Group(way, fate)))
+            if room < 0:
+                return
+            yield way
+            yield fate
 
     def _block_line(self) -> str:
         block = self._block
         if block is None:
             return "waiting for the first block"
         fee = "" if block.base_fee_per_gas is None else f"   base fee {block.base_fee_per_gas / WEI_PER_GWEI:.3f} gwei"
-        return f"block {block.number}   pools {block.pools} ({block.touched} moved){fee}"
+        return f"block {block.number}   {block.pools} pools, {block.touched} moved{fee}"
 
     async def refresh(self) -> None:
         while True:
@@ -215,13 +228,12 @@ class LiveView:
 class JsonView:
     """One JSON object a line; the line of a report is a function of the report alone."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Output) -> None:
         self._out = out
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write one line."""
         self._out.write(msgspec.json.encode(record).decode() + "\n")
-        self._out.flush()
 
     def show(self, report: Report) -> None:
         self.write(json_record(report))
@@ -233,13 +245,13 @@ class JsonView:
         pass
 
 
-def started_line(report: Started) -> str:
+def started_lines(report: Started) -> list[str]:
     """Which chain, which contract, and whether bundles go out."""
-    mode = "sending" if report.sending else "dry run, nothing is sent"
-    return (
-        f"flasharb on chain {report.chain_id} from block {report.block_number}: {report.pools} pools, "
-        f"contract {checksum(report.contract)}, {mode}"
-    )
+    mode = "sending bundles" if report.sending else "dry run, nothing is sent"
+    return [
+        f"flasharb on chain {report.chain_id} from block {report.block_number}: {report.pools} pools, {mode}",
+        f"contract {checksum(report.contract)}",
+    ]
 
 
 def totals_line(figures: Figures) -> str:
@@ -253,21 +265,21 @@ def totals_line(figures: Figures) -> str:
 def figure_lines(figures: Figures) -> list[str]:
     """The counters and latencies as text."""
     rejected = ", ".join(f"{reason} {count}" for reason, count in figures.rejected.most_common(4))
-    trades = f"opportunities {figures.opportunities}   simulated {figures.simulated}"
     bundles = f"bundles {figures.bundles_submitted} sent, {figures.bundles_included} included"
-    first, second = (percentiles(figures, name) for name in ("bus_to_opportunity", "bus_to_bundle"))
     return [
-        f"{trades}   {bundles}   net profit {eth(figures.net_profit_wei)} ETH",
-        f"bus messages {figures.bus_messages}   bus → opportunity {first}   bus → bundle {second}",
+        f"opportunities {figures.opportunities}   simulated {figures.simulated}   {bundles}",
+        f"net profit {eth(figures.net_profit_wei)} ETH",
+        f"bus messages {figures.bus_messages}",
+        f"bus → opportunity  {percentiles(figures.bus_to_opportunity)}",
+        f"bus → bundle       {percentiles(figures.bus_to_bundle)}",
         f"rejected: {rejected or 'none'}",
     ]
 
 
-def percentiles(figures: Figures, name: str) -> str:
-    """``p50 1.2 / p99 3.4 ms`` or a dash."""
-    latencies = getattr(figures, name)
+def percentiles(latencies: Latencies) -> str:
+    """``p50 1.2 ms, p99 3.4 ms`` or a dash."""
     half, most = latencies.percentile(0.5), latencies.percentile(0.99)
-    return "–" if half is None else f"p50 {half:.1f} / p99 {most:.1f} ms"
+    return "–" if half is None else f"p50 {half:.1f} ms, p99 {most:.1f} ms"
 
 
 def json_record(report: Report) -> dict[str, Any]:

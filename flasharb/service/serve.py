@@ -17,6 +17,7 @@ from flasharb.adapters.journal import Journal
 from flasharb.adapters.keys import identity_key, identity_key_path
 from flasharb.adapters.node import Node, open_node
 from flasharb.adapters.relay import Relays, open_relays
+from flasharb.errors import NodeError
 from flasharb.execution.limits import ChainFacts, is_devnet
 from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
@@ -46,19 +47,22 @@ DRAIN_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run leaves behind. ``before`` and ``after`` are the executor's holdings around it."""
+    """What a run leaves behind. ``before`` and ``after`` are the executor's holdings around it.
+
+    ``after`` is None where the node did not tell any more.
+    """
 
     contract: Address
     sender: Address
     before: Holdings
-    after: Holdings
+    after: Holdings | None
     included: Sequence[Included]
     replayable: bool
 
     @property
-    def growth_wei(self) -> int:
-        """How much the executor's balances grew."""
-        return net_profit_wei(self.before, self.after)
+    def growth_wei(self) -> int | None:
+        """How much the executor's balances grew; None where nobody knows."""
+        return None if self.after is None else net_profit_wei(self.before, self.after)
 
 
 async def serve(
@@ -117,7 +121,7 @@ async def serve(
             note_dropped=note_dropped,
         )
         await _run(stages, stop, settings.chain.slot_s)
-        after = await _holdings(node_chain, actors)
+        after = await _last_holdings(node_chain, actors)
     return Result(actors.contract, actors.sender, before, after, reporter.included, plan.devnet_genesis is not None)
 
 
@@ -168,6 +172,15 @@ async def _run(stages: pipeline.Stages, stop: trio.Event, slot_s: float) -> None
 async def _holdings(node_chain: NodeChain, actors: Actors) -> Holdings:
     head = await chain.head_number(node_chain.node)
     return await node_chain.holdings(actors.deployed.weth, head)
+
+
+async def _last_holdings(node_chain: NodeChain, actors: Actors) -> Holdings | None:
+    try:
+        return await _holdings(node_chain, actors)
+    except NodeError as error:
+        # What the run did must still be told.
+        LOG.error("the balances after the run are not known: %s", error)
+        return None
 
 
 def _remarks(journal: Journal, lists: Lists) -> list[Notice]:

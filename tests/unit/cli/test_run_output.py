@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from flasharb.cli.output import Output
 from flasharb.cli.summary import print_summary, summary_records
 from flasharb.cli.view import JsonView, LiveView, PlainView, eth
+from flasharb.errors import OutsideError
 from flasharb.execution.outcome import Included, Missed
-from flasharb.execution.realised import Holdings
+from flasharb.execution.realised import Holdings, net_profit_wei
 from flasharb.market.prices import usd_prices
 from flasharb.market.snapshot import Market
 from flasharb.service.figures import Figures
@@ -40,6 +43,10 @@ REPORTS: tuple[Report, ...] = (
 )
 
 
+def output(stream: io.StringIO) -> Output:
+    return Output(stream, lambda: None)
+
+
 def result(after: int) -> Result:
     return Result(POOL, USDC, Holdings(1, 0, 0, 100), Holdings(9, after, 0, 90), [INCLUDED], True)
 
@@ -57,7 +64,7 @@ def test_ether_is_written_exactly(wei: int, text: str | None) -> None:
 
 def test_json_lines_have_an_event_and_no_numbers_for_amounts() -> None:
     out = io.StringIO()
-    view = JsonView(out)
+    view = JsonView(output(out))
     for report in REPORTS:
         view.show(report)
     records = [json.loads(line) for line in out.getvalue().splitlines()]
@@ -94,7 +101,7 @@ def test_the_last_json_line_is_the_summary_of_the_contract() -> None:
     assert balances["equals_net_profit"] is False
 
 
-@pytest.mark.parametrize(("profit", "word"), [(10, "by exactly that"), (11, "BUT THE NET PROFIT")])
+@pytest.mark.parametrize(("profit", "word"), [(10, "by exactly that."), (11, "BUT THE NET PROFIT")])
 def test_the_summary_is_loud_when_the_chain_disagrees(profit: int, word: str) -> None:
     out = io.StringIO()
     print_summary(Console(file=out, width=200), Figures(net_profit_wei=profit), result(20), 12.0)
@@ -107,7 +114,7 @@ def test_the_summary_is_loud_when_the_chain_disagrees(profit: int, word: str) ->
 
 def test_plain_lines_name_the_path_and_the_whole_transaction_hash() -> None:
     out = io.StringIO()
-    view = PlainView(out, Figures())
+    view = PlainView(output(out), Figures())
     for report in REPORTS:
         view.show(report)
     text = out.getvalue()
@@ -130,3 +137,99 @@ def test_the_live_panel_shows_what_became_of_each_trade() -> None:
     assert "included in 42" in text
     assert "not sending: no word from the feed" in text
     assert "block 41" in text
+
+
+BIG = 10**26 + 123_456_789
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_figure_of_the_summary_is_ever_cut(width: int) -> None:
+    before, after = Holdings(123_456, BIG, BIG + 1, BIG + 2), Holdings(123_999, BIG + 10**25, BIG + 3, 5)
+    landed = replace(INCLUDED, net_profit_wei=BIG)
+    out = io.StringIO()
+    figures = Figures(net_profit_wei=net_profit_wei(before, after))
+    print_summary(Console(file=out, width=width), figures, Result(POOL, USDC, before, after, [landed], True), 12.0)
+    text = out.getvalue()
+
+    for held in (before, after):
+        for amount in (held.contract_token, held.contract_wei, held.sender_wei, held.total_wei):
+            assert str(amount) in text
+    assert f"{figures.net_profit_wei:+d}" in text
+    assert eth(BIG) in text
+    assert "0x" + "aa" * 32 in text
+    assert "…" not in text
+    # The command is longer than 80 columns, and must stay one line to be copied.
+    assert all(len(line) <= 80 for line in text.splitlines() if not line.startswith("./just"))
+
+
+def test_balances_that_nobody_knows_are_said_to_be_unknown() -> None:
+    unknown = Result(POOL, USDC, Holdings(1, 0, 0, 100), None, [], True)
+    out = io.StringIO()
+    print_summary(Console(file=out, width=80), Figures(), unknown, 12.0)
+    balances, _ = summary_records(Figures(), unknown)
+
+    assert "not compared" in out.getvalue()
+    assert "by exactly that" not in out.getvalue()
+    assert balances["after"] is balances["growth_wei"] is balances["equals_net_profit"] is None
+
+
+def screen(width: int, height: int) -> list[str]:
+    """The last frame of a panel with many trades, without colours."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system=None, width=width, height=height)
+    figures = Figures(net_profit_wei=BIG)
+    figures.rejected.update({"conflicts_with_better": 1000, "below_min_profit": 2000, "no_profit": 30_000})
+    view = LiveView(console, figures)
+    for number in range(60):
+        view.show(TradeFound(replace(TRADE, id=number), COSTS, 1_500_000))
+        view.show(replace(INCLUDED, id=number, net_profit_wei=BIG + number))
+    for report in REPORTS[:2]:
+        view.show(report)
+    view.close()
+    with console.capture() as frame:
+        console.print(view._render())
+    return frame.get().splitlines()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (80, 10), (40, 24)])
+def test_the_panel_fits_the_terminal_and_shows_the_newest_trades(width: int, height: int) -> None:
+    lines = screen(width, height)
+
+    assert len(lines) < height or height < 15
+    assert max(map(len, lines)) <= width
+    assert any("flasharb on chain 61861" in line for line in lines)
+    if width >= 80:
+        assert any(eth(BIG) in line for line in lines)
+    if height >= 24 and width >= 80:
+        assert any(eth(BIG + 59) in line for line in lines)
+
+
+class Gone(io.StringIO):
+    """A pipe whose reader has ended."""
+
+    def flush(self) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+class Full(io.StringIO):
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_reader_that_goes_away_is_noticed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flasharb.cli.output._discard", lambda stream: None)
+    calls = []
+    out = Output(Gone(), lambda: calls.append(1))
+    out.write("a")
+    out.write("b")
+    assert calls == [1]
+
+
+def test_a_full_disk_behind_stdout_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flasharb.cli.output._discard", lambda stream: None)
+    with pytest.raises(OutsideError, match="cannot write to stdout: No space left"):
+        Output(Full(), lambda: None).write("a")
+
+
+def test_a_closed_stdout_is_nobody_s_business() -> None:
+    Output(None, lambda: None).write("a")
