@@ -51,6 +51,15 @@ async def genesis_hash(node: Node) -> Hash32:
     return Hash32(_bytes(block.get("hash"), "hash of block 0"))
 
 
+async def send_publicly(node: Node, raw: bytes) -> None:
+    """Hand a signed transaction to the node for the public mempool.
+
+    Raises:
+        NodeError: the node did not take it.
+    """
+    await node.call("eth_sendRawTransaction", hex0x(raw))
+
+
 async def head_number(node: Node) -> int:
     """The number of the newest block."""
     return _number(await node.call("eth_blockNumber"), "eth_blockNumber")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import trio
@@ -21,12 +22,12 @@ from flasharb.evm import Fork
 from flasharb.execution.bundle import Bundle
 from flasharb.execution.draft import Place, draft, probe
 from flasharb.execution.fees import base_fee_bound
-from flasharb.execution.limits import NOT_LIVE, ChainFacts, Intent, Limits, check_send
+from flasharb.execution.limits import NOT_LIVE, ChainFacts, Intent, Limits, check_public, check_send
 from flasharb.execution.nonce import NoLease, Nonces
 from flasharb.execution.outcome import DryRun, FinalOutcome, Missed, Reverted, Submitted
 from flasharb.execution.program import pick_loan
 from flasharb.execution.replies import Refused, Reply
-from flasharb.execution.signing import SigningKey, sign
+from flasharb.execution.signing import SignedTransaction, SigningKey, sign
 from flasharb.execution.transaction import Transaction
 from flasharb.feed.events import BlockHeader
 from flasharb.market.prices import NoPrice
@@ -41,7 +42,7 @@ from flasharb.simulation.result import Executed, Simulation
 from flasharb.strategy.profit import gas_price_cap, least_net_profit_wei
 from flasharb.strategy.terms import Terms, confirm, terms
 from flasharb.strategy.trade import Rejected, Trade
-from flasharb.units import Address, Hash32
+from flasharb.units import Address, Hash32, hex0x
 
 NS: Final = 10**9
 TOO_LATE: Final = "too_late"
@@ -56,6 +57,10 @@ class Chain(Protocol):
 
     async def nonce(self, header: BlockHeader) -> int:
         """The sender's nonce at the end of a block."""
+        ...
+
+    async def send_publicly(self, raw: bytes) -> None:
+        """Hand a signed transaction to the node for the public mempool."""
         ...
 
 
@@ -334,13 +339,39 @@ class Executor:
         )
         await reports.send(submitted)
         if all(isinstance(reply, Refused) for _, reply in replies):
-            words = "; ".join(f"{relay}: {reply.detail}" for relay, reply in replies if isinstance(reply, Refused))
-            missed = Missed(trade.id, signed.hash, submitted.bundle_hash, last, REFUSED, words, latency_ns)
-            await reports.send(missed)
-            return
+            not_public = await self._send_publicly(attempt, prepared, signed)
+            if not_public is not None:
+                words = [f"{relay}: {reply.detail}" for relay, reply in replies if isinstance(reply, Refused)]
+                detail = "; ".join([*words, f"public: {not_public}"])
+                missed = Missed(trade.id, signed.hash, submitted.bundle_hash, last, REFUSED, detail, latency_ns)
+                await reports.send(missed)
+                return
         await sent.send(
             Sent(submitted, trade, last, prepared.terms.coinbase_wei, prepared.executed.coinbase_payment_wei)
         )
+
+    async def _send_publicly(self, attempt: _Attempt, prepared: _Prepared, signed: SignedTransaction) -> str | None:
+        """Send what no relay took to the public mempool, if that is configured and bounded; else say why not.
+
+        It is the same transaction with the same nonce, so at most one of all attempts can ever land, and its own guards
+        (last block, least profit) hold there too: what it can lose is the gas of a revert.
+        """
+        mev, costs = self._settings.mev, attempt.block.costs
+        bound = costs.prices.units(costs.wrapped_native, Decimal(str(mev.max_public_loss_usd)))
+        withheld = check_public(
+            allowed=mev.fallback_to_public,
+            max_loss_wei=None if isinstance(bound, NoPrice) else int(bound),
+            worst_loss_wei=prepared.transaction.gas_limit * prepared.transaction.max_fee_per_gas,
+            private_may_land=False,
+        )
+        if withheld is not None:
+            return f"{withheld.reason}, {withheld.detail}"
+        await self._write("public", {"id": attempt.trade.id, "tx_hash": hex0x(signed.hash)})
+        try:
+            await self._chain.send_publicly(signed.raw)
+        except NodeError as error:
+            return str(error)
+        return None
 
     async def _send_all(self, relays: Sends, bundles: list[Bundle], deadline: float) -> tuple[tuple[str, Reply], ...]:
         replies: list[tuple[str, Reply]] = []

@@ -54,6 +54,10 @@ class NodeChain:
         """The sender's nonce at the end of a block."""
         return await chain.confirmed_nonce(self.node, self.sender, header.hash)
 
+    async def send_publicly(self, raw: bytes) -> None:
+        """Hand a signed transaction to the node for the public mempool."""
+        await chain.send_publicly(self.node, raw)
+
     async def landing(self, transactions: tuple[Hash32, ...]) -> chain.Landing:
         """Head, the sender's nonce and receipts."""
         return await chain.landing(self.node, self.sender, transactions)

@@ -285,6 +285,45 @@ async def test_a_bundle_that_all_relays_refuse_is_missed_at_once(autojump_clock:
     assert isinstance(missed, Missed)
     assert missed.reason == "refused"
     assert bench.tracked() == []
+    assert bench.chain.public == []
+    assert "public: no_loss_bound" in missed.detail
+
+
+def with_bound(usd: float) -> Settings:
+    return replace(SETTINGS, mev=replace(SETTINGS.mev, max_public_loss_usd=usd))
+
+
+async def test_fault_36_what_no_relay_took_goes_public_within_the_bound(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The same bytes as in the refused bundle, journaled before they leave, then tracked like a bundle."""
+    relays = FakeRelays(reply=Refused(Refusal.PERMANENT, "unable to decode txs"))
+    bench = Bench(relays=relays, settings=with_bound(50))
+    (submitted,) = await bench.run_one()
+
+    assert isinstance(submitted, Submitted)
+    assert bench.chain.public == list(relays.bundles[0].transactions)
+    assert relays.log == ["intent", "send", "public"]
+    assert [one.submitted for one in bench.tracked()] == [submitted]
+
+
+async def test_fault_36_a_possible_loss_above_the_bound_stays_private(autojump_clock: trio.testing.MockClock) -> None:
+    relays = FakeRelays(reply=Refused(Refusal.PERMANENT, "unable to decode txs"))
+    bench = Bench(relays=relays, settings=with_bound(0.000001))
+    _, missed = await bench.run_one()
+
+    assert isinstance(missed, Missed)
+    assert "public: loss_above_bound" in missed.detail
+    assert bench.chain.public == []
+
+
+async def test_fault_36_nothing_goes_public_while_a_relay_may_have_it(autojump_clock: trio.testing.MockClock) -> None:
+    relays = FakeRelays(reply=Unknown(Doubt.TIMED_OUT, "no answer"))
+    bench = Bench(relays=relays, settings=with_bound(50))
+    await bench.run_one()
+
+    assert bench.chain.public == []
+    assert len(bench.tracked()) == 1
 
 
 async def test_a_node_that_fails_ends_the_trade_by_name(autojump_clock: trio.testing.MockClock) -> None:

@@ -63,6 +63,7 @@ class FakeChain:
     balances: dict[int, int] = field(default_factory=dict)
     failing: bool = False
     loads: list[tuple[frozenset[Address] | None, int]] = field(default_factory=list)
+    public: list[bytes] = field(default_factory=list)
 
     def grow(self, last: int, pools: Iterable[Pool], branch: str = "", first: int = 0) -> None:
         """Blocks up to ``last`` with the same pools in each."""
@@ -95,6 +96,9 @@ class FakeChain:
 
     def empty_market(self, header: BlockHeader) -> Market:
         return Market.load(header.number, (), TOKENS, block=header)
+
+    async def send_publicly(self, raw: bytes) -> None:
+        self.public.append(raw)
 
     async def nonce(self, header: BlockHeader) -> int:
         self._alive()
