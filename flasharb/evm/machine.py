@@ -14,6 +14,8 @@ from typing import Any, Final
 from eth.vm.message import Message
 
 from flasharb.evm import system
+from flasharb.evm.compiled import compiled
+from flasharb.evm.compiler import Compiler
 from flasharb.evm.computation import lean
 from flasharb.evm.context import BlockContext
 from flasharb.evm.forks import Fork
@@ -32,6 +34,7 @@ from flasharb.evm.transactions import (
 )
 
 _DELEGATION_PREFIX: Final = b"\xef\x01\x00"
+SHARED_COMPILER: Final = Compiler()
 _MAX_BLOB_GAS: Final = {Fork.CANCUN: 786_432, Fork.PRAGUE: 1_179_648}
 
 
@@ -48,7 +51,8 @@ class Snapshot:
 class Machine:
     """Executes in the block ``context`` under the rules of ``fork`` on what ``source`` knows.
 
-    ``engine`` "py-evm" is ours; "stock" is py-evm's own computation and account database (it cannot revert to a
+    ``engine`` "py-evm" is ours; "compiled" runs hot code as Python functions (``compiler`` keeps them, one for the
+    process if none is given); "stock" is py-evm's own computation and account database (it cannot revert to a
     snapshot taken before the latest transaction or call). ``make_computation`` derives ours from py-evm's class.
     """
 
@@ -59,11 +63,14 @@ class Machine:
         fork: Fork,
         engine: Engine = "py-evm",
         make_computation: Callable[[Any], Any] = lean,
+        compiler: Compiler | None = None,
     ) -> None:
         if fork.since(Fork.CANCUN) and context.excess_blob_gas is None:
             raise ValueError(f"block {context.number}: excess_blob_gas is needed under {fork} rules")
-        if engine not in ("py-evm", "stock"):
-            raise ValueError(f"engine {engine!r}: expected 'py-evm' or 'stock'")
+        if engine not in ("py-evm", "compiled", "stock"):
+            raise ValueError(f"engine {engine!r}: expected 'py-evm', 'compiled' or 'stock'")
+        if engine == "compiled":
+            make_computation = compiled
         self.context = context
         self.fork = fork
         self.engine = engine
@@ -72,6 +79,8 @@ class Machine:
         self._deposits: list[bytes] = []
         state_class = stock_state(fork) if engine == "stock" else flat_state(fork, make_computation)
         self._state: Any = state_class(source, context)
+        if engine == "compiled":
+            self._state.program = state_class.computation_class.program(compiler or SHARED_COMPILER)
         self._db: Any = self._state._account_db
         self._executor: Any = self._state.get_transaction_executor()
 

@@ -5,13 +5,15 @@ layers. ``c`` is the computation, ``m`` its memory, ``g`` the gas that remains. 
 below zero ends the frame before anything is read that the frame could not have paid for.
 """
 
+# ruff: noqa: PLR0913, PLR0917 - an opcode takes as many words as it takes, and generated code passes them by position.
 from __future__ import annotations
 
 from typing import Any, Final
 
 from eth import constants
-from eth.exceptions import Halt, InvalidJumpDestination, OutOfBoundsRead, OutOfGas, Revert, WriteProtection
+from eth.exceptions import InvalidJumpDestination, OutOfBoundsRead, OutOfGas, Revert, WriteProtection
 from eth.vm.forks.berlin.constants import COLD_ACCOUNT_ACCESS_COST, COLD_SLOAD_COST, WARM_STORAGE_READ_COST
+from eth.vm.forks.spurious_dragon.constants import GAS_EXPBYTE_EIP160
 from eth.vm.logic.storage import NetSStoreGasSchedule
 from eth_hash.auto import keccak
 
@@ -19,7 +21,6 @@ WORD: Final = (1 << 256) - 1
 SIGN: Final = 1 << 255
 _ADDRESS: Final = (1 << 160) - 1
 _SSTORE_STIPEND: Final = 2300
-_EXP_BYTE_GAS: Final = constants.GAS_EXPBYTE_EIP160 if hasattr(constants, "GAS_EXPBYTE_EIP160") else 50
 _MAX_HASHES: Final = 50_000
 
 _from_bytes: Final = int.from_bytes
@@ -77,7 +78,7 @@ def shift_right_signed(shift: int, value: int) -> int:
 
 def power(base: int, exponent: int, g: int) -> tuple[int, int]:
     """EXP."""
-    return g - _EXP_BYTE_GAS * ((exponent.bit_length() + 7) >> 3), pow(base, exponent, 1 << 256)
+    return g - GAS_EXPBYTE_EIP160 * ((exponent.bit_length() + 7) >> 3), pow(base, exponent, 1 << 256)
 
 
 # Memory
@@ -176,31 +177,10 @@ def store_slot(c: Any, slot: int, value: int, g: int, schedule: NetSStoreGasSche
         raise OutOfGas("Net-metered SSTORE always fails below 2300 gas, per EIP-2200")
     db, address = c.db, c.address
     current = db.get_storage(address, slot)
-    read, fresh, reset, clears = schedule
     key = (address, slot)
-    if current == value:
-        g -= read
-    else:
-        original = db.originals.get(key, current)
-        refund = 0
-        if original == current:
-            if original == 0:
-                g -= fresh
-            else:
-                g -= reset
-                if value == 0:
-                    refund = clears
-        else:
-            g -= read
-            if original != 0:
-                if current == 0:
-                    refund -= clears
-                if value == 0:
-                    refund += clears
-            if original == value:
-                refund += fresh - read if original == 0 else reset - read
-        if refund:
-            c._gas_meter.gas_refunded += refund
+    cost, refund = _store_price(current, db.originals.get(key, current), value, schedule)
+    g -= cost
+    c._gas_meter.gas_refunded += refund
     if g < 0:
         out_of_gas()
     db.set_storage(address, slot, value)
@@ -210,6 +190,23 @@ def store_slot(c: Any, slot: int, value: int, g: int, schedule: NetSStoreGasSche
         if g < 0:
             out_of_gas()
     return g
+
+
+def _store_price(current: int, original: int, value: int, schedule: NetSStoreGasSchedule) -> tuple[int, int]:
+    """Gas and refund of writing ``value`` over ``current``."""
+    read, fresh, reset, clears = schedule
+    if current == value:
+        return read, 0
+    if original == current:
+        if original == 0:
+            return fresh, 0
+        return reset, 0 if value else clears
+    refund = 0
+    if original != 0:
+        refund = (clears if value == 0 else 0) - (clears if current == 0 else 0)
+    if original == value:
+        refund += (reset if original else fresh) - read
+    return read, refund
 
 
 def load_transient(c: Any, slot: int) -> int:
@@ -241,8 +238,9 @@ def log(c: Any, m: bytearray, start: int, size: int, topics: tuple[int, ...], g:
 # Accounts
 
 
-def _access(db: Any, address: bytes, g: int) -> int:
-    if address in db.warm_addresses:
+def _access(c: Any, address: bytes, g: int) -> int:
+    db = c.db
+    if address in db.warm_addresses or address in c._precompiles:
         g -= WARM_STORAGE_READ_COST
     else:
         db.mark_address_warm(address)
@@ -255,21 +253,21 @@ def _access(db: Any, address: bytes, g: int) -> int:
 def balance(c: Any, word: int, g: int) -> tuple[int, int]:
     """BALANCE."""
     address = (word & _ADDRESS).to_bytes(20, "big")
-    g = _access(c.db, address, g)
+    g = _access(c, address, g)
     return g, c.db.get_balance(address)
 
 
 def code_size(c: Any, word: int, g: int) -> tuple[int, int]:
     """EXTCODESIZE."""
     address = (word & _ADDRESS).to_bytes(20, "big")
-    g = _access(c.db, address, g)
+    g = _access(c, address, g)
     return g, len(c.db.get_code(address))
 
 
 def code_hash(c: Any, word: int, g: int) -> tuple[int, int]:
     """EXTCODEHASH."""
     address = (word & _ADDRESS).to_bytes(20, "big")
-    g = _access(c.db, address, g)
+    g = _access(c, address, g)
     db = c.db
     return g, 0 if db.account_is_empty(address) else _from_bytes(db.get_code_hash(address), "big")
 
@@ -301,14 +299,14 @@ def revert(c: Any, m: bytearray, start: int, size: int, g: int) -> None:
 def _code_at(c: Any, address: bytes, g: int) -> tuple[int, bytes, bytes | None]:
     """The code to run at an address, behind a delegation (EIP-7702) where the fork knows them."""
     db = c.db
-    g = _access(db, address, g)
+    g = _access(c, address, g)
     try:
         code = db.codes[address]
     except KeyError:
         code = db.get_code(address)
     if c.follows_delegations and code[:3] == b"\xef\x01\x00" and len(code) == 23:
         target = code[3:]
-        g = _access(db, target, g)
+        g = _access(c, target, g)
         return g, db.get_code(target), target
     return g, code, None
 
@@ -336,7 +334,7 @@ def call(
     address = (to & _ADDRESS).to_bytes(20, "big")
     g, code, delegation = _code_at(c, address, g)
     db = c.db
-    # py-evm asks for the account whatever the value, so that it is always read.
+    # py-evm asks for the account whatever the value.
     dead = not db.account_exists(address) or db.account_is_empty(address)
     stipend = 0
     if value:
@@ -349,13 +347,9 @@ def call(
     gas += stipend
     meter = c._gas_meter
     if (value and db.get_balance(c.address) < value) or c.msg.depth >= constants.STACK_DEPTH_LIMIT:
-        if not value:
-            db.get_balance(c.address)
         c.return_data = b""
         meter.gas_remaining = g + gas
         return 0
-    if not value:
-        _know_balance(db, c.address)
     meter.gas_remaining = g
     is_static = c.msg.is_static
     return _enter(c, m, gas, address, c.address, value, data, code, delegation, True, is_static, out_start, out_size)
@@ -373,7 +367,6 @@ def static_call(
         db.account_exists(address)
     gas = min(gas, g - (g >> 6))
     g -= gas
-    _know_balance(db, c.address)
     meter = c._gas_meter
     if c.msg.depth >= constants.STACK_DEPTH_LIMIT:
         c.return_data = b""
@@ -393,7 +386,6 @@ def delegate_call(
     gas = min(gas, g - (g >> 6))
     g -= gas
     message = c.msg
-    _know_balance(c.db, c.address)
     meter = c._gas_meter
     if message.depth >= constants.STACK_DEPTH_LIMIT:
         c.return_data = b""
@@ -413,12 +405,6 @@ def delegate_call(
         delegation is not None,
     )
     return _finish(c, m, child, out_start, out_size)
-
-
-def _know_balance(db: Any, address: bytes) -> None:
-    # py-evm reads the caller's balance before every call, whatever the value.
-    if address not in db.balances:
-        db.get_balance(address)
 
 
 def _enter(
@@ -456,6 +442,3 @@ def _finish(c: Any, m: bytearray, child: Any, out_start: int, out_size: int) -> 
         m[out_start : out_start + len(output)] = output
     c._gas_meter.gas_remaining += child._gas_meter.gas_remaining
     return 1 if error is None else 0
-
-
-__all__ = ["Halt"]

@@ -22,7 +22,7 @@ from flasharb.evm.forks import Fork
 from flasharb.evm.source import StateSource
 from flasharb.evm.stock import LoadingAccountDB
 
-Engine = Literal["py-evm", "stock"]
+Engine = Literal["py-evm", "compiled", "stock"]
 
 _BASES: Final[dict[Fork, Any]] = {
     Fork.BERLIN: BerlinState,
