@@ -37,9 +37,10 @@ coverage *ARGS: setup
     {{ bin }}/coverage combine --quiet
     {{ bin }}/coverage report
 
-# install the pinned Node.js tools (solc, anvil, forge, pool artifacts); needs Node.js
+# install the pinned Node.js tools (solc, anvil, pool artifacts); needs Node.js
 node-tools:
-    cd solidity && npm ci --no-fund --no-audit
+    @# `npm ci` would refuse a lock made where not every platform's anvil can be had; this takes the lock as it is.
+    cd solidity && npm install --no-save --ignore-scripts --no-fund --no-audit
 
 # rebuild the contracts with the pinned solc and show what changed; needs Node.js
 contract: setup node-tools
@@ -47,10 +48,16 @@ contract: setup node-tools
     git diff --stat -- flasharb/execution/artifacts fixtures tests/contract
 
 # regenerate fixtures/ from the npm artifacts; needs Node.js
-fixtures: contract
+fixtures: contract (unpacked "@sushiswap/core" "2.0.0-canary.1") (unpacked "@pancakeswap-libs/pancake-swap-core" "0.1.0")
     {{ bin }}/python -m tests.support.collect_bytecode solidity/node_modules
     {{ bin }}/python -m flasharb.devnet.build_world
     {{ bin }}/python -m flasharb.devnet.example
+
+# a package whose own dependencies cannot be had: only its files are wanted
+[private]
+unpacked NAME VERSION:
+    mkdir -p solidity/node_modules/{{ NAME }}
+    cd solidity/node_modules && tar xzf "$(npm pack --silent {{ NAME }}@{{ VERSION }} | tail -1)" -C {{ NAME }} --strip-components=1
 
 # figures: all benchmarks or one of them by name (--json for the contract of the command line)
 bench *ARGS: setup

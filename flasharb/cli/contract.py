@@ -71,7 +71,7 @@ def build(check: bool) -> int:
     if node is None:
         raise OutsideError("Node.js is missing: install Node.js 20 or newer (only building needs it)")
     if not (SOLIDITY / "node_modules" / "solc").is_dir():
-        raise OutsideError("the pinned tools are missing: npm ci --ignore-scripts --prefix solidity")
+        raise OutsideError("the pinned tools are missing: ./just node-tools")
     result = subprocess.run([node, "build.mjs", *(["--check"] if check else [])], cwd=SOLIDITY, check=False)
     return 1 if result.returncode else 0
 

@@ -46,7 +46,7 @@ def test_building_without_the_tools_says_how_to_get_them(monkeypatch: pytest.Mon
     monkeypatch.setattr("shutil.which", lambda name: f"/somewhere/{name}")
     result = invoke("build")
     assert exit_code(result) == 3
-    assert "npm ci" in str(result.exception)
+    assert "./just node-tools" in str(result.exception)
 
 
 def test_an_unreachable_node_is_an_outside_failure() -> None:
