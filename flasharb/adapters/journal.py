@@ -56,7 +56,10 @@ class Journal:
             directory.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise JournalError(f"cannot open the journal {self.path}: {error.strerror}") from error
+            raise JournalError(
+                f"cannot open the journal {self.path}: {error.strerror}; "
+                "storage.data_dir must be a directory that can be written"
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -33,7 +33,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError,
 from flasharb.adapters.nurseries import unwrapped
 from flasharb.adapters.pauses import Pauses
 from flasharb.adapters.websocket import open_websocket
-from flasharb.errors import NodeError
+from flasharb.errors import NodeError, UsageError
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -162,12 +162,13 @@ async def open_node(
         random: jitters the pauses before reconnections.
 
     Raises:
-        NodeError: unusable URL; for WebSocket also when the node cannot be reached (HTTP connects at the first call).
+        UsageError: an unusable URL.
+        NodeError: by WebSocket the node cannot be reached (HTTP connects at the first call).
     """
     shown = shown_url(url)
     scheme = url.partition("://")[0].lower()
     if "(" in shown:
-        raise NodeError(f"{shown}: a node's URL is http://host:port/… or ws://host:port/…")
+        raise UsageError(f"{shown}: a node's URL is http://host:port/… or ws://host:port/…")
     if scheme in ("http", "https"):
         async with _open_http(url, shown, timeout_s, batch_size, max_response_bytes) as http:
             yield http
@@ -184,7 +185,7 @@ async def open_node(
                     yield await nursery.start(_keep_connected, open_line, node_on, reconnect_to, pauses)
                     nursery.cancel_scope.cancel()
     else:
-        raise NodeError(f"{shown}: a node's URL begins with http://, https://, ws:// or wss://")
+        raise UsageError(f"{shown}: a node's URL begins with http://, https://, ws:// or wss://")
 
 
 def shown_url(url: str) -> str:

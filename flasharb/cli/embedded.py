@@ -27,6 +27,7 @@ from flasharb.settings import DEVNET_CHAIN_ID, Settings, Signer
 
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 5.0
+GRACE_S: Final = 0.3
 LOG_NAME: Final = "devnet.log"
 LONGEST_RUN_DIR: Final = 85
 """Bytes of a directory in which ``market_data.sock`` still is a possible path for a socket."""
@@ -100,7 +101,12 @@ async def _running(settings: Settings, run_dir: Path, named: Path) -> AsyncItera
         ready = await _ready(process, run_dir)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, process, run_dir)
-            yield EmbeddedDevnet(ready, filled(settings, ready), run_dir)
+            try:
+                yield EmbeddedDevnet(ready, filled(settings, ready), run_dir)
+            except (OutsideError, BaseExceptionGroup):
+                # A call that failed may only be the first to feel the devnet's end; then its last words are the reason.
+                await trio.sleep(GRACE_S)
+                raise
             nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
@@ -192,7 +198,11 @@ async def _watch(process: trio.Process, run_dir: Path) -> None:
 def _last_words(run_dir: Path) -> str:
     log = run_dir / LOG_NAME
     lines = log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
-    return "".join(f"\n  {line}" for line in (f"the end of {log}:", *lines)) if lines else f" ({log} is empty)"
+    return (
+        "".join(f"\n  {line}" for line in (f"the end of {log}:", *lines))
+        if lines
+        else f" ({log} is empty: is the disk full?)"
+    )
 
 
 async def _stop(process: trio.Process) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
+import signal
 import sys
 from typing import Final
 
@@ -12,7 +14,7 @@ os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
 import click
 
-from flasharb.errors import FlasharbError
+from flasharb.errors import FlasharbError, OutsideError
 
 VERBS: Final = {
     "run": "The service: bus to bundle; without a configuration on the embedded devnet.",
@@ -53,8 +55,13 @@ def cli() -> None:
     """
 
 
+WRITE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""A full, limited or broken disk, met in the middle of any output."""
+
+
 def main() -> None:
     """Run the command line; a known error becomes one line on stderr and its exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = cli.main(standalone_mode=False)
     except FlasharbError as error:
@@ -69,4 +76,10 @@ def main() -> None:
         # The reader of our output went away (`| head`); nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in WRITE_ERRORS:
+            raise
+        click.echo(f"flasharb: cannot write the output: {error.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OutsideError.exit_code)
     sys.exit(status if isinstance(status, int) else 0)

@@ -26,7 +26,7 @@ from flasharb.cli.output import Output
 from flasharb.cli.summary import print_summary, summary_records
 from flasharb.cli.trio_main import run
 from flasharb.cli.view import JsonView, LiveView, PlainView, View
-from flasharb.errors import OutsideError, UsageError
+from flasharb.errors import NodeError, OutsideError, UsageError
 from flasharb.service.figures import Figures
 from flasharb.service.preflight import Plan
 from flasharb.service.serve import Result, serve
@@ -60,7 +60,16 @@ def command(config_file: Path | None, blocks: int | None, as_json: bool, live: b
         raise UsageError(
             "--live is for a chain of your own: set node.url (on the embedded devnet bundles go out anyway)"
         )
-    return run(_main, loaded.settings, Options(blocks, as_json, live))
+    try:
+        return run(_main, loaded.settings, Options(blocks, as_json, live))
+    except NodeError as error:
+        raise OutsideError(f"{error}\n  {_mend(loaded.settings)}") from None
+
+
+def _mend(settings: Settings) -> str:
+    if settings.node.url:
+        return "start the node, or correct node.url; `flasharb doctor` looks at everything that a run needs"
+    return "this is the embedded devnet: it needs the loopback interface (`ip link set lo up`)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from typing import Any, Final
 
 import trio
 
+from flasharb.adapters.nurseries import unwrapped
 from flasharb.devnet.node import Devnet, Options
 from flasharb.devnet.world import load_world
-from flasharb.errors import FlasharbError, UsageError
+from flasharb.errors import FlasharbError, OutsideError, UsageError
 
 STDIN: Final = 0
 
@@ -54,11 +55,12 @@ async def run(options: Options) -> None:
     """Run one devnet; returns when it is told to end."""
     devnet = Devnet(load_world(), options)
     stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_stop_on_signal, stop)
-        nursery.start_soon(_stop_on_end_of_input, stop)
-        await devnet.run(_print_ready, stop)
-        nursery.cancel_scope.cancel()
+    with unwrapped():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, stop)
+            nursery.start_soon(_stop_on_end_of_input, stop)
+            await devnet.run(_print_ready, stop)
+            nursery.cancel_scope.cancel()
 
 
 def _print_ready(line: dict[str, Any]) -> None:
@@ -94,6 +96,9 @@ def main() -> int:
     except FlasharbError as error:
         print(f"flasharb.devnet: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"flasharb.devnet: {options.run_dir}: {error}", file=sys.stderr)
+        return OutsideError.exit_code
     return 0
 
 

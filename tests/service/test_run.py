@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,14 +81,22 @@ def until(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
 
 def processes_of(run_dir: Path) -> list[str]:
     """Command lines of live processes that name this run's directory: the devnet, if it outlived its parent."""
-    found = []
+    return list(_processes(run_dir).values())
+
+
+def pids_of(run_dir: Path) -> list[int]:
+    return list(_processes(run_dir))
+
+
+def _processes(run_dir: Path) -> dict[int, str]:
+    found = {}
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             text = entry.read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
         if str(run_dir) in text:
-            found.append(text)
+            found[int(entry.parent.name)] = text
     return found
 
 
@@ -236,3 +245,75 @@ def test_live_on_the_embedded_devnet_is_wrong_usage(tmp_path: Path) -> None:
     )
     assert finished.returncode == 2
     assert "--live" in finished.stderr
+
+
+def finished(
+    tmp_path: Path, *arguments: str, before: Callable[[], None] | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        env=environment(tmp_path, **settings),
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=before,
+        timeout=100,
+    )
+
+
+def assert_one_clear_error(run: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    assert run.returncode == code, run.stderr
+    assert "Traceback" not in run.stderr
+    for word in words:
+        assert word in run.stderr
+
+
+def test_a_data_directory_that_is_a_file_is_named_with_its_mend(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("")
+    assert_one_clear_error(finished(tmp_path), 3, str(tmp_path / "s"), "storage.data_dir")
+
+
+def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "journal.jsonl").write_text("{}\nnot json\n")
+    assert_one_clear_error(finished(tmp_path), 3, "journal.jsonl is damaged in line 2", "move the file away")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [0, 3_000, 40_000])
+def test_a_full_disk_ends_the_run_by_name(tmp_path: Path, limit: int) -> None:
+    """The limits are met by the devnet's files, its log, or a recorded block."""
+
+    def before() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    run = finished(tmp_path, "--json", "--blocks", "40", before=before)
+
+    assert_one_clear_error(run, 3, "the embedded devnet ended", "disk full" if limit == 0 else "File too large")
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_away_ends_the_run_in_order(tmp_path: Path) -> None:
+    with running(tmp_path, "--json") as process:
+        until(process, "block")
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_devnet_that_dies_is_the_reason_and_not_what_felt_it_first(tmp_path: Path) -> None:
+    with running(tmp_path, "--json") as process:
+        until(process, "block")
+        (devnet,) = [one for one in pids_of(tmp_path) if one != process.pid]
+        os.kill(devnet, signal.SIGKILL)
+        assert process.wait(timeout=60) == 3
+        assert process.stderr is not None
+        words = process.stderr.read()
+    assert "the embedded devnet ended with status -9" in words
+    assert "Traceback" not in words
