@@ -7,7 +7,8 @@ computation, its stack (a list of ints), its gas meter and its memory (a bytearr
 * The stack is virtual at compile time. PUSH, DUP, SWAP, POP and JUMPDEST cost nothing at run time; words live in local
   variables, each assigned once; only what is left at an exit is written to ``S``.
 * Jumps to constant destinations are followed, so that a function covers a superblock of up to ``MAX_INSTRUCTIONS``
-  with side exits at each JUMPI. Where it arrives at a JUMPDEST a second time it leaves: loops go through ``run``.
+  with side exits at each JUMPI, along the path that was usual so far. Where it arrives at a JUMPDEST a second time it
+  leaves: loops go through ``run``.
 * Constants are folded, conditions stay conditions until somebody wants the word.
 * Gas is charged per straight stretch. That is equivalent: whoever runs out of gas in a stretch loses all of it wherever
   it happens. Before anything that can be observed (GAS, storage, accounts, calls, exits) the sum is charged and
@@ -17,7 +18,8 @@ computation, its stack (a list of ints), its gas meter and its memory (a bytearr
 * Storage, calls, logs, copies and hashing are functions of ``flasharb.evm.runtime``; the rest (CREATE, CALLCODE,
   SELFDESTRUCT ...) are py-evm's own opcode functions, for which the stack is written out.
 
-The generated source consists of these patterns and of integers. Nothing else of a contract gets into it.
+The generated source consists of these patterns, of integers, and of words in hexadecimal escapes. Nothing else of a
+contract gets into it.
 Tiers: a place is interpreted until it was entered ``WARM`` times. Compiled code is kept by the hash of the contract's
 code, in memory and, where a ``CodeStore`` is given, outside as marshalled code objects.
 """
@@ -27,7 +29,7 @@ from __future__ import annotations
 import marshal
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType
 from typing import Any, Final, Protocol
 
@@ -37,7 +39,7 @@ from eth_hash.auto import keccak
 from flasharb.evm import runtime
 
 MAX_INSTRUCTIONS: Final = 400
-WARM: Final = 4
+WARM: Final = 12
 HALT: Final = -1
 GENERATOR_VERSION: Final = 1
 _MAX_CONTRACTS: Final = 4096
@@ -181,11 +183,19 @@ def _constant(value: _Value) -> int | None:
     return int(value) if isinstance(value, str) and value[0].isdigit() else None
 
 
+def _literal(word: int) -> str:
+    """A word as bytes, without a letter of what it may spell."""
+    return "b'" + "".join(f"\\x{byte:02x}" for byte in word.to_bytes(32, "big")) + "'"
+
+
 class _Block:
     """The source of one superblock."""
 
-    def __init__(self, code: bytes, jumpdests: frozenset[int], opcodes: dict[int, Any], entry: int) -> None:
-        self.code, self.jumpdests, self.opcodes, self.entry = code, jumpdests, opcodes, entry
+    def __init__(
+        self, code: bytes, jumpdests: frozenset[int], opcodes: dict[int, Any], entry: int, arrivals: Mapping[int, int]
+    ) -> None:
+        self.code, self.jumpdests, self.opcodes, self.entry, self.arrivals = code, jumpdests, opcodes, entry, arrivals
+        self.usual = arrivals.get(entry if entry in jumpdests else -2 - entry, 0)
         self.lines: list[str] = []
         self.values: list[_Value] = []  # on top of S without its uppermost self.taken words
         self.taken = 0
@@ -392,6 +402,11 @@ class _Block:
             return pc + 1
         if chosen is None:
             test = condition if isinstance(condition, str) else condition.holds
+            if known in self.jumpdests and 2 * self.arrivals.get(known, 0) > self.usual > 0:
+                # Usually taken: the rest of the superblock goes there.
+                self.emit(f"if not {test}:" if isinstance(condition, str) else f"if {condition.not_holds}:")
+                self.leave(str(pc + 1 if pc + 1 in self.jumpdests else -3 - pc), " ")
+                return known
             self.emit(f"if {test}:")
             self.exit_to(target, known, " ")
             return pc + 1
@@ -469,7 +484,7 @@ class _Block:
             self.emit(f"m[{at}]={value}&255")
         else:
             word = _constant(value)
-            data = f"{value}.to_bytes(32,'big')" if word is None else repr(word.to_bytes(32, "big"))
+            data = f"{value}.to_bytes(32,'big')" if word is None else _literal(word)
             self.emit(f"m[{at}:{end}]={data}")
 
     def sha3(self, _op: int) -> None:
@@ -548,9 +563,15 @@ class _Block:
         return pc + 1
 
 
-def block_source(code: bytes, jumpdests: frozenset[int], opcodes: dict[int, Any], entry: int) -> str:
-    """The source of the function for what starts at ``entry``."""
-    return _Block(code, jumpdests, opcodes, entry).source()
+def block_source(
+    code: bytes,
+    jumpdests: frozenset[int],
+    opcodes: dict[int, Any],
+    entry: int,
+    arrivals: Mapping[int, int] | None = None,
+) -> str:
+    """The source of the function for what starts at ``entry``; ``arrivals`` counts how often places were jumped to."""
+    return _Block(code, jumpdests, opcodes, entry, arrivals or {}).source()
 
 
 def find_jumpdests(code: bytes) -> frozenset[int]:
@@ -608,7 +629,7 @@ class Contract:
         return block
 
     def _generate(self, entry: int) -> CodeType:
-        source = block_source(self.code, self.jumpdests, self._program.opcodes, entry)
+        source = block_source(self.code, self.jumpdests, self._program.opcodes, entry, self._counts)
         module = compile(source, "<evm>", "exec", dont_inherit=True, optimize=2)
         return next(constant for constant in module.co_consts if isinstance(constant, CodeType))
 
@@ -623,16 +644,16 @@ class Program:
     def __init__(self, compiler: Compiler, name: str, opcodes: dict[int, Any], namespace: dict[str, Any]) -> None:
         self.compiler, self.name, self.opcodes = compiler, name, opcodes
         self.namespace = {**_NAMESPACE, **namespace, **{f"op{code}": op for code, op in opcodes.items()}}
-        self._contracts: dict[bytes, Contract] = {}
+        self.contracts: dict[bytes, Contract] = {}
 
     def contract(self, code: bytes) -> Contract:
         """The contract with this code."""
-        contract = self._contracts.get(code)
+        contract = self.contracts.get(code)
         if contract is None:
-            if len(self._contracts) >= _MAX_CONTRACTS:
+            if len(self.contracts) >= _MAX_CONTRACTS:
                 self.compiler.save()
-                self._contracts.clear()
-            contract = self._contracts[code] = Contract(code, self, self._load(code))
+                self.contracts.clear()
+            contract = self.contracts[code] = Contract(code, self, self._load(code))
         return contract
 
     def passing(self, code: bytes) -> Contract:
@@ -657,7 +678,7 @@ class Program:
 
     def save(self) -> None:
         """Hand everything that was compiled since the last time to the store."""
-        for contract in self._contracts.values():
+        for contract in self.contracts.values():
             if contract.fresh and self.compiler.store is not None:
                 self.compiler.store.save(self.store_name(contract.code), contract.saved())
             contract.fresh = 0

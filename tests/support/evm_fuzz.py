@@ -15,6 +15,7 @@ from tests.support.worlds import BOB, CHAIN_ID, CONTRACT, ETH, GWEI, OTHER, cont
 
 KEY: Final = b"\x33" * 32
 ALICE: Final = KeyAPI().PrivateKey(KEY).public_key.to_canonical_address()
+CALLS: Final = 8
 THIRD: Final = b"\x0d" * 20
 NOWHERE: Final = b"\x0f" * 20
 _WORDS: Final = (
@@ -230,7 +231,7 @@ class Pair:
 
     def call(self, to: bytes, data: bytes, value: int, gas: int) -> tuple[Any, Any]:
         """What a call does on either."""
-        stock, ours = (_plain(machine.call(to, data, sender=ALICE, value=value, gas=gas)) for machine in self.machines)
+        stock, ours = (plain(machine.call(to, data, sender=ALICE, value=value, gas=gas)) for machine in self.machines)
         return stock, ours
 
     def apply(self, data: bytes, nonce: int, gas: int) -> tuple[Any, Any]:
@@ -243,7 +244,7 @@ class Pair:
             "value": 3,
         }
         raw = bytes(Signer.sign_transaction({**fields, "data": data, "chainId": CHAIN_ID}, KEY).raw_transaction)
-        stock, ours = (_plain(machine.apply(raw)) for machine in self.machines)
+        stock, ours = (plain(machine.apply(raw)) for machine in self.machines)
         return stock, ours
 
     def state(self) -> tuple[Any, Any]:
@@ -252,7 +253,7 @@ class Pair:
         return stock, ours
 
 
-def _plain(result: Any) -> tuple[Any, ...]:
+def plain(result: Any) -> tuple[Any, ...]:
     """A result without the words of its error, which may name another of several reasons."""
     reverted = result.error == "execution reverted"
     success = result.success if hasattr(result, "success") else bool(result.status)
@@ -271,7 +272,7 @@ def pairs(
         yield dice, Pair(codes, fork, compiler), (fork, tuple(code.hex() for code in codes))
 
 
-def compare(dice: random.Random, pair: Pair, calls: int = 6) -> tuple[str, Any, Any] | None:
+def compare(dice: random.Random, pair: Pair, calls: int = CALLS) -> tuple[str, Any, Any] | None:
     """Some calls and a transaction; the first difference."""
     for _ in range(calls):
         gas = dice.choice((dice.randrange(400), dice.randrange(5_000), dice.randrange(60_000)))
