@@ -1,6 +1,7 @@
 """Units and constants that every stage shares.
 
-Amounts are plain ``int`` in a token's smallest unit (``_wei`` for ETH); the name carries the unit where the type does not.
+Amounts are plain ``int`` in a token's smallest unit (``_wei`` for ETH); the name carries the unit where the type does
+not.
 Addresses are 20 raw bytes inside the program; checksummed hex exists only in ``adapters`` and ``cli``.
 """
 
