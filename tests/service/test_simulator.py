@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import trio
+
 from flasharb.adapters.node import Node, RpcFailure
 from flasharb.evm import BlockContext, Fork, UnsignedTransaction
 from flasharb.service.simulator import Job, Simulator, Unsimulated
@@ -27,7 +29,7 @@ class FakeNode(Node):
 
     def __init__(self, storage: Mapping[tuple[Address, int], int], *, lists_access: bool = False) -> None:
         super().__init__("fake node", 10.0, 1000)
-        self._storage = storage
+        self._storage = dict(storage)
         self._lists_access = lists_access
         self.asked: list[list[str]] = []
 
@@ -161,3 +163,30 @@ async def test_a_transaction_that_no_block_could_hold_is_named() -> None:
 def test_the_fake_node_answers_as_a_node_does() -> None:
     """An unknown method is a failure value in a batch, as ``Node.batch`` promises."""
     assert RpcFailure(-32601, "the method does not exist").code == -32601
+
+
+async def test_the_other_direction_is_remembered_too() -> None:
+    """What is read alternates, as it does in a pool: after one block of each, no block lacks anything."""
+    node = FakeNode({(CONTRACT, 0): 41, (CONTRACT, 41): 1, (CONTRACT, 43): 2})
+    async with open_workers(1, 30.0) as workers:
+        simulator = Simulator(workers, node)
+        for parent in (1, 2):
+            node._storage[CONTRACT, 0] = 41 if parent % 2 else 43
+            await simulator.simulate(job(parent))
+        for parent in (3, 4, 5):
+            node._storage[CONTRACT, 0] = 41 if parent % 2 else 43
+            rounds = simulator.rounds
+            assert result_of(await simulator.simulate(job(parent))) == (42 if parent % 2 else 45)
+            assert simulator.rounds == rounds + 1
+
+
+async def test_trades_of_one_block_do_not_ask_twice() -> None:
+    node = FakeNode({(CONTRACT, 0): 41, (CONTRACT, 41): 1})
+    async with open_workers(1, 30.0) as workers:
+        simulator = Simulator(workers, node)
+        await simulator.simulate(job(1))
+        rounds = simulator.rounds
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(simulator.simulate, job(2))
+        assert simulator.rounds == rounds + 1
