@@ -4,8 +4,9 @@ A line is written in one call and ends in a newline; a crash can therefore only 
 Opening the journal drops such a tail (its bytes are kept beside the journal, nothing is lost silently). A second
 process that opens the same journal is refused: two instances would spend one nonce twice.
 
-Lines: ``{"event": "intent", …}`` before a bundle is sent and ``{"event": "outcome", …}`` once for every trade. Both
-hold ``run`` and ``trade``; the pair is the key that makes an outcome exactly-once, also over restarts.
+Lines: ``{"event": "started", …}`` says on which chain a run works, ``{"event": "intent", …}`` stands before a bundle is
+sent, ``{"event": "submitted", …}`` after it, and ``{"event": "outcome", …}`` once for every trade. The last three hold
+``run`` and ``trade``; the pair is the key that makes an outcome exactly-once, also over restarts.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Journal:
         """Bytes of an unfinished last line that were set aside at opening."""
         self._decided: set[tuple[str, int]] = set()
         self._pending: dict[tuple[str, int], dict[str, Any]] = {}
+        self._sent: dict[tuple[str, int], dict[str, Any]] = {}
+        self._started: dict[str, dict[str, Any]] = {}
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -102,6 +105,11 @@ class Journal:
             case {"event": "outcome", "run": str(run), "trade": int(trade)}:
                 self._decided.add((run, trade))
                 self._pending.pop((run, trade), None)
+                self._sent.pop((run, trade), None)
+            case {"event": "submitted", "run": str(run), "trade": int(trade)}:
+                self._sent[run, trade] = dict(record)
+            case {"event": "started", "run": str(run)}:
+                self._started[run] = dict(record)
             case _:
                 pass
 
@@ -110,18 +118,28 @@ class Journal:
         """Intents without an outcome: bundles that may still land, also those of an earlier run that crashed."""
         return list(self._pending.values())
 
-    def append(self, event: str, fields: Mapping[str, Any]) -> None:
+    def started(self, run: str) -> dict[str, Any] | None:
+        """On which chain a run worked; None where it did not say."""
+        return self._started.get(run)
+
+    def submitted(self, run: str, trade: int) -> dict[str, Any] | None:
+        """What was sent for a trade that has no outcome; None where nothing was, as far as the journal knows."""
+        return self._sent.get((run, trade))
+
+    def append(self, event: str, fields: Mapping[str, Any], run: str | None = None) -> None:
         """Write one line and wait until the disk has it.
 
-        ``fields`` holds JSON values only; integers beyond 53 bits go as decimal strings.
+        ``fields`` holds JSON values only; integers beyond 53 bits go as decimal strings. ``run`` names an earlier run
+        whose trade is decided now; None: this one.
 
         Raises:
             JournalError: the disk is full, read-only or failing. The line counts as not written.
             DuplicateOutcome: the trade already has an outcome (a bug of the caller).
         """
-        record = {"event": event, "run": self.run, **fields}
-        if event == "outcome" and (self.run, fields["trade"]) in self._decided:
-            raise DuplicateOutcome(f"trade {fields['trade']} of run {self.run} already has an outcome")
+        run = self.run if run is None else run
+        record = {"event": event, "run": run, **fields}
+        if event == "outcome" and (run, fields["trade"]) in self._decided:
+            raise DuplicateOutcome(f"trade {fields['trade']} of run {run} already has an outcome")
         line = msgspec.json.encode(record) + b"\n"
         try:
             size = os.fstat(self._file).st_size

@@ -25,6 +25,7 @@ from flasharb.service import pipeline
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity
 from flasharb.service.figures import Figures
+from flasharb.service.leftovers import here, settle
 from flasharb.service.node_chain import NodeChain
 from flasharb.service.preflight import Actors, Lists, Plan, cast, read_lists, survey
 from flasharb.service.reader import read
@@ -104,7 +105,7 @@ async def serve(
         workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s))
         reporter = Reporter(figures, Book(journal), announcer, show)
         node_chain = _chain(settings, node, actors, lists)
-        for line in _remarks(journal, lists):
+        for line in _remarks(journal, lists) + await settle(journal, here(ground, actors.sender), node_chain):
             show(line)
         before = await _holdings(node_chain, actors)
         show(_started(settings, actors, lists, before, sending=relays is not None))
@@ -188,10 +189,6 @@ def _remarks(journal: Journal, lists: Lists) -> list[Notice]:
     if journal.dropped_tail:
         detail = f"{journal.dropped_tail} bytes of an unfinished last line set aside"
         found.append(Notice("journal", detail))
-    if journal.open_intents:
-        nonces = sorted({str(one.get("nonce")) for one in journal.open_intents})
-        detail = f"{len(journal.open_intents)} bundles of an earlier run have no outcome (nonces {', '.join(nonces)})"
-        found.append(Notice("open_intents", detail))
     if lists.left_out:
         found.append(Notice("pools", f"{lists.left_out} pools of the files are not tracked (pools.track_all = false)"))
     return found
