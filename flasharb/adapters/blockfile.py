@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from flasharb.adapters.safe_json import decode_json
 from flasharb.errors import UsageError
+from flasharb.safe_json import decode_json
 from flasharb.simulation.recorded import CorruptBlock, RecordedBlock, parse, to_json
 
 MAX_JSON_BYTES: Final = 1 << 30

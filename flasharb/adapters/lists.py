@@ -12,6 +12,7 @@ from flasharb.errors import UsageError
 from flasharb.pools.files import PoolFile, TokenFile, parse_pools, parse_tokens
 from flasharb.pools.protocols import DEPLOYMENTS, check_address
 from flasharb.pools.spec import PoolSpec, Token
+from flasharb.safe_json import decode_json
 from flasharb.units import checksum
 
 List = TypeVar("List", PoolFile, TokenFile)
@@ -48,7 +49,7 @@ def read_tokens(paths: Iterable[str], chain_id: int) -> tuple[Token, ...]:
 
 def _read(path: str, chain_id: int, parse: Callable[[object], List]) -> List:
     try:
-        content: Any = msgspec.json.decode(Path(path).expanduser().read_bytes())
+        content: Any = decode_json(Path(path).expanduser().read_bytes())
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except (msgspec.DecodeError, RecursionError) as error:

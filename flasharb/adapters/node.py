@@ -34,6 +34,7 @@ from flasharb.adapters.nurseries import unwrapped
 from flasharb.adapters.pauses import Pauses
 from flasharb.adapters.websocket import open_websocket
 from flasharb.errors import NodeError, UsageError
+from flasharb.safe_json import decode_json
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -212,7 +213,7 @@ def _failure(error: Any) -> RpcFailure:
 
 def _parse(body: bytes | str, shown: str, what: str) -> Any:
     try:
-        return msgspec.json.decode(body)
+        return decode_json(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         start = body[:60] if isinstance(body, str) else body[:60].decode("utf-8", "replace")
         raise NodeError(f"{shown}: {what}: the reply is not JSON: {start!r}") from None
@@ -263,7 +264,7 @@ _Reply = tuple[int, bytes]
 def _refusal(body: bytes) -> RpcFailure | None:
     """The JSON-RPC error in a body, where there is one."""
     try:
-        document = msgspec.json.decode(body)
+        document = decode_json(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
     if isinstance(document, dict) and document.get("error") is not None:

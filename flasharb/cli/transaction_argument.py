@@ -10,10 +10,10 @@ from typing import Any, Final, NoReturn
 import msgspec
 from eth_hash.auto import keccak
 
-from flasharb.adapters.safe_json import decode_json
 from flasharb.errors import UsageError
 from flasharb.evm import Account, InvalidTransaction
 from flasharb.evm.transactions import decode
+from flasharb.safe_json import decode_json
 from flasharb.units import Address, Hash32, address
 
 DEFAULT_GAS: Final = 5_000_000

@@ -30,6 +30,7 @@ from flasharb.devnet.rpc import (
 from flasharb.devnet.transactions import Transaction, UndecodableTransaction, decode
 from flasharb.evm import BlockContext, Fork, InvalidTransaction, Machine, TransactionResult
 from flasharb.evm.transactions import recover
+from flasharb.safe_json import decode_json
 from flasharb.units import Address, Hash32, checksum
 
 MAX_TRANSACTIONS: Final = 100
@@ -105,8 +106,8 @@ class BundleRelay:
         except Unauthenticated as error:
             return _error(None, RpcError(INVALID_REQUEST, str(error)))
         try:
-            request = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
+            request = decode_json(body)
+        except (msgspec.DecodeError, RecursionError) as error:
             return _error(None, RpcError(PARSE_ERROR, f"parse error: {error}"))
         if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
             return _error(None, RpcError(PARSE_ERROR, "invalid jsonrpc version"))

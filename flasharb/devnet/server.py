@@ -30,6 +30,7 @@ from flasharb.devnet.rpc import (
     matching_logs,
     parse_log_filter,
 )
+from flasharb.safe_json import decode_json
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -126,8 +127,8 @@ class App:
 
     async def _answer(self, body: bytes, session: Session | None) -> bytes:
         try:
-            request = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            request = decode_json(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return _encode_error(None, RpcError(PARSE_ERROR, "parse error"))
         if not isinstance(request, list):
             return msgspec.json.encode(await self._answer_one(request, session))

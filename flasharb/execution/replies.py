@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from flasharb.safe_json import decode_json
 from flasharb.units import Hash32
 
 MAX_REPLY_BYTES: Final = 65_536
@@ -139,7 +140,7 @@ _INVALID: Final = object()
 
 def _json(body: bytes) -> object:
     try:
-        return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
+        return decode_json(body.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, RecursionError, ValueError):
         return _INVALID
 
