@@ -63,6 +63,10 @@ unpacked NAME VERSION:
 bench *ARGS: setup
     @{{ bin }}/python -m benchmarks {{ ARGS }}
 
+# the official state tests; a path is a category file or a folder (default: ../shared/ethereum_tests)
+evm-tests *PATHS: setup
+    @{{ bin }}/python -m tests.evm_tests {{ PATHS }}
+
 # the long runs that are recorded, not part of `test`
 long-runs: setup
     {{ bin }}/python -m tests.fuzz.bus --frames 1000000
