@@ -54,7 +54,7 @@ class CodeCache:
         if not self._usable:
             return None
         try:
-            with open(self.directory / name, "rb", opener=_opener) as file:  # noqa: PTH123 - Path.open() takes no opener
+            with os.fdopen(os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
                 if os.fstat(file.fileno()).st_uid != os.getuid():
                     return None
                 data = file.read()
@@ -73,7 +73,7 @@ class CodeCache:
         temporary = None
         try:
             handle, temporary = tempfile.mkstemp(prefix=".", dir=self.directory)
-            with open(handle, "wb") as file:
+            with os.fdopen(handle, "wb") as file:
                 file.write(_MAGIC + hashlib.sha256(data).digest() + data)
             Path(temporary).replace(self.directory / name)
         except OSError:
@@ -96,10 +96,6 @@ class CodeCache:
                 break
             total -= status.st_size
             Path(path).unlink(missing_ok=True)
-
-
-def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def keep_code(compiler: Compiler, environ: Mapping[str, str]) -> None:

@@ -32,15 +32,14 @@ def words_of(source: str) -> set[str]:
 
 
 def both(
-    code: bytes, *, data: bytes = b"", gas: int = 1_000_000, fork: Fork = Fork.CANCUN, times: int = 1, value: int = 0
+    code: bytes, *, data: bytes = b"", gas: int = 1_000_000, fork: Fork = Fork.CANCUN, value: int = 0
 ) -> tuple[Any, Any]:
     """What stock py-evm and the compiler, compiling at once, make of a call."""
     answers = []
     for engine in ("stock", "compiled"):
         source = world({CONTRACT: Account(balance=9, code=code, storage={1: 5}), OTHER: Account(code=code)})
-        machine = Machine(source, context(fork), fork, engine, compiler=Compiler(warm=1))  # type: ignore[arg-type]
-        for _ in range(times):
-            result = machine.call(CONTRACT, data, sender=ALICE, value=value, gas=gas)
+        machine = Machine(source, context(fork), fork, engine, compiler=Compiler(warm=1))
+        result = machine.call(CONTRACT, data, sender=ALICE, value=value, gas=gas)
         answers.append((result.success, result.output, result.gas_used, result.logs, machine.touched))
     return answers[0], answers[1]
 
@@ -198,7 +197,7 @@ def test_missing_state_is_asked_for_as_by_py_evm() -> None:
         for engine in ("stock", "compiled"):
             source = world({CONTRACT: Account(code=code, storage={7: 1})}, complete=False)
             source.accounts[bytes(20)] = None
-            machine = Machine(source, context(), Fork.PRAGUE, engine, compiler=Compiler(warm=1))  # type: ignore[arg-type]
+            machine = Machine(source, context(), Fork.PRAGUE, engine, compiler=Compiler(warm=1))
             try:
                 machine.call(CONTRACT, b"", sender=ALICE, gas=gas)
             except MissingState as missing:
