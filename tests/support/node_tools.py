@@ -33,7 +33,7 @@ def require_tool(name: str) -> Path:
     tool = find_tool(name)
     if tool is None:
         pytest.skip(
-            f"{name} is not installed (npm ci in solidity/, or name a node_modules folder in FLASHARB_NODE_MODULES)"
+            f"{name} is not installed (./just node-tools, or name a node_modules folder in FLASHARB_NODE_MODULES)"
         )
     return tool
 
