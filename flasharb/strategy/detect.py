@@ -21,7 +21,7 @@ from typing import Final
 
 from flasharb.market.index import pair_of
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool, marginal_rate
+from flasharb.pools import Pool
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.strategy.trade import Cycle, Hop, Opportunity
 from flasharb.units import Address
@@ -92,7 +92,7 @@ class Detector:
 
     def _learn(self, address: Address, pool: Pool) -> Pair:
         pair = (pool.spec.token0, pool.spec.token1)
-        self._rates[address] = (_rate(pool, True), _rate(pool, False))
+        self._rates[address] = (_rate(pool, 0, 1), _rate(pool, 1, 0))
         self._pair[address] = pair
         self._pools.setdefault(pair, set()).add(address)
         return pair
@@ -170,10 +170,9 @@ class Detector:
 
     def _leg(self, start: Address, end: Address) -> list[tuple[float, Hop]]:
         """The pools from one token to another, best rate first."""
-        zero_for_one = start < end
-        side = 0 if zero_for_one else 1
+        side = 0 if start < end else 1
         pools = self._pools.get(pair_of(start, end), ())
-        hops = [(self._rates[pool][side], Hop(pool, start, end, zero_for_one)) for pool in pools]
+        hops = [(self._rates[pool][side], Hop(pool, start, end)) for pool in pools]
         return sorted(hops, key=lambda leg: (-leg[0], leg[1].pool))
 
     def _report(self, block_number: int) -> list[Opportunity]:
@@ -186,10 +185,10 @@ class Detector:
         return [Opportunity(first + n, cycle, rate, block_number) for n, (rate, cycle) in enumerate(found)]
 
 
-def _rate(pool: Pool, zero_for_one: bool) -> float:
+def _rate(pool: Pool, i: int, j: int) -> float:
     """The marginal rate; zero for a pool that gives nothing in this direction, or nothing that is known."""
     try:
-        return marginal_rate(pool, zero_for_one)
+        return pool.marginal_rate(i, j)
     except QuoteUnavailable:
         return 0.0
 

@@ -44,7 +44,7 @@ def v2(
 ) -> V2Pool:
     """A constant-product pool with its two (token, reserve) in any order."""
     (token0, reserve0), (token1, reserve1) = sorted((reserve_a, reserve_b))
-    return V2Pool(PoolSpec(address_of(name), protocol, token0, token1, fee_pips), reserve0, reserve1)
+    return V2Pool(PoolSpec(address_of(name), protocol, (token0, token1), fee_pips), reserve0, reserve1)
 
 
 def v3(
@@ -68,7 +68,7 @@ def v3(
         active += liquidity if lower <= tick < upper else 0
     if words is not None:
         ticks = {at: known for at, known in ticks.items() if words[0] <= word_of(at, tick_spacing) <= words[1]}
-    spec = PoolSpec(address_of(name), "uniswap_v3", token0, token1, fee_pips, tick_spacing)
+    spec = PoolSpec(address_of(name), "uniswap_v3", (token0, token1), fee_pips, tick_spacing)
     return v3_pool(spec, sqrt_price_x96 or sqrt_price_at_tick(tick), tick, active, ticks, words)
 
 
