@@ -19,7 +19,8 @@ from flasharb.evm.forks import Fork
 
 SECP256K1_N: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 MAX_INITCODE_SIZE: Final = 49_152
-GAS_PER_BLOB: Final = 131_072
+MAX_TRANSACTION_GAS: Final = 1 << 24
+MAX_BLOBS: Final = 6
 _UINT64: Final = (1 << 64) - 1
 _UINT256: Final = (1 << 256) - 1
 
@@ -360,6 +361,11 @@ def check_entry(tx: Transaction, fork: Fork, chain_id: int) -> None:
         _invalid(f"type {tx.type_id} transactions exist since {since}, not under {fork} rules")
     if tx.chain_id is not None and tx.chain_id != chain_id:
         _invalid(f"transaction is for chain {tx.chain_id}, this is chain {chain_id}")
+    if fork.since(Fork.OSAKA):
+        if tx.gas > MAX_TRANSACTION_GAS:
+            _invalid(f"gas limit {tx.gas} is above {MAX_TRANSACTION_GAS}, the most of any transaction since Osaka")
+        if len(tx.blob_versioned_hashes) > MAX_BLOBS:
+            _invalid(f"{len(tx.blob_versioned_hashes)} blobs, {MAX_BLOBS} are the most of any transaction since Osaka")
     needed = tx.intrinsic_gas
     if fork.since(Fork.SHANGHAI) and not tx.to:
         if len(tx.data) > MAX_INITCODE_SIZE:

@@ -176,6 +176,7 @@ HEADER_FIELDS: Final = (
 """JSON-RPC's names in the order of the header's RLP, with the byte length (None: a quantity, -1: any)."""
 
 _FIRST_OPTIONAL: Final = "baseFeePerGas"
+_LATER_FIELDS: Final = {"blockAccessListHash": "amsterdam", "slotNumber": "amsterdam"}
 
 
 def header_hash(header: Mapping[str, str]) -> Hash32:
@@ -222,7 +223,14 @@ def context_of(header: Mapping[str, str], chain_id: int) -> BlockContext:
 
 
 def fork_of_header(header: Mapping[str, Any]) -> Fork:
-    """The newest known fork whose header fields are all there: for chains whose schedule nobody told us."""
+    """The oldest fork that has the header's fields: for chains whose schedule nobody told us.
+
+    Raises:
+        UsageError: the header has a field of a fork that is not supported.
+    """
+    for name, fork in _LATER_FIELDS.items():
+        if name in header:
+            raise UsageError(f"block {header.get('number')}: header field {name} means {fork} rules, not supported yet")
     if "requestsHash" in header:
         return Fork.PRAGUE
     if "excessBlobGas" in header:
