@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar
 
-import rlp
 from eth_hash.auto import keccak
 
 from flasharb.errors import UsageError
 from flasharb.evm import AccountInfo, BlockContext, Fork, LogEntry, MissingState
+from flasharb.evm.rlp import encode
 from flasharb.evm.roots import logs_bloom, ordered_root
 from flasharb.evm.source import EMPTY_CODE_HASH
 from flasharb.units import Address, Hash32, hex0x
@@ -196,7 +196,7 @@ def header_hash(header: Mapping[str, str]) -> Hash32:
             items.append(value.to_bytes((value.bit_length() + 7) // 8, "big"))
         else:
             items.append(_data(header.get(name), f"header.{name}", None if size == -1 else size))
-    return Hash32(keccak(rlp.encode(items)))
+    return Hash32(keccak(encode(items)))
 
 
 def context_of(header: Mapping[str, str], chain_id: int) -> BlockContext:
