@@ -308,6 +308,13 @@ def compiled(base: Any) -> Any:  # noqa: C901 - a class made for each fork, of s
 
         # Frames
 
+        @staticmethod
+        def message(
+            gas: int, to: bytes, sender: bytes, value: int, data: bytes, code: bytes, is_delegation: bool
+        ) -> Any:
+            """The message of a transaction's own frame."""
+            return _Message(gas, to, sender, value, data, code, 0, None, True, False, is_delegation)
+
         def child(
             self,
             gas: int,

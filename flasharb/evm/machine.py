@@ -19,6 +19,7 @@ from flasharb.evm.compiled import compiled
 from flasharb.evm.compiler import Compiler
 from flasharb.evm.computation import lean
 from flasharb.evm.context import BlockContext
+from flasharb.evm.entry import execute
 from flasharb.evm.forks import GAS_PER_BLOB, Fork
 from flasharb.evm.result import CallResult, TransactionResult
 from flasharb.evm.source import Diff, StateSource
@@ -130,17 +131,20 @@ class Machine:
         self._check(tx)
         coinbase = self.context.coinbase
         coinbase_before = state.get_balance(coinbase)
-        computation = state.apply_transaction(tx)
-        gas_used = self._gas_used(tx, computation)
+        price = self._price(tx)
+        if self.engine == "compiled":
+            computation, gas_used, logs = execute(state, self.fork, tx, price)
+        else:
+            computation = state.apply_transaction(tx)
+            gas_used, logs = self._gas_used(tx, computation), logs_of(computation)
         self.gas_used += gas_used
         self._blob_gas_used += GAS_PER_BLOB * len(tx.blob_versioned_hashes)
-        logs = logs_of(computation)
         self._deposits += system.deposits_of(logs, self.context.chain_id)
         succeeded = bool(computation.is_success)
         return TransactionResult(
             status=int(succeeded),
             gas_used=gas_used,
-            effective_gas_price=self._price(tx),
+            effective_gas_price=price,
             output=bytes(computation.output),
             error=reason_of(computation),
             logs=logs,
