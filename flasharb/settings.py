@@ -96,7 +96,7 @@ class Chain:
     fork: str = _key(
         "auto",
         "rules of the next block, for a chain whose schedule is not known here; auto: by chain id",
-        choices=("auto", "london", "paris", "shanghai", "cancun", "prague"),
+        choices=("auto", "london", "paris", "shanghai", "cancun", "prague", "osaka", "bpo1", "bpo2"),
     )
 
 
