@@ -8,7 +8,7 @@ there to be found. Each real arbitrage that was not found gets one reason of a f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -16,21 +16,26 @@ from typing import Final
 from flasharb.evm import LogEntry
 from flasharb.execution.program import FLASH_SWAP
 from flasharb.market.snapshot import Market
+from flasharb.simulation.arbitrage import Arbitrage
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import KnownPools, Offered, known_pools, offered
 from flasharb.simulation.replay import Examined, Replay
-from flasharb.simulation.swaps import SWAP_TOPICS
+from flasharb.simulation.swaps import SWAP_TOPICS, Swap
 from flasharb.simulation.trial import Place, Refused, try_out
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.limits import UNLIMITED
+from flasharb.strategy.route import Route
 from flasharb.strategy.select import choose
 from flasharb.strategy.size import size
-from flasharb.strategy.terms import Measured
 from flasharb.strategy.trade import Opportunity, Rejected, Trade
 from flasharb.units import Address, Hash32
 
 ENOUGH: Final = 10**6
 """One part of this many may be missing from the searcher's profit: searchers size at the optimum too."""
+
+
+CURVE_STEPS: Final = 24
+"""Points of a size curve up to the chosen size; as many beyond it."""
 
 
 class Missed(StrEnum):
@@ -64,20 +69,25 @@ class Ours:
     net_profit_wei: int | None
     simulated: bool
     refused: str | None = None
+    curve: tuple[tuple[int, int], ...] = ()
+    """(amount in, gross profit) of the same cycle at other sizes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RealArbitrage:
     """A transaction that was an arbitrage, and the best that we found through its pools just before it.
 
-    ``path``: its pools in the order the money went. ``supported``: we trade all of them.
+    ``path``: its pools in the order the money went, with their ``protocols``. ``supported``: we trade all of them.
+    ``amount_in`` is what it paid in that token, None where that is not plain from its swaps.
     """
 
     tx_hash: Hash32
     index: int
     token: Address
     path: tuple[bytes, ...]
+    protocols: Mapping[bytes, str]
     gross_profit: int
+    amount_in: int | None
     supported: bool
     ours: Ours | None
     missed: Missed | None
@@ -158,16 +168,18 @@ class _Backtest:
         if examined.arbitrage is None:
             return
         known = self._known()
-        moment, trades = self._look(known)
+        moment, market, trades = self._look(known)
         self.moments.append(moment)
-        self.arbitrages.append(self._judge(index, examined, known, moment, trades))
+        theirs = examined.arbitrage
+        ours = self._best_through(_pools_of(examined), theirs.token, moment, trades, market)
+        self.arbitrages.append(self._judge(index, examined, theirs, known, ours))
 
     # Our side
 
     def _known(self) -> KnownPools:
         return known_pools(self.replay, self.offered.specs.values())
 
-    def _look(self, known: KnownPools) -> tuple[Moment, list[Trade]]:
+    def _look(self, known: KnownPools) -> tuple[Moment, Market, list[Trade]]:
         """All cycles of this moment, the best of them tried."""
         block = self.block
         market = Market.load(block.number, known.pools.values(), ())
@@ -181,8 +193,8 @@ class _Backtest:
             else:
                 rejected[sized.reason] = rejected.get(sized.reason, 0) + 1
         chosen, _ = choose(trades, self.terms.most_trials)
-        ours = tuple(self._tried(trade) for trade in chosen)
-        return Moment(self.replay.position - 1, ours, rejected), trades
+        ours = tuple(self._tried(market, trade) for trade in chosen)
+        return Moment(self.replay.position - 1, ours, rejected), market, trades
 
     def _sized(self, market: Market, opportunity: Opportunity) -> Trade | Rejected:
         sized = size(market, opportunity, UNLIMITED)
@@ -190,19 +202,18 @@ class _Backtest:
             return replace(sized, net_profit_wei_estimate=self._net(sized, sized.gross_profit, sized.gas_estimate) or 0)
         return sized
 
-    def _tried(self, trade: Trade) -> Ours:
+    def _tried(self, market: Market, trade: Trade) -> Ours:
         block, terms = self.block, self.terms
         place = Place(self.replay.state(), block.context, block.fork, terms.wrapped_native, terms.vault)
         answer = try_out(trade, FLASH_SWAP, place)
+        curve = size_curve(market, trade)
         if isinstance(answer, Refused):
-            return Ours(trade, self._net(trade, trade.gross_profit, trade.gas_estimate), False, answer.reason)
-        return self._measured(trade, answer)
-
-    def _measured(self, trade: Trade, answer: Measured) -> Ours:
+            return Ours(trade, self._net(trade, trade.gross_profit, trade.gas_estimate), False, answer.reason, curve)
         net = self._net(trade, answer.gross_profit, answer.gas_used)
         if answer.gross_profit != trade.gross_profit:
-            return Ours(trade, net, False, f"made {answer.gross_profit} where {trade.gross_profit} was sized")
-        return Ours(trade, net, True)
+            made = f"made {answer.gross_profit} where {trade.gross_profit} was sized"
+            return Ours(trade, net, False, made, curve)
+        return Ours(trade, net, True, None, curve)
 
     def _net(self, trade: Trade, gross_profit: int, gas: int) -> int | None:
         if trade.base_token != self.terms.wrapped_native:
@@ -212,28 +223,30 @@ class _Backtest:
     # Theirs against ours
 
     def _judge(
-        self, index: int, examined: Examined, known: KnownPools, moment: Moment, trades: Sequence[Trade]
+        self, index: int, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None
     ) -> RealArbitrage:
-        theirs = examined.arbitrage
-        assert theirs is not None
         pools = _pools_of(examined)
-        supported = pools <= self.offered.specs.keys()
-        ours = self._best_through(pools, theirs.token, moment, trades)
-        missed, detail = self._reason(examined, pools, known, ours)
+        if ours is not None and ours.trade.gross_profit * ENOUGH >= theirs.gross_profit * (ENOUGH - 1):
+            missed = None if ours.simulated else Missed.SIMULATION_REFUSED
+            detail = ours.refused or ""
+        else:
+            missed, detail = next(self._reasons(examined, theirs, known, ours))
         return RealArbitrage(
             tx_hash=self.block.receipts[index].hash,
             index=index,
             token=theirs.token,
             path=theirs.path,
+            protocols={swap.pool: swap.protocol for swap in examined.swaps},
             gross_profit=theirs.gross_profit,
-            supported=supported,
+            amount_in=_paid_in(examined.swaps, theirs.token),
+            supported=pools <= self.offered.specs.keys(),
             ours=ours,
             missed=missed,
             detail=detail,
         )
 
     def _best_through(
-        self, pools: frozenset[bytes], token: Address, moment: Moment, trades: Sequence[Trade]
+        self, pools: frozenset[bytes], token: Address, moment: Moment, trades: Sequence[Trade], market: Market
     ) -> Ours | None:
         """The best of our cycles in that token that uses one of the pools, tried."""
         fitting = [
@@ -242,24 +255,12 @@ class _Backtest:
         if not fitting:
             return None
         best = max(fitting, key=lambda trade: trade.gross_profit)
-        return next((one for one in moment.ours if one.trade is best), None) or self._tried(best)
-
-    def _reason(
-        self, examined: Examined, pools: frozenset[bytes], known: KnownPools, ours: Ours | None
-    ) -> tuple[Missed | None, str]:
-        theirs = examined.arbitrage
-        assert theirs is not None
-        if ours is not None and ours.trade.gross_profit * ENOUGH >= theirs.gross_profit * (ENOUGH - 1):
-            if ours.simulated:
-                return None, ""
-            return Missed.SIMULATION_REFUSED, ours.refused or ""
-        return next(self._reasons(examined, pools, known, ours))
+        return next((one for one in moment.ours if one.trade is best), None) or self._tried(market, best)
 
     def _reasons(
-        self, examined: Examined, pools: frozenset[bytes], known: KnownPools, ours: Ours | None
+        self, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None
     ) -> Iterator[tuple[Missed, str]]:
-        theirs = examined.arbitrage
-        assert theirs is not None
+        pools = _pools_of(examined)
         foreign = pools - self.offered.specs.keys()
         if foreign:
             yield Missed.PROTOCOL, _names(examined, foreign)
@@ -272,6 +273,25 @@ class _Backtest:
         if ours is not None:
             yield Missed.SIZING, f"ours makes {ours.trade.gross_profit} of {theirs.gross_profit}"
         yield Missed.UNKNOWN_STATE, "no cycle through its pools shows within the ticks that the file has"
+
+
+def size_curve(market: Market, trade: Trade) -> tuple[tuple[int, int], ...]:
+    """(amount in, gross profit) of the trade's cycle from nothing to twice its size, where its pools can quote."""
+    route = Route.through(market, tuple(hop.hop for hop in trade.hops))
+    if route is None:
+        return ()
+    points = []
+    for step in range(1, 2 * CURVE_STEPS + 1):
+        amount = trade.amount_in * step // CURVE_STEPS
+        amounts = route.amounts(amount) if amount else None
+        if amounts is not None:
+            points.append((amount, amounts[-1] - amount))
+    return tuple(points)
+
+
+def _paid_in(swaps: Sequence[Swap], token: Address) -> int | None:
+    paid = [swap.amount_in for swap in swaps if swap.token_in == token]
+    return sum(paid) if paid else None
 
 
 def _swaps_twice(logs: Sequence[LogEntry]) -> bool:
