@@ -24,12 +24,10 @@ from typing import Final
 from flasharb.pools.constant_product.pool import V2Pool
 from flasharb.pools.contract import Piecewise
 from flasharb.strategy.route import Leg, Route
-from flasharb.units import PIPS
+from flasharb.units import PIPS, WAD
 
 _SLACK: Final = 1e-13
 """Relative error allowed for the composed floats when a gain is bounded from above."""
-
-WAD: Final = 10**18
 
 
 @dataclass(frozen=True, slots=True)
