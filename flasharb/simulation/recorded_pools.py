@@ -13,12 +13,13 @@ from typing import Final
 
 from eth_hash.auto import keccak
 
-from flasharb.pools import Pool, PoolSpec, V2Pool
-from flasharb.pools.known_part import known_part
-from flasharb.pools.loading import load_pool
-from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, V2Layout, V3Layout, pool_address
+from flasharb.pools import Pool, PoolSpec
+from flasharb.pools.concentrated.known_part import known_part
+from flasharb.pools.concentrated.storage import V3Layout
+from flasharb.pools.loading import CorruptPool, Elsewhere, Needs, Refused, load_pool
+from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, pool_address
 from flasharb.simulation.replay import Replay
-from flasharb.units import Address
+from flasharb.units import Address, Hash32
 
 
 def _selector(signature: str) -> bytes:
@@ -94,9 +95,11 @@ def _candidates(
     address: Address, tokens: tuple[Address, Address], fee: int | None, spacing: int | None
 ) -> Iterator[PoolSpec]:
     for name, protocol in PROTOCOLS.items():
-        if isinstance(protocol.layout, V2Layout) and protocol.default_fee_pips is not None:
+        if not protocol.sorted_tokens:
+            continue
+        if protocol.default_fee_pips is not None:
             yield PoolSpec(address, name, tokens, protocol.default_fee_pips)
-        elif isinstance(protocol.layout, V3Layout) and fee is not None and spacing is not None and fee < 1 << 24:
+        elif fee is not None and spacing is not None and fee < 1 << 24:
             yield PoolSpec(address, name, tokens, fee, spacing)
 
 
@@ -111,15 +114,34 @@ def _asked_number(replay: Replay, pool: Address, question: bytes) -> int | None:
 
 
 def _load(replay: Replay, spec: PoolSpec) -> Pool | str:
+    """The pool, as far as the file knows it, or why it has no usable state."""
     layout = PROTOCOLS[spec.protocol].layout
-    if isinstance(layout, V2Layout):
-        packed = replay.slot(spec.address, layout.reserves)
-        if packed is None:
-            return "its reserves are not in the file"
-        pool = load_pool(spec, {layout.reserves: packed})
-        assert isinstance(pool, V2Pool)
-        return pool if pool.reserve0 and pool.reserve1 else "it holds nothing"
-    part = known_part(spec, layout, lambda slot: replay.slot(spec.address, slot))
-    if part is None:
-        return "its price is not in the file"
-    return part.pool if part.pool.sqrt_price_x96 else "it has no price yet"
+    try:
+        if isinstance(layout, V3Layout):
+            part = known_part(spec, layout, lambda slot: replay.slot(spec.address, slot))
+            return part.pool if part is not None else "its price is not in the file"
+        return _load_whole(replay, spec)
+    except CorruptPool as error:
+        return str(error)
+
+
+def _load_whole(replay: Replay, spec: PoolSpec) -> Pool | str:
+    slots: dict[int, int] = {}
+    others: dict[tuple[Address, int], int] = {}
+    codes: dict[Address, Hash32] = {}
+    timestamp: int | None = None
+    while True:
+        answer = load_pool(spec, slots, elsewhere=Elsewhere(others, codes, timestamp))
+        if isinstance(answer, Refused):
+            return answer.reason
+        if not isinstance(answer, Needs):
+            return answer
+        own = {slot: replay.slot(spec.address, slot) for slot in answer.slots}
+        foreign = {(at, slot): replay.slot(at, slot) for at, slot in answer.elsewhere}
+        programs = {at: replay.code(at) for at in answer.code}
+        if None in (*own.values(), *foreign.values(), *programs.values()):
+            return "state of it is not in the file"
+        slots.update((slot, value) for slot, value in own.items() if value is not None)
+        others.update((place, value) for place, value in foreign.items() if value is not None)
+        codes.update((at, Hash32(keccak(code))) for at, code in programs.items() if code is not None)
+        timestamp = replay.block.context.timestamp if answer.timestamp else timestamp

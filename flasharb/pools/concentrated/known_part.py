@@ -13,10 +13,10 @@ from typing import Final
 
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.concentrated.pool import V3Pool, v3_pool
+from flasharb.pools.concentrated.storage import V3Layout
 from flasharb.pools.concentrated.tick_bitmap import ticks_of_word, word_of
-from flasharb.pools.loading import mapping_slot
-from flasharb.pools.protocols import V3Layout
 from flasharb.pools.spec import PoolSpec
+from flasharb.pools.storage import mapping_slot, signed
 
 ReadSlot = Callable[[int], int | None]
 """The value of one of the pool's storage slots, or None where it is not known."""
@@ -44,7 +44,7 @@ def known_part(spec: PoolSpec, layout: V3Layout, read: ReadSlot) -> KnownPart | 
     slot0, packed = read(layout.slot0), read(layout.liquidity)
     if slot0 is None or packed is None:
         return None
-    price, tick, liquidity = slot0 & ((1 << 160) - 1), _signed(slot0 >> 160, 24), packed & _UINT128
+    price, tick, liquidity = slot0 & ((1 << 160) - 1), signed(slot0 >> 160, 24), packed & _UINT128
     below, low = _ticks(spec, layout, read, tick, zero_for_one=True)
     above, high = _ticks(spec, layout, read, tick, zero_for_one=False)
     # The ends of what is known: all liquidity that is active there ends.
@@ -72,12 +72,7 @@ def _ticks(
             info = read(mapping_slot(at, layout.ticks))
             if info is None:
                 return found, at
-            found[at] = TickLiquidity(info & _UINT128, _signed(info >> 128, 128))
+            found[at] = TickLiquidity(info & _UINT128, signed(info >> 128, 128))
         position += -1 if zero_for_one else 1
     last = position + 1 if zero_for_one else position - 1
     return found, ((last << 8) if zero_for_one else (last << 8) | 255) * spacing
-
-
-def _signed(value: int, bits: int) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
