@@ -19,14 +19,18 @@ from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
 from flasharb.evm.blobs import excess_after
 from flasharb.evm.transactions import decode
 from flasharb.execution.fees import next_base_fee
+from flasharb.settings import Settings
 from flasharb.simulation.discovery import Lockstep, named_by
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.recorded import RecordedBlock, RecordedState
 from flasharb.simulation.result import Simulation
 from flasharb.simulation.simulate import Options, Run
-from flasharb.units import Address, Hash32, hex0x
+from flasharb.units import Address, Hash32, address, hex0x
 
 FIXTURE_BLOCKS: Final = Path(flasharb.__file__).resolve().parent.parent / "fixtures" / "blocks"
+
+MAINNET_WETH: Final = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
+"""Also the devnet's, whose contracts stand at their mainnet addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +111,10 @@ def _in_block(block: RecordedBlock, origin: str, wanted: Wanted, alone: bool) ->
 def _completed(
     draft: Draft, context: BlockContext, before: Sequence[bytes], state: ForkState, origin: str
 ) -> UnsignedTransaction:
-    for address, account in draft.create.items():
+    for created, account in draft.create.items():
         try:
             state.create_account(
-                address, balance=account.balance, nonce=account.nonce, code=account.code, storage=account.storage
+                created, balance=account.balance, nonce=account.nonce, code=account.code, storage=account.storage
             )
         except ValueError as error:
             raise UsageError(f"create: {error}") from None
@@ -260,3 +264,11 @@ def sender_and_target(transaction: bytes | UnsignedTransaction) -> tuple[Address
     """Who sends, and which contract is called (None: one is created)."""
     tx = decode(transaction) if isinstance(transaction, bytes) else transaction
     return Address(tx.sender), Address(tx.to) if tx.to else None
+
+
+def recorded_wrapped_native(settings: Settings, chain_id: int) -> Address:
+    """The wrapped ether of the chain that a block was recorded on; where nobody says, it is where mainnet has it."""
+    configured = settings.chain.wrapped_native
+    if configured and settings.chain.id == chain_id:
+        return address(configured)
+    return MAINNET_WETH
