@@ -314,16 +314,26 @@ def recover(digest: bytes, y_parity: int, r: int, s: int) -> bytes:
     """
     if y_parity not in (0, 1) or not 0 < r < SECP256K1_N or not 0 < s <= SECP256K1_N // 2:
         _invalid("signature is out of range")
+    address = recovered(digest, y_parity, r, s)
+    if address is None:
+        _invalid("signature fits no key")
+    return address
+
+
+def recovered(digest: bytes, y_parity: int, r: int, s: int) -> bytes | None:
+    """The address that made a signature, high s included; None where nobody can have made it."""
+    if y_parity not in (0, 1) or not 0 < r < SECP256K1_N or not 0 < s < SECP256K1_N:
+        return None
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([y_parity])
     try:
         key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
     except ValueError:
-        raise InvalidTransaction("signature fits no key") from None
+        return None
     except Exception as error:
         # coincurve raises bare Exception where libsecp256k1 finds no key.
         if type(error) is not Exception:
             raise
-        raise InvalidTransaction("signature fits no key") from None
+        return None
     return keccak(key.format(compressed=False)[1:])[12:]
 
 
