@@ -128,6 +128,7 @@ class Machine:
 
     def _apply(self, tx: Transaction, trace: bool) -> TransactionResult:
         state = self._state
+        state.traces = trace
         self._check(tx)
         coinbase = self.context.coinbase
         coinbase_before = state.get_balance(coinbase)
@@ -171,6 +172,7 @@ class Machine:
 
     def _call(self, to: bytes, data: bytes, sender: bytes, value: int, gas: int, trace: bool) -> CallResult:
         state = self._state
+        state.traces = trace
         if value and state.get_balance(sender) < value:
             return CallResult(False, b"", 0, "the sender's balance is below the value of the call", ())
         state.mark_address_warm(sender)

@@ -69,6 +69,7 @@ def flat_state(fork: Fork, make_computation: Callable[[Any], Any] = lean) -> Any
         account_db_class = FlatAccountDB
         computation_class = make_computation(base.computation_class)
         get_ancestor_hash = _ancestor_hash
+        traces = False
 
         def __init__(self, source: StateSource, block: BlockContext) -> None:
             self._db = None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import random
 import re
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from eth.vm.code_stream import CodeStream
 from eth.vm.forks.cancun.computation import CancunComputation
+from eth.vm.forks.prague.computation import PragueComputation
 
 from flasharb.evm import Account, Fork, Machine, MissingState
 from flasharb.evm.compiled import compiled
@@ -146,6 +149,30 @@ def test_recursion_to_the_limit_of_depth() -> None:
     )
     success, *_ = agree(code, gas=1 << 60)
     assert success
+
+
+def test_a_finished_call_is_forgotten() -> None:
+    """Thousands of calls with much data cost the memory of one, whether they succeed, log, revert or run out of gas."""
+    ends = ("32 0 LOG0", "60000 0 REVERT", "60000 0 RETURN", "@there JUMP there: 999999 0 RETURN")
+    accounts = {bytes(19) + bytes([0x50 + n]): Account(code=assemble(end)) for n, end in enumerate(ends)}
+    calls = " ".join(f"0 0 60000 0 0 0x{address.hex()} 90000 CALL POP" for address in accounts)
+    loop = assemble(f"loop: {calls} 600000 GAS GT @loop JUMPI")
+    machine = Machine(world({CONTRACT: Account(code=loop), **accounts}), context(), Fork.PRAGUE, "compiled")
+    machine.call(CONTRACT, b"", gas=2_000_000)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        result = machine.call(CONTRACT, b"", gas=30_000_000)
+        peak = tracemalloc.get_traced_memory()[1]
+        alive = [thing for thing in gc.get_objects() if isinstance(thing, PragueComputation)]
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert result.success
+    assert len(result.logs) > 50
+    assert alive == []
+    assert peak < 2_000_000
 
 
 def test_recursion_through_creation() -> None:
