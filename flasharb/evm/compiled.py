@@ -23,7 +23,7 @@ from eth.vm.opcode import as_opcode
 
 from flasharb.evm import runtime
 from flasharb.evm.compiler import HALT, Compiler, Contract, Program
-from flasharb.evm.computation import lean
+from flasharb.evm.computation import corrected
 from flasharb.evm.result import CallFrame
 from flasharb.evm.trace import frame_of
 
@@ -250,7 +250,7 @@ def run(c: Any, contract: Contract) -> None:
 
 def compiled(base: Any) -> Any:  # noqa: C901 - a class made for each fork, of short methods
     """The computation class ``base`` with compiled blocks."""
-    parent = lean(base)
+    parent = corrected(base)
     warms_coinbase = issubclass(base, ShanghaiComputation)
     schedule = _schedule_of(base)
     program_name = base.__name__.removesuffix("Computation").lower()

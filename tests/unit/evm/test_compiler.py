@@ -39,7 +39,7 @@ def both(
 ) -> tuple[Any, Any]:
     """What stock py-evm and the compiler, compiling at once, make of a call."""
     answers = []
-    for engine in ("stock", "compiled"):
+    for engine in ("stock", "py-evm"):
         source = world({CONTRACT: Account(balance=9, code=code, storage={1: 5}), OTHER: Account(code=code)})
         machine = Machine(source, context(fork), fork, engine, compiler=Compiler(warm=1))
         result = machine.call(CONTRACT, data, sender=ALICE, value=value, gas=gas)
@@ -135,7 +135,7 @@ def test_the_number_of_compiled_blocks_is_bounded() -> None:
     # Jumps to the place in the call data; every place is a JUMPDEST.
     code = b"\x60\x00\x35\x56" + b"\x5b" * 20_000
     compiler = Compiler(warm=1)
-    machine = Machine(world({CONTRACT: Account(code=code)}), context(), Fork.PRAGUE, "compiled", compiler=compiler)
+    machine = Machine(world({CONTRACT: Account(code=code)}), context(), Fork.PRAGUE, "py-evm", compiler=compiler)
     for place in range(4, 6_000):
         machine.call(CONTRACT, place.to_bytes(32, "big"), gas=1_000)
     blocks = compiler.programs["prague"].contract(code).blocks
@@ -157,7 +157,7 @@ def test_a_finished_call_is_forgotten() -> None:
     accounts = {bytes(19) + bytes([0x50 + n]): Account(code=assemble(end)) for n, end in enumerate(ends)}
     calls = " ".join(f"0 0 60000 0 0 0x{address.hex()} 90000 CALL POP" for address in accounts)
     loop = assemble(f"loop: {calls} 600000 GAS GT @loop JUMPI")
-    machine = Machine(world({CONTRACT: Account(code=loop), **accounts}), context(), Fork.PRAGUE, "compiled")
+    machine = Machine(world({CONTRACT: Account(code=loop), **accounts}), context(), Fork.PRAGUE, "py-evm")
     machine.call(CONTRACT, b"", gas=2_000_000)
     gc.collect()
     gc.disable()
@@ -221,7 +221,7 @@ def test_missing_state_is_asked_for_as_by_py_evm() -> None:
     code = assemble("7 SLOAD 8 SLOAD ADD 0 SSTORE")
     for gas in (100, 2_000, 2_200, 5_000, 100_000):
         asked = []
-        for engine in ("stock", "compiled"):
+        for engine in ("stock", "py-evm"):
             source = world({CONTRACT: Account(code=code, storage={7: 1})}, complete=False)
             source.accounts[bytes(20)] = None
             machine = Machine(source, context(), Fork.PRAGUE, engine, compiler=Compiler(warm=1))
@@ -241,7 +241,7 @@ def test_preimages_of_mapping_slots_are_noted() -> None:
         for _ in range(2):
             source = world({CONTRACT: Account(code=code)})
             source.preimages = {}  # type: ignore[attr-defined]
-            Machine(source, context(), Fork.PRAGUE, "compiled", compiler=Compiler(warm=1)).call(CONTRACT, b"", gas=gas)
+            Machine(source, context(), Fork.PRAGUE, "py-evm", compiler=Compiler(warm=1)).call(CONTRACT, b"", gas=gas)
             assert len(source.preimages) == noted  # type: ignore[attr-defined]
 
 
