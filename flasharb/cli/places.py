@@ -18,6 +18,7 @@ from flasharb.adapters.state import NodeBlock, fetch_block, locate, prefetch, si
 from flasharb.cli.transaction_argument import Draft, Signed, Wanted
 from flasharb.errors import OutsideError, StateUnavailable, UsageError
 from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
+from flasharb.evm.blobs import excess_after
 from flasharb.evm.transactions import decode
 from flasharb.execution.fees import next_base_fee
 from flasharb.settings import Settings
@@ -29,7 +30,6 @@ from flasharb.simulation.simulate import Options, Run
 from flasharb.units import Address, Hash32, hex0x
 
 FIXTURE_BLOCKS: Final = Path(flasharb.__file__).resolve().parent.parent / "fixtures" / "blocks"
-_BLOB_TARGETS: Final = {Fork.CANCUN: 393_216, Fork.PRAGUE: 786_432}
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ async def _parent_reader(node: Node, context: BlockContext, settings: Settings) 
 async def _on_head(node: Node, wanted: Signed | Draft, state: ForkState, settings: Settings) -> Place:
     head = int(str(await node.call("eth_blockNumber")), 16)
     block = await fetch_block(node, head, first=0)
-    context, fork = _next_block(block, settings.chain.slot_s), block.fork
+    context, fork = _next_block(block, settings.chain.slot_s)
     reader = await _parent_reader(node, context, settings)
     if isinstance(wanted, Signed):
         return Place(context, fork, 0, (), wanted.raw, state, node.shown_url, reader, beside_block=True)
@@ -245,24 +245,27 @@ class _Gas:
     base_fee_per_gas: int
     gas_used: int
     gas_limit: int
+    blob_gas_used: int
+    excess_blob_gas: int
 
 
-def _next_block(parent: NodeBlock, slot_s: float) -> BlockContext:
+def _next_block(parent: NodeBlock, slot_s: float) -> tuple[BlockContext, Fork]:
     """The block after ``parent`` as far as it is known beforehand; its coinbase and randomness are the parent's."""
     context, header = parent.context, parent.header
-    gas = _Gas(context.base_fee_per_gas, int(header["gasUsed"], 16), context.gas_limit)
-    excess = context.excess_blob_gas
-    if excess is not None:
-        excess = max(0, excess + int(header.get("blobGasUsed", "0x0"), 16) - _BLOB_TARGETS[parent.fork])
-    return replace(
+    gas_used, blob_gas_used = (int(header.get(name, "0x0"), 16) for name in ("gasUsed", "blobGasUsed"))
+    gas = _Gas(context.base_fee_per_gas, gas_used, context.gas_limit, blob_gas_used, context.excess_blob_gas or 0)
+    number, timestamp = context.number + 1, context.timestamp + max(1, round(slot_s))
+    fork = parent.rules(number, timestamp)
+    following = replace(
         context,
-        number=context.number + 1,
-        timestamp=context.timestamp + max(1, round(slot_s)),
+        number=number,
+        timestamp=timestamp,
         base_fee_per_gas=next_base_fee(gas),
-        excess_blob_gas=excess,
+        excess_blob_gas=excess_after(fork, gas),
         parent_hash=bytes.fromhex(header["hash"][2:]),
         parent_beacon_root=None,
     )
+    return following, fork
 
 
 def sender_and_target(transaction: bytes | UnsignedTransaction) -> tuple[Address, Address | None]:

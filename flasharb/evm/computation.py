@@ -31,7 +31,9 @@ from eth.vm.forks.cancun.constants import (
 from eth.vm.opcode import as_opcode
 from eth_hash.auto import keccak
 
-MODEXP_ADDRESS: Final = bytes(19) + b"\x05"
+from flasharb.evm import osaka
+from flasharb.evm.osaka import MODEXP_ADDRESS
+
 POINT_EVALUATION_ADDRESS: Final = bytes(19) + b"\x0a"
 _POINT_EVALUATION_OUTPUT: Final = FIELD_ELEMENTS_PER_BLOB.to_bytes(32, "big") + BLS_MODULUS.to_bytes(32, "big")
 _MAX_KNOWN_CODES: Final = 4096
@@ -104,7 +106,7 @@ def exact_modexp(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _exact(address: bytes, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     if address == POINT_EVALUATION_ADDRESS:
         return point_evaluation
-    return exact_modexp(function) if address == MODEXP_ADDRESS else function
+    return exact_modexp(function) if address == MODEXP_ADDRESS and function is not osaka.modexp else function
 
 
 _positions: Final[dict[bytes, tuple[set[int], set[int]]]] = {}

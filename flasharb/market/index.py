@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, Final, TypeVar
 
 from flasharb.feed.instrument import fast_hash, pool_asset_id, token_id
@@ -29,7 +30,7 @@ Table = Mapping[Key, tuple[Address, ...]]
 
 
 def pair_of(token_a: Address, token_b: Address) -> tuple[Address, Address]:
-    """The two tokens in the order of a pool's token0 and token1."""
+    """The two tokens in ascending order."""
     return (token_a, token_b) if token_a < token_b else (token_b, token_a)
 
 
@@ -42,7 +43,8 @@ def venue_of(protocol: str) -> int:
 class Index:
     """Addresses of pools under each key, in ascending order.
 
-    ``by_fast_hash`` and ``by_asset_id`` may name several pools: the bus's ids know no fee tier.
+    A pool of n tokens stands under each of them and under each pair of them. ``by_fast_hash`` and ``by_asset_id`` may
+    name several pools: the bus's ids know no fee tier. The asset id exists for pools of two tokens only.
     """
 
     by_token: Table[Address] = field(default_factory=dict)
@@ -69,12 +71,14 @@ def _keys(specs: Iterable[PoolSpec]) -> tuple[dict[Any, set[Address]], ...]:
     tables: tuple[defaultdict[Any, set[Address]], ...] = tuple(defaultdict(set) for _ in range(4))
     by_token, by_pair, by_fast_hash, by_asset_id = tables
     for spec in specs:
-        venue, ids = venue_of(spec.protocol), [token_id(spec.token0), token_id(spec.token1)]
-        by_token[spec.token0].add(spec.address)
-        by_token[spec.token1].add(spec.address)
-        by_pair[spec.token0, spec.token1].add(spec.address)
+        venue, ids = venue_of(spec.protocol), [token_id(token) for token in spec.tokens]
+        for token in spec.tokens:
+            by_token[token].add(spec.address)
+        for one, other in combinations(spec.tokens, 2):
+            by_pair[pair_of(one, other)].add(spec.address)
         by_fast_hash[fast_hash(venue, ids)].add(spec.address)
-        by_asset_id[venue, pool_asset_id(*ids)].add(spec.address)
+        if len(ids) == 2:
+            by_asset_id[venue, pool_asset_id(*ids)].add(spec.address)
     return tables
 
 

@@ -145,9 +145,8 @@ def _pool(item: Mapping[str, Any]) -> PoolSpec:
     if not token0 < token1:
         raise _Wrong("token0 must be the lower address of the two tokens (as on chain), and not the same")
     fee_pips = _fee(item, protocol)
-    return PoolSpec(
-        _address(item, "address"), protocol.name, token0, token1, fee_pips, _spacing(item, protocol, fee_pips)
-    )
+    spacing = _spacing(item, protocol, fee_pips)
+    return PoolSpec(_address(item, "address"), protocol.name, (token0, token1), fee_pips, spacing)
 
 
 def _fee(item: Mapping[str, Any], protocol: Protocol) -> int:

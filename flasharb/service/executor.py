@@ -99,9 +99,13 @@ class Ground:
 
 
 def on_top_of(header: BlockHeader, ground: Ground, slot_s: float) -> tuple[Head, BlockContext]:
-    """Where candidates run: the block that is known, and the one to come."""
-    context = next_block(header, ground.chain_id, slot_s)
-    return Head(header.hash, header.number, ground.fork(context.number, context.timestamp), header.parent_hash), context
+    """Where candidates run: the block that is known, and the one to come.
+
+    Raises:
+        ValueError: its rules are not known.
+    """
+    context, fork = next_block(header, ground.chain_id, slot_s, ground.fork)
+    return Head(header.hash, header.number, fork, header.parent_hash), context
 
 
 @dataclass(slots=True)

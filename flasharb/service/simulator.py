@@ -122,12 +122,11 @@ class Simulator:
     async def follow(self, heads: Conflated[BlockHeader], head_of: Callable[[BlockHeader], Head]) -> None:
         """Read at each new head what the newest simulations read, until there are no more heads."""
         async for header in heads:
-            head = head_of(header)
             try:
-                await self.warm(head)
-            except (NodeError, StateUnavailable, StateDisproved) as error:
+                await self.warm(head_of(header))
+            except (NodeError, StateUnavailable, StateDisproved, ValueError) as error:
                 # Whoever needs the state asks again, and is told.
-                LOG.debug("state of block %d is not there beforehand: %s", head.number, error)
+                LOG.debug("state of block %d is not there beforehand: %s", header.number, error)
 
     async def warm(self, head: Head) -> None:
         """Read in one batch what the newest simulations read.

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-import rlp
 from eth_hash.auto import keccak
 
+from flasharb.evm.rlp import MalformedRlp, decode
 from flasharb.evm.roots import EMPTY_ROOT
 
 MAX_NODE_BYTES: Final = 1024
@@ -107,9 +107,9 @@ def _node(reference: Any, by_hash: dict[bytes, bytes]) -> Any:
 
 def _decoded(data: bytes) -> Any:
     try:
-        return rlp.decode(data)
-    except (rlp.DecodingError, RecursionError):
-        raise BadProof(f"not RLP: 0x{data.hex():.80}") from None
+        return decode(data)
+    except MalformedRlp as error:
+        raise BadProof(f"{error}: 0x{data.hex():.80}") from None
 
 
 def _uncompacted(compact: bytes) -> tuple[list[int], bool]:

@@ -192,7 +192,7 @@ def _deployed(
     deployments = DEPLOYMENTS.get(chain_id) or DEPLOYMENTS[1]
     for name, deployment in deployments.items():
         if PROTOCOLS[name].kind == kind and fee_pips < 1 << 24:
-            spec = PoolSpec(pool, name, tokens[0], tokens[1], fee_pips)
+            spec = PoolSpec(pool, name, tokens, fee_pips)
             if pool_address(deployment, spec) == pool:
                 return name
     return None

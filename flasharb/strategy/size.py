@@ -78,7 +78,7 @@ def size(market: Market, opportunity: Opportunity, limits: Limits, loan_fee_wad:
     if gain <= 0:
         return _rejected(market, opportunity, start.limit or Reason.NO_PROFIT, f"the best whole input gains {gain}")
     hops = tuple(
-        TradeHop(hop, leg.pool.spec.protocol, amount_in, amount_out)
+        TradeHop(hop, leg.pool.spec, amount_in, amount_out)
         for hop, leg, amount_in, amount_out in zip(opportunity.cycle, route.legs, amounts, amounts[1:], strict=False)
     )
     return Trade(

@@ -17,7 +17,7 @@ from tests.support.pool_bytecode import TOKEN0, TOKEN1, v3_spec, v3_storage
 from tests.support.pool_cases import pool_of
 
 V3 = v3_spec("pancakeswap_v3", 2500, 50)
-V2 = PoolSpec(Address(b"\x02" * 20), "uniswap_v2", TOKEN0, TOKEN1, 3000)
+V2 = PoolSpec(Address(b"\x02" * 20), "uniswap_v2", (TOKEN0, TOKEN1), 3000)
 WHOLE = pool_of(V3, [(-5000, 5000, 10**18), (100, 150, 77)], 1 << 96, 0)
 
 

@@ -28,7 +28,7 @@ TOKENS = (Token(WETH, "WETH", 18), Token(USDC, "USDC", 6))
 
 
 def spec(address: Address) -> PoolSpec:
-    return PoolSpec(address, "uniswap_v2", WETH, USDC, 3000)
+    return PoolSpec(address, "uniswap_v2", (WETH, USDC), 3000)
 
 
 def pool(address: Address, weth: int, usdc: int) -> V2Pool:

@@ -103,7 +103,7 @@ def test_all_errors_at_once_with_key_value_range_and_source(tmp_path: Path) -> N
 
     assert sorted(errors_of(path, environ)) == sorted(
         [
-            f"strategy.max_hops = 9 ({path} line 2): must be a whole number from 2 to 3 (pools in a cycle)",
+            f"strategy.max_hops = 9 ({path} line 2): must be a whole number from 2 to 4 (pools in a cycle)",
             (
                 f'strategy.min_profit_usd = "a" ({path} line 3): must be a number from 0 to 1_000_000_000'
                 " (USD, net after loan, gas and bid)"

@@ -26,6 +26,7 @@ from flasharb.execution.program import (
     pick_loan,
     plan,
 )
+from flasharb.pools import PoolSpec
 from flasharb.pools.protocols import PROTOCOLS
 from flasharb.settings import Mev, Settings
 from flasharb.strategy.trade import Hop, Trade, TradeHop
@@ -37,11 +38,13 @@ TERMS = {"weth": WETH, "loan": "flash_swap", "min_profit": 5, "bid_wei": 0, "dea
 
 def trade(*protocols: str, base: Address = WETH) -> Trade:
     """A cycle through one pool of each protocol; amounts 100, 101, …"""
-    tokens = [base, *(Address(bytes([0x40 + n]) * 20) for n in range(1, len(protocols))), base]
-    hops = [
-        TradeHop(Hop(Address(bytes([n + 1]) * 20), tokens[n], tokens[n + 1], n % 2 == 0), protocol, 100 + n, 101 + n)
-        for n, protocol in enumerate(protocols)
-    ]
+    # up and down in turns, so that the first hop is zero for one, the second one for zero, and so on
+    tokens = [base, *(Address(bytes([0xF0 + n if n % 2 else n]) * 20) for n in range(1, len(protocols))), base]
+    hops = []
+    for n, protocol in enumerate(protocols):
+        hop = Hop(Address(bytes([n + 1]) * 20), tokens[n], tokens[n + 1])
+        spec = PoolSpec(hop.pool, protocol, (min(tokens[n : n + 2]), max(tokens[n : n + 2])), 3000)
+        hops.append(TradeHop(hop, spec, 100 + n, 101 + n))
     return Trade(1, base, tuple(hops), len(protocols), 0, 0, 0, 7)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from flasharb.market.filters import Cause, LiquidityFilter, resolve, tracked
 from flasharb.market.prices import usd_prices
-from flasharb.pools import Pool, liquidity_within
+from flasharb.pools import Pool
 from flasharb.units import checksum
 from tests.support.market_samples import DAI, TOKENS, USDC, WBTC, WETH, market, token, v2, v3
 
@@ -29,7 +29,7 @@ def test_a_constant_product_pool_needs_both_reserves(dai: int, kept: bool) -> No
 
 def test_a_concentrated_pool_needs_both_tokens_within_ten_percent() -> None:
     pool = v3("edge", (USDC.address, DAI.address), 0, [(-60, 120, 10**12), (-60_000, -30_000, 10**30)])
-    amount0, amount1 = liquidity_within(pool)
+    amount0, amount1 = pool.depth()
     assert USDC.address < DAI.address, "token0 is USDC"
     usd0, usd1 = amount0 / 10**6, amount1 / 10**18
     least = min(usd0, usd1)

@@ -21,7 +21,7 @@ USDT = address("0xdAC17F958D2ee523a2206206994597C13D831ec7")
 
 def spec(protocol: str, pool: str, fee_pips: int, token0: Address = USDC, token1: Address = WETH) -> PoolSpec:
     """A pool on mainnet."""
-    return PoolSpec(address(pool), protocol, token0, token1, fee_pips)
+    return PoolSpec(address(pool), protocol, (token0, token1), fee_pips)
 
 
 KNOWN = [
@@ -133,7 +133,7 @@ def owner(pool: dict[str, object]) -> str:
     at = Address(bytes.fromhex(str(pool["pool"])[2:]))
     for name, protocol in PROTOCOLS.items():
         if (pool["kind"] == "v2") == (protocol.kind == "v2"):
-            candidate = PoolSpec(at, name, tokens[0], tokens[1], int(state.get("fee", 3000)))
+            candidate = PoolSpec(at, name, (tokens[0], tokens[1]), int(state.get("fee", 3000)))
             if check_address(candidate, 1) is None:
                 return name
     return "nobody"
