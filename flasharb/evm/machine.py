@@ -128,7 +128,7 @@ class Machine:
         coinbase = self.context.coinbase
         coinbase_before = state.get_balance(coinbase)
         price = self._price(tx)
-        if self.engine == "compiled":
+        if self.engine == "py-evm":
             computation, gas_used, logs = execute(state, self.fork, tx, price)
         else:
             computation = state.apply_transaction(tx)
