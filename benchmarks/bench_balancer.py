@@ -32,7 +32,7 @@ from flasharb.units import Address, Hash32
 ONE = 10**18
 POOL = Address(b"\5" * 20)
 TOKENS = tuple(Address(bytes([k]) * 20) for k in (1, 2, 3))
-SPEC = PoolSpec(POOL, "balancer", TOKENS[0], TOKENS[1], 0)
+SPEC = PoolSpec(POOL, "balancer", TOKENS[:2], 0)
 NOW = 1_720_000_000
 PEER = "balancer-maths 0.1.2"
 
@@ -44,7 +44,7 @@ def rows() -> list[dict[str, Any]]:
 
 def weighted_pool(weights: tuple[int, int]) -> WeightedPool:
     """A pool of two tokens of 18 decimals, 1,000 of the first and 3,000,000 of the second."""
-    facts = WeightedFacts(POOL, Hash32(POOL + b"\0\2" + bytes(10)), "weighted_v3", TOKENS[:2], (1, 1), weights)
+    facts = WeightedFacts(POOL, Hash32(POOL + b"\0\2" + bytes(10)), "weighted_v3", TOKENS[:2], (1, 1), weights, 0)
     return WeightedPool(SPEC, (1000 * ONE, 3 * 10**6 * ONE), (0, 0), 3 * 10**15, facts)
 
 
@@ -53,7 +53,7 @@ def stable_pool() -> StablePool:
     tokens = (*TOKENS, POOL)
     pool_id = Hash32(POOL + bytes(12))
     none = (False,) * 4
-    facts = StableFacts(POOL, pool_id, "stable_v3", tokens, (1, 10**12, 10**12, 1), none, none)
+    facts = StableFacts(POOL, pool_id, "stable_v3", tokens, (1, 10**12, 10**12, 1), none, none, 0)
     return StablePool(
         SPEC,
         (3 * 10**6 * ONE, 25 * 10**11, 41 * 10**11, (1 << 111) - 9 * 10**6 * ONE),

@@ -1,61 +1,50 @@
-"""The least input for an output, for pools whose contract has no exact-out formula: a search over exact quotes."""
+"""The exact inverse of an exact quote, for pools that have none of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from flasharb.pools.errors import InsufficientLiquidity
-
-_MAX_STEPS = 512
+from flasharb.pools.errors import QuoteUnavailable
 
 
-def least_input(quote: Callable[[int], int], wanted: int, guess: int, most: int = (1 << 127) - 1) -> int:
-    """An input for which ``quote`` gives at least ``wanted``, while one unit less gives less; 0 for 0.
+def least_input(quote: Callable[[int], int], amount_out: int, guess: int) -> int:
+    """The least input for which ``quote`` gives at least ``amount_out``, searched outwards from ``guess``.
 
-    A false-position search around ``guess`` that falls back to halving. Where rounding makes ``quote`` waver by a unit
-    (the Newton iterations of some contracts do), a still smaller input may give ``wanted`` too; it is not looked for.
+    ``quote`` must not fall as its input grows, and must refuse all inputs beyond the first that it refuses. The cost is
+    the logarithm of how far off the guess is: two quotes for an exact one.
 
     Raises:
-        InsufficientLiquidity: no input up to ``most`` gives as much.
-        ValueError: a negative ``wanted``.
+        QuoteUnavailable: as ``quote`` does, where no input that it answers for gives that much.
     """
-    if wanted <= 0:
-        if wanted:
-            raise ValueError(f"an amount cannot be negative: {wanted}")
-        return 0
-    low, low_out = 0, 0
-    high = max(1, min(guess, most))
-    high_out = _quote_or_more(quote, high, wanted)
-    for _ in range(_MAX_STEPS):
-        if high_out >= wanted:
-            break
-        if high >= most:
-            raise InsufficientLiquidity(f"no input gives {wanted}")
-        low, low_out = high, high_out
-        # a little further than the straight line through the last point says
-        ahead = high * wanted // high_out + high // 1000 if high_out else 0
-        high = min(most, max(high + 1, min(ahead, 16 * high) or 2 * high))
-        high_out = _quote_or_more(quote, high, wanted)
-    step = 0
+
+    refused = -1
+
+    def reaches(amount: int) -> bool:
+        nonlocal refused
+        try:
+            return quote(amount) >= amount_out
+        except QuoteUnavailable:
+            refused = amount  # too much to be answered for: the least input is not above it
+            return True
+
+    low, high = guess - 1, guess
+    reach = 1
+    if reaches(guess):
+        while low >= 0 and reaches(low):
+            high = low
+            reach *= 2
+            low = max(high - reach, -1)
+    else:
+        while not reaches(high):
+            low = high
+            high += reach
+            reach *= 2
     while high - low > 1:
-        step += 1
         middle = (low + high) // 2
-        if step % 3 and low_out < high_out:
-            line = low + (high - low) * (wanted - low_out) // (high_out - low_out)
-            middle = min(high - 1, max(low + 1, line))
-        out = _quote_or_more(quote, middle, wanted)
-        if out >= wanted:
-            high, high_out = middle, out
+        if reaches(middle):
+            high = middle
         else:
-            low, low_out = middle, out
-    if quote(high) < wanted:
-        raise InsufficientLiquidity(f"no input gives {wanted}")
+            low = middle
+    if high == refused:
+        quote(high)
     return high
-
-
-def _quote_or_more(quote: Callable[[int], int], amount: int, wanted: int) -> int:
-    """The quote; where the pool cannot take so much, ``wanted``, so that the search turns back."""
-    try:
-        return quote(amount)
-    except InsufficientLiquidity:
-        return wanted

@@ -11,7 +11,7 @@ from eth_hash.auto import keccak
 from flasharb.pools import PoolSpec
 from flasharb.pools.balancer import StableFacts, WeightedFacts, WeightedPool, load_weighted
 from flasharb.pools.balancer.code import TEMPLATES, VAULT, recognise
-from flasharb.pools.needs import NeedsSlots
+from flasharb.pools.storage import Elsewhere, Needs
 from flasharb.units import Address, address
 from tests.conftest import REPOSITORY
 from tests.support.balancer_cases import case_of
@@ -105,14 +105,12 @@ def _recorded(block, pool: Address, tokens: tuple[Address, ...]) -> WeightedPool
     facts = recognise(code, tokens)
     assert isinstance(facts, WeightedFacts), facts
     assert not isinstance(facts, StableFacts)
-    spec = PoolSpec(pool, "balancer_weighted", tokens[0], tokens[1], 0)
-    needs = load_weighted(spec, facts, {}, {})
-    assert isinstance(needs, NeedsSlots)
-    loaded = load_weighted(
-        spec,
-        facts,
-        {slot: storage(pool, slot) for slot in needs.slots},
-        {(at, slot): storage(at, slot) for at, slot in needs.elsewhere},
-    )
+    spec = PoolSpec(pool, "balancer_weighted", tokens, 0, facts=facts)
+    now = int(block["header"]["timestamp"], 16)
+    needs = load_weighted(spec, {}, Elsewhere(timestamp=now))
+    assert isinstance(needs, Needs)
+    own = {slot: storage(pool, slot) for slot in needs.slots}
+    others = {(at, slot): storage(at, slot) for at, slot in needs.elsewhere}
+    loaded = load_weighted(spec, own, Elsewhere(others, timestamp=now))
     assert isinstance(loaded, WeightedPool)
     return loaded

@@ -13,13 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flasharb.pools import InsufficientLiquidity, PoolSpec, QuoteUnavailable, Uninitialised
-from flasharb.pools.needs import NeedsSlots
-from flasharb.pools.solidly import LAYOUTS, SolidlyFacts, admit, load
+from flasharb.pools.solidly import LAYOUTS, SolidlyFacts, SolidlyPool, load
+from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.units import Address
 from tests.support.solidly_cases import KINDS, case_of, recorded, run_case
 from tests.support.solidly_world import ARTIFACTS, CONTRACTS
 
-SPEC = PoolSpec(Address(b"\7" * 20), "velodrome_v2", Address(b"\1" * 20), Address(b"\2" * 20), 0)
 FACTORY = Address(b"\3" * 20)
 
 
@@ -98,24 +97,18 @@ def test_refuses_what_no_swap_can_be() -> None:
 
 
 @pytest.mark.parametrize("kind", CONTRACTS)
-def test_loads_in_rounds_and_never_takes_unknown_for_zero(kind: str) -> None:
-    """The pair asks for the slots of its own and of its factory that it needs, until it has them."""
+def test_loading_never_takes_unknown_for_zero_and_refuses_a_paused_factory(kind: str) -> None:
+    """The pair asks for the slots of its own and of its factory that it needs, the pause among them."""
     facts = SolidlyFacts(kind, True, (10**18, 10**6), FACTORY)  # type: ignore[arg-type]
-    first = load(SPEC, facts, {}, {})
-    assert isinstance(first, NeedsSlots)
+    spec = PoolSpec(Address(b"\7" * 20), kind, (Address(b"\1" * 20), Address(b"\2" * 20)), 0, facts=facts)
+    first = load(spec, {}, Elsewhere())
+    assert isinstance(first, Needs)
     assert first.slots == {LAYOUTS[kind].reserves, LAYOUTS[kind].reserves + 1}
+    own, others = dict.fromkeys(first.slots, 10**9), dict.fromkeys(first.elsewhere, 5)
 
-    pool = load(SPEC, facts, dict.fromkeys(first.slots, 10**9), dict.fromkeys(first.elsewhere, 5))
+    pool = load(spec, own, Elsewhere({**others, (FACTORY, 0): 0xABC00}))
+    paused = load(spec, own, Elsewhere({**others, (FACTORY, 0): 0xABC01}))
 
-    assert not isinstance(pool, NeedsSlots)
-    assert pool.reserves == (10**9, 10**9)
-    assert pool.fee_bps == (1 if kind == "solidly_v1" else 5)
-
-
-def test_a_paused_factory_keeps_the_pair_out() -> None:
-    """The pause stands in the lowest byte of the factory's first slot, and must be known."""
-    facts = SolidlyFacts("velodrome_v1", False, (1, 1), FACTORY)
-
-    assert admit(facts, {}) == NeedsSlots(elsewhere=frozenset({(FACTORY, 0)}))
-    assert admit(facts, {(FACTORY, 0): 0xABC00}) is None
-    assert "paused" in str(admit(facts, {(FACTORY, 0): 0xABC01}))
+    assert isinstance(pool, SolidlyPool)
+    assert (pool.reserves, pool.fee_bps) == ((10**9, 10**9), 1 if kind == "solidly_v1" else 5)
+    assert isinstance(paused, Refused)

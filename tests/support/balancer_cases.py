@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flasharb.evm import Machine
+from flasharb.evm import LogEntry, Machine
 from flasharb.pools import PoolSpec, QuoteUnavailable
+from flasharb.pools.balancer import STABLE_RULES, WEIGHTED_RULES
 from flasharb.pools.balancer.facts import Specialisation, WeightedFacts, specialisation
 from flasharb.pools.balancer.pool import VaultPool
 from flasharb.pools.balancer.stable import StablePool
@@ -20,8 +21,9 @@ from flasharb.pools.balancer.stable_facts import StableFacts
 from flasharb.pools.balancer.storage import load_stable, load_weighted
 from flasharb.pools.balancer.vault import balance_slots, entry
 from flasharb.pools.balancer.weighted import WeightedPool
-from flasharb.pools.loading import mapping_slot
-from flasharb.pools.needs import NeedsReload, NeedsSlots
+from flasharb.pools.events import StateUnknown
+from flasharb.pools.storage import Elsewhere, Needs, mapping_slot
+from flasharb.units import Address
 from tests.support.balancer_world import RATE_DURATION, World, stable_world, weighted_world
 from tests.support.pool_bytecode import CONTEXT, SENDER, RevertedError
 
@@ -70,19 +72,17 @@ class Case:
 
     def pool(self, machine: Machine) -> WeightedPool | StablePool:
         """Our pool, loaded from what stands in storage now."""
-        spec = PoolSpec(self.world.pool, "balancer", self.world.tokens[0], self.world.tokens[1], 0)
+        spec = PoolSpec(self.world.pool, "balancer", self.world.tokens, 0, facts=self.facts)
+        load = load_weighted if isinstance(self.facts, WeightedFacts) else load_stable
         own: dict[int, int] = {}
-        elsewhere: dict[tuple[bytes, int], int] = {}
+        others: dict[tuple[Address, int], int] = {}
         while True:
-            if isinstance(self.facts, WeightedFacts):
-                loaded: object = load_weighted(spec, self.facts, own, elsewhere)  # type: ignore[arg-type]
-            else:
-                loaded = load_stable(spec, self.facts, own, NOW, elsewhere)  # type: ignore[arg-type]
-            if not isinstance(loaded, NeedsSlots):
+            loaded = load(spec, own, Elsewhere(others, timestamp=NOW))
+            if not isinstance(loaded, Needs):
                 assert isinstance(loaded, WeightedPool | StablePool)
                 return loaded
             own |= {slot: machine.storage(self.world.pool, slot) for slot in loaded.slots}
-            elsewhere |= {(at, slot): machine.storage(at, slot) for at, slot in loaded.elsewhere}
+            others |= {(at, slot): machine.storage(at, slot) for at, slot in loaded.elsewhere}
 
 
 def case_of(kind: str, number: int) -> Case:
@@ -97,7 +97,7 @@ def _weighted(dice: random.Random) -> Case:
     weights = tuple(part * 10**15 for part in permille)
     world = weighted_world(kind, decimals, weights)
     scaling = tuple(10 ** (18 - digits) for digits in decimals)
-    facts = WeightedFacts(world.vault, world.pool_id, kind, world.tokens, scaling, weights)  # type: ignore[arg-type]
+    facts = WeightedFacts(world.vault, world.pool_id, kind, world.tokens, scaling, weights, NOW)  # type: ignore[arg-type]
     totals = [dice.randint(1, 10 ** dice.randint(0, min(33, digits + 14))) for digits in decimals]
     fee = _fee(dice)
     own = {"weighted_v1": {7: fee}, "weighted_2tokens_v1": {8: fee << 86}}.get(kind, {8: fee << 192})
@@ -114,7 +114,7 @@ def _balances(dice: random.Random, world: World, totals: list[int]) -> dict[int,
     managed = [dice.randint(0, total) if dice.random() < 0.15 else 0 for total in totals]
     cash = [total - out for total, out in zip(totals, managed, strict=True)]
     kind = specialisation(world.pool_id)
-    slots = balance_slots(kind, world.pool_id, world.tokens)
+    slots = balance_slots(world.pool_id, world.tokens)
     if kind is Specialisation.TWO_TOKEN:
         return {slots[0]: cash[0] | cash[1] << 112 | 7 << 224, slots[1]: managed[0] | managed[1] << 112}
     words = [c | m << 112 | 7 << 224 for c, m in zip(cash, managed, strict=True)]
@@ -135,6 +135,7 @@ def _stable(dice: random.Random, with_bpt: bool) -> Case:
         tuple(10 ** (18 - d) for d in digits),
         has_rate,
         free,
+        NOW,
     )
     size = 10 ** dice.randint(0, 9)
     reach = dice.choice((1.01, 2.0, 2.0, 20.0, 1000.0))
@@ -231,9 +232,10 @@ def _compare(case: Case, pool: WeightedPool | StablePool, kind: int, amount: int
     except QuoteUnavailable:
         ours = None
     try:
-        real: int | None = case.world.swap(machine, kind, i, j, amount)
+        real: int | None
+        real, logs = case.world.swap(machine, kind, i, j, amount)
     except RevertedError:
-        real = None
+        real, logs = None, ()
     if ours != real:
         return f"kind {kind} of {amount}: ours {ours}, the Vault {real}, in {pool} from {i} to {j}"
     if real is None or ours is None:
@@ -241,13 +243,37 @@ def _compare(case: Case, pool: WeightedPool | StablePool, kind: int, amount: int
     with_bpt = isinstance(pool, StablePool) and pool.facts.bpt in (i, j)
     try:
         after = pool.after_swap(i, j, ours, amount) if kind else pool.swapped(i, j, amount).pool
-    except NeedsReload:
+    except StateUnknown:
         followed = not with_bpt or (kind == 0 and case.facts.kind == "stable_v3")
         return "the swap is not followed" if followed else None
     stored = case.pool(machine)
+    if not with_bpt and _followed(case, pool, logs) != stored:
+        return f"kind {kind} of {amount}: the Vault's logs lead to {_followed(case, pool, logs)}, in storage {stored}"
     if after != stored:
         return f"kind {kind} of {amount}: ours afterwards {after}, in storage {stored}"
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLog:
+    """A log as the feed hands it over."""
+
+    pool: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+def _followed(case: Case, pool: WeightedPool | StablePool, logs: tuple[LogEntry, ...]) -> object:
+    """The pool after all logs that its rules are for."""
+    rules = WEIGHTED_RULES if isinstance(pool, WeightedPool) else STABLE_RULES
+    after: Any = pool
+    for log in logs:
+        rule = rules.get(log.topics[0])
+        if rule and log.address in (case.world.vault, case.world.pool):
+            entry_ = PoolLog(case.world.pool, tuple(log.topics), log.data)
+            assert rule.fits(entry_)
+            after = rule.apply(after, entry_)
+    return after
 
 
 def outcome(kind: str, number: int) -> str:

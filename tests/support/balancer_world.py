@@ -13,11 +13,11 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from flasharb.evm import Account, DictState, Fork, Machine
+from flasharb.evm import Account, DictState, Fork, LogEntry, Machine
 from flasharb.units import Address, Hash32
 from tests.support.abi import encode
 from tests.support.assembly import assemble
-from tests.support.pool_bytecode import CONTEXT, SENDER, RevertedError, creation_code, number, send
+from tests.support.pool_bytecode import CONTEXT, SENDER, RevertedError, applied, creation_code, number, send
 
 CREATOR = Address(bytes.fromhex("00000000000000000000000000000000c0ffee00"))
 RATE_PROVIDER = Address(bytes.fromhex("0000000000000000000000000000000000fa7e00"))
@@ -89,13 +89,13 @@ class World:
             accounts[address] = Account(old.nonce, old.balance, old.code, {**old.storage, **slots})
         return Machine(DictState(accounts), replace(CONTEXT, timestamp=timestamp), Fork.PRAGUE)
 
-    def swap(self, machine: Machine, kind: int, i: int, j: int, amount: int) -> int:
-        """``vault.swap``: kind 0 is given in, 1 is given out; what the Vault calculated."""
+    def swap(self, machine: Machine, kind: int, i: int, j: int, amount: int) -> tuple[int, tuple[LogEntry, ...]]:
+        """``vault.swap``: kind 0 is given in, 1 is given out; what the Vault calculated, and its logs."""
         single = (self.pool_id, kind, self.tokens[i], self.tokens[j], amount, bytearray())
         funds = (SENDER, 0, SENDER, 0)
         limit = 0 if kind == 0 else 1 << 250
-        output = send(machine, self.vault, SWAP + encode(single, funds, limit, 1 << 60))
-        return int.from_bytes(output, "big")
+        result = applied(machine, self.vault, SWAP + encode(single, funds, limit, 1 << 60))
+        return int.from_bytes(result.output, "big"), result.logs
 
 
 def accounts_of(machine: Machine, before: Mapping[bytes, Account]) -> dict[bytes, Account]:

@@ -28,7 +28,7 @@ def vouched_for(
     for name, deployment in DEPLOYMENTS[1].items():
         protocol = PROTOCOLS[name]
         fee = fee_pips or protocol.default_fee_pips or 0
-        spec = PoolSpec(pool, name, min(tokens), max(tokens), fee, tick_spacing)
+        spec = PoolSpec(pool, name, (min(tokens), max(tokens)), fee, tick_spacing)
         if protocol.kind == kind and pool_address(deployment, spec) == pool:
             return spec
     return None

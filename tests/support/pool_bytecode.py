@@ -13,7 +13,7 @@ from pathlib import Path
 
 from eth_hash.auto import keccak
 
-from flasharb.evm import Account, BlockContext, DictState, Fork, Machine, UnsignedTransaction
+from flasharb.evm import Account, BlockContext, DictState, Fork, Machine, TransactionResult, UnsignedTransaction
 from flasharb.pools import PoolSpec, TickLiquidity, V2Pool, V3Pool
 from flasharb.pools.concentrated.tick_bitmap import words_from_ticks
 from flasharb.pools.loading import mapping_slot
@@ -140,7 +140,12 @@ def deployed_code(name: str, fee_pips: int = 0, tick_spacing: int = 0) -> bytes:
 
 
 def send(machine: Machine, to: bytes, data: bytes, sender: bytes = SENDER) -> bytes:
-    """Execute a transaction and keep what it did; its output.
+    """Execute a transaction and keep what it did; its output. Raises as ``applied`` does."""
+    return applied(machine, to, data, sender).output
+
+
+def applied(machine: Machine, to: bytes, data: bytes, sender: bytes = SENDER) -> TransactionResult:
+    """Execute a transaction and keep what it did; its result.
 
     Raises:
         RevertedError: the transaction reverted.
@@ -158,7 +163,7 @@ def send(machine: Machine, to: bytes, data: bytes, sender: bytes = SENDER) -> by
     result = machine.apply(transaction)
     if not result.status:
         raise RevertedError(str(result.error))
-    return result.output
+    return result
 
 
 class RevertedError(Exception):
@@ -184,13 +189,13 @@ def v2_pair(name: str) -> tuple[bytes, PoolSpec]:
         ):
             assert code.count(bytes.fromhex(old)) == count
             code = code.replace(bytes.fromhex(old), bytes.fromhex(new))
-        return code, PoolSpec(POOL, "pancakeswap_v2", TOKEN0, TOKEN1, 2500)
+        return code, PoolSpec(POOL, "pancakeswap_v2", (TOKEN0, TOKEN1), 2500)
     protocol, fee_pips = {
         "UniswapV2Pair": ("uniswap_v2", 3000),
         "SushiV2Pair": ("sushiswap_v2", 3000),
         "PancakeV2Pair": ("pancakeswap_v2", 2000),
     }[name]
-    return deployed_code(name), PoolSpec(POOL, protocol, TOKEN0, TOKEN1, fee_pips)
+    return deployed_code(name), PoolSpec(POOL, protocol, (TOKEN0, TOKEN1), fee_pips)
 
 
 def v2_machine(code: bytes, pool: V2Pool, paid0: int, paid1: int) -> Machine:
@@ -294,7 +299,7 @@ def v2_reserves(machine: Machine) -> tuple[int, int]:
 
 def v3_spec(protocol: str, fee_pips: int, tick_spacing: int) -> PoolSpec:
     """The spec of the one pool of a world."""
-    return PoolSpec(POOL, protocol, TOKEN0, TOKEN1, fee_pips, tick_spacing)
+    return PoolSpec(POOL, protocol, (TOKEN0, TOKEN1), fee_pips, tick_spacing)
 
 
 def v3_facts(pool: V3Pool) -> tuple[int, int, int]:

@@ -14,9 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flasharb.pools import PoolSpec, QuoteUnavailable
-from flasharb.pools.loading import mapping_slot
-from flasharb.pools.needs import NeedsSlots
 from flasharb.pools.solidly import LAYOUTS, SolidlyFacts, SolidlyPool, load
+from flasharb.pools.storage import Elsewhere, mapping_slot
 from flasharb.units import ZERO_ADDRESS, Address
 from tests.support.pool_bytecode import RevertedError, number
 from tests.support.solidly_world import CONTRACTS, PairWorld, pair_world
@@ -43,9 +42,10 @@ class PairCase:
         """Our pair, from the slots that the real ones would have."""
         facts = SolidlyFacts(self.kind, self.stable, self._units(), factory)  # type: ignore[arg-type]
         own, others = self.slots(pair)
-        spec = PoolSpec(pair, self.kind, Address(b"\1" * 20), Address(b"\2" * 20), 0)
-        pool = load(spec, facts, own, {(factory, slot): value for slot, value in others.items()})
-        assert not isinstance(pool, NeedsSlots)
+        spec = PoolSpec(pair, self.kind, (Address(b"\1" * 20), Address(b"\2" * 20)), 0, facts=facts)
+        slots = {(factory, slot): value for slot, value in {0: 0, **others}.items()}
+        pool = load(spec, own, Elsewhere(slots))
+        assert isinstance(pool, SolidlyPool)
         return pool
 
     def slots(self, pair: bytes) -> tuple[dict[int, int], dict[int, int]]:

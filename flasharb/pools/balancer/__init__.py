@@ -3,21 +3,25 @@
 One package for both, because what they share is most of what there is to a pool besides its curve: the Vault keeps
 their balances, checks and books their swaps, and emits their events.
 
-``facts`` and ``stable_facts`` say what is fixed about a pool, ``vault`` and ``storage`` build it from slots, ``pool``
-follows the Vault's events, ``weighted`` and ``stable`` (with ``bpt``) are the mathematics, on ``fixed_point``,
-``log_exp`` and ``stable_math``.
+``facts`` and ``stable_facts`` say what is fixed about a pool and ``code`` reads it from its code; ``vault`` and
+``storage`` build it from slots; ``pool`` and ``events`` follow its logs; ``weighted`` and ``stable`` (with ``bpt``) are
+the mathematics, on ``fixed_point``, ``log_exp`` and ``stable_math``.
 """
 
 from __future__ import annotations
 
+from flasharb.pools.balancer.code import recognise
+from flasharb.pools.balancer.events import STABLE_RULES, WEIGHTED_RULES
 from flasharb.pools.balancer.facts import Specialisation, WeightedFacts, specialisation
-from flasharb.pools.balancer.pool import Swapped, VaultPool
+from flasharb.pools.balancer.pool import VaultPool
 from flasharb.pools.balancer.stable import StablePool, UnknownRate
 from flasharb.pools.balancer.stable_facts import JoinExit, ProtocolFees, Ramp, Rate, StableFacts
-from flasharb.pools.balancer.storage import admit, load_stable, load_weighted
+from flasharb.pools.balancer.storage import load_stable, load_weighted
 from flasharb.pools.balancer.weighted import WeightedPool
 
 __all__ = [
+    "STABLE_RULES",
+    "WEIGHTED_RULES",
     "JoinExit",
     "ProtocolFees",
     "Ramp",
@@ -25,13 +29,12 @@ __all__ = [
     "Specialisation",
     "StableFacts",
     "StablePool",
-    "Swapped",
     "UnknownRate",
     "VaultPool",
     "WeightedFacts",
     "WeightedPool",
-    "admit",
     "load_stable",
     "load_weighted",
+    "recognise",
     "specialisation",
 ]

@@ -41,6 +41,7 @@ class Template:
     immutables: int
     pool_id: int
     vault: int
+    pausable_until: int
     count: int | None
     tokens: tuple[int, int]
     scaling: tuple[int, int]
@@ -53,37 +54,37 @@ TEMPLATES: Final = (
         "weighted_v1",
         "696f9b221fc9388165e0991d4f995ab3630af2916f8fc61550c1c9a0c8196259",
         0xFFFFEFFFFFF7FDD9F,
-        0, 3, 14, (24, 2), (15, 1), (40, 1),
+        0, 3, 8, 14, (24, 2), (15, 1), (40, 1),
     ),
     Template(
         "weighted_2tokens_v1",
         "19cf36f8a15fd191490573bd0fb546d3ea5b31829eb8323d1c0fa41672ceebd9",
         0xEFE733F,
-        0, 3, None, (4, 0), (18, -1), (20, -1),
+        0, 3, 9, None, (4, 0), (18, -1), (20, -1),
     ),
     Template(
         "weighted_v2",
         "c19d4094b735195e60a965368dfc3a9f04f881f9f50ceb332814c35c30c79983",
         0x3FFFFFE7FFFFFF000E03FFFF,
-        12, 16, 27, (48, 1), (59, 1), (40, 1),
+        12, 16, 26, 27, (48, 1), (59, 1), (40, 1),
     ),
     Template(
         "weighted_v3",
         "d6a6ab8441ac87e6b785ecaa15f3d19ff2f8a4122cddd46582b08d47eb6c2de6",
         0x3FFFFFEFFFFFFE1C3FFFF,
-        12, 16, 24, (37, 1), (48, 1), (29, 1),
+        12, 16, 23, 24, (37, 1), (48, 1), (29, 1),
     ),
     Template(
         "stable_v1",
         "33e57872fbf0f9ea24b7fb4e211e44c64e51ad9dab7ab924676da5c8670309bf",
         0x1C7FD0007EFF027FF,
-        4, 9, 13, (29, 1), (53, 1), rates=48,
+        4, 9, 21, 13, (29, 1), (53, 1), rates=48,
     ),
     Template(
         "stable_v3",
         "d70369a238f9cb3019e503b98a41e1309d4fbbb3081d547180406c4fa982a48f",
         0x1CFFA0FDFE27FF,
-        4, 9, 13, (26, 1), (42, 1), rates=37,
+        4, 9, 18, 13, (26, 1), (42, 1), rates=37,
     ),
 )  # fmt: skip
 _OLDEST: Final = ("weighted_v1", "weighted_2tokens_v1")
@@ -136,14 +137,14 @@ def _facts(
         return f"the pool holds {', '.join(map(checksum, held))} and not the tokens that it is said to"
     unit = 1 if template.kind in _OLDEST else ONE
     scaling = tuple(numbers[n] // unit for n in _places(template.scaling, count))
-    pool_id = Hash32(operands[template.pool_id])
+    pool_id, until = Hash32(operands[template.pool_id]), numbers[template.pausable_until]
     if template.weights is not None:
         weights = tuple(numbers[n] for n in _places(template.weights, count))
-        return WeightedFacts(vault, pool_id, template.kind, tokens, scaling, weights)  # type: ignore[arg-type]
+        return WeightedFacts(vault, pool_id, template.kind, tokens, scaling, weights, until)  # type: ignore[arg-type]
     assert template.rates is not None
     flags = numbers[template.rates]
     has_rate, exempt = (tuple(bool(flags >> start + k & 1) for k in range(count)) for start in (6, 0))
-    return StableFacts(vault, pool_id, template.kind, tokens, scaling, has_rate, exempt)  # type: ignore[arg-type]
+    return StableFacts(vault, pool_id, template.kind, tokens, scaling, has_rate, exempt, until)  # type: ignore[arg-type]
 
 
 def _most(template: Template) -> int:

@@ -42,6 +42,7 @@ class WeightedFacts:
     """A weighted pool; all by token, in the pool's order (ascending addresses).
 
     ``scaling`` brings a token to 18 decimals (10 ** (18 - decimals)); ``weights`` have 18 decimals and add up to one.
+    After ``pausable_until`` (seconds) no pause holds any more.
     """
 
     vault: Address
@@ -50,6 +51,7 @@ class WeightedFacts:
     tokens: tuple[Address, ...]
     scaling: tuple[int, ...]
     weights: tuple[int, ...]
+    pausable_until: int
 
     @property
     def simple_powers(self) -> bool:

@@ -7,24 +7,17 @@ The Vault's events are exact: ``Swap`` and ``PoolBalanceChanged`` change the cas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from flasharb.pools.balancer.vault import MAX_BALANCE
+from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import InsufficientLiquidity
 from flasharb.pools.inverse import least_input
 from flasharb.pools.spec import PoolSpec
 
 Self = TypeVar("Self", bound="VaultPool")
-
-
-class Swapped(NamedTuple, Generic[Self]):
-    """Input taken, output given, and the pool afterwards."""
-
-    amount_in: int
-    amount_out: int
-    pool: Self
 
 
 class VaultPool(msgspec.Struct, frozen=True):
@@ -80,7 +73,7 @@ class VaultPool(msgspec.Struct, frozen=True):
         """The balance of the token that goes in."""
         return self.cash[i] + self.managed[i]
 
-    def liquidity(self) -> tuple[int, ...]:
+    def depth(self) -> tuple[int, ...]:
         """What the Vault can pay of each token."""
         return self.cash
 

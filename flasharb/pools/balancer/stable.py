@@ -21,11 +21,12 @@ import msgspec
 from flasharb.pools.balancer.bpt import Due, exit_exact_in, exit_exact_out, fees_due, join_exact_in, join_exact_out
 from flasharb.pools.balancer.fixed_point import div_down, div_up, mul_down, mul_up
 from flasharb.pools.balancer.log_exp import ONE
-from flasharb.pools.balancer.pool import Swapped, VaultPool, check
+from flasharb.pools.balancer.pool import VaultPool, check
 from flasharb.pools.balancer.stable_facts import JoinExit, ProtocolFees, Ramp, Rate, StableFacts
 from flasharb.pools.balancer.stable_math import Reverts, balance_at, invariant, slopes
+from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import QuoteUnavailable, Uninitialised
-from flasharb.pools.needs import NeedsReload
+from flasharb.pools.events import StateUnknown
 
 
 class UnknownRate(QuoteUnavailable):
@@ -168,12 +169,12 @@ class StablePool(VaultPool, frozen=True, dict=True):
         """See ``VaultPool.swapped``; also raises ``UnknownRate``.
 
         Raises:
-            NeedsReload: BPT of a pool of version 1, whose own fee after a join or exit is not modelled.
+            StateUnknown: BPT of a pool of version 1, whose own fee after a join or exit is not modelled.
         """
         if self.facts.bpt not in (i, j) or amount_in <= 0:
             return super().swapped(i, j, amount_in)
         if self.facts.kind == "stable_v1":
-            raise NeedsReload("a join or an exit of a stable pool of version 1 cannot be followed to the last unit")
+            raise StateUnknown("a join or an exit of a stable pool of version 1 cannot be followed to the last unit")
         amount_out, supply, last = self._with_bpt(i, j, amount_in)
         self.checked_amounts(i, j, amount_in, amount_out)
         rates = tuple(rate._replace(old=rate.current) for rate in self.rates)
@@ -184,22 +185,22 @@ class StablePool(VaultPool, frozen=True, dict=True):
         """The pool after the Vault's ``Swap`` event in the block of ``timestamp``.
 
         Raises:
-            NeedsReload: BPT was swapped: the event tells neither the protocol's fees nor which of the two amounts was
+            StateUnknown: BPT was swapped: the event tells neither the protocol's fees nor which of the two amounts was
                 given, on which they depend; or a rate had expired, and was refreshed.
         """
         if self.facts.bpt in (i, j):
-            raise NeedsReload("a swap of the pool's own token changes more than the event tells")
+            raise StateUnknown("a swap of the pool's own token changes more than the event tells")
         if self.timestamp > self.fresh_until:
-            raise NeedsReload("the swap has refreshed a rate")
+            raise StateUnknown("the swap has refreshed a rate")
         return self.with_moved(i, j, amount_in, amount_out)
 
     def after_pool_balance_changed(self, deltas: Sequence[int], protocol_fees: Sequence[int]) -> StablePool:
         """A join or an exit that is not a swap.
 
         Raises:
-            NeedsReload: always; the event does not tell the supply and the invariant afterwards.
+            StateUnknown: always; the event does not tell the supply and the invariant afterwards.
         """
-        raise NeedsReload("a join or an exit changes the pool's own storage, which the event does not tell")
+        raise StateUnknown("a join or an exit changes the pool's own storage, which the event does not tell")
 
     def after_rate_updated(self, i: int, rate: int, timestamp: int) -> StablePool:
         """The pool after its ``TokenRateCacheUpdated`` event in a block of ``timestamp``."""

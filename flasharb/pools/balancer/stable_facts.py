@@ -21,7 +21,7 @@ class StableFacts:
     """A composable stable pool; all tuples by token in the pool's order, the pool's own token (BPT) among them.
 
     ``scaling`` brings a token to 18 decimals. ``has_rate``: a provider tells its rate. ``exempt``: the protocol takes
-    no fee of what its rate earns.
+    no fee of what its rate earns. After ``pausable_until`` (seconds) no pause holds any more.
     """
 
     vault: Address
@@ -31,6 +31,7 @@ class StableFacts:
     scaling: tuple[int, ...]
     has_rate: tuple[bool, ...]
     exempt: tuple[bool, ...]
+    pausable_until: int
 
     @property
     def bpt(self) -> int:

@@ -1,16 +1,16 @@
-"""Pools of the Vault from storage slots, without doing the reading. See ``pools.loading`` for the manner.
+"""Pools of the Vault from storage slots, without doing the reading. See ``pools.storage`` for the manner.
 
-``slots`` are the pool's own, ``elsewhere`` holds those of the Vault. A pool's own slots::
+A pool's own slots (those of the Vault: see ``vault``)::
 
-    2   total supply of its token                    (stable)
-    6   paused (weighted_v1, weighted_2tokens_v1), 7 elsewhere
-    7   swap fee                                     (weighted_v1)
-    8   from bit 86: swap fee                        (weighted_2tokens_v1)
-    8   from bit 192: swap fee; bit 255: recovery    (all later pools)
-    9   amplification: start, end, start time, end time, 64 bits each
-    10  a mapping of rates by token: current, old (96 bits), duration, expiry (32 bits)
-    11  the protocol's share of swap fees and of yield, 64 bits each
-    12  the last join or exit: invariant (233 bits), amplification
+2   total supply of its token                    (stable)
+6   paused (weighted_v1, weighted_2tokens_v1), 7 elsewhere
+7   swap fee                                     (weighted_v1)
+8   from bit 86: swap fee                        (weighted_2tokens_v1)
+8   from bit 192: swap fee; bit 255: recovery    (all later pools)
+9   amplification: start, end, start time, end time, 64 bits each
+10  a mapping of rates by token: current, old (96 bits), duration, expiry (32 bits)
+11  the protocol's share of swap fees and of yield, 64 bits each
+12  the last join or exit: invariant (233 bits), amplification
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from typing import Final
 from flasharb.pools.balancer.facts import WeightedFacts
 from flasharb.pools.balancer.stable import StablePool
 from flasharb.pools.balancer.stable_facts import JoinExit, ProtocolFees, Ramp, Rate, StableFacts
-from flasharb.pools.balancer.vault import PAUSED, Balances, Slot, load_balances
+from flasharb.pools.balancer.vault import PAUSED, Balances, balance_slots, balances_of
 from flasharb.pools.balancer.weighted import WeightedPool
-from flasharb.pools.loading import mapping_slot
-from flasharb.pools.needs import NeedsSlots, missing_slots
 from flasharb.pools.spec import PoolSpec
+from flasharb.pools.storage import Elsewhere, Needs, Refused, mapping_slot
 
 Facts = WeightedFacts | StableFacts
 
@@ -55,48 +54,30 @@ def _fee(facts: Facts, slots: Mapping[int, int]) -> int:
     return slots[_MISC] >> 192 & _UINT64 >> 1
 
 
-def admit(facts: Facts, slots: Mapping[int, int], elsewhere: Mapping[Slot, int]) -> str | NeedsSlots | None:
-    """Why the pool must not be traded as it stands, None where nothing speaks against it; or what is not known yet.
-
-    A pause that is set is taken as one that holds, though it would run out by itself. In recovery mode a pool still
-    swaps, but it pays no protocol fees and may be left in proportion only: that is not modelled.
-    """
-    vault_slot = (facts.vault, PAUSED)
-    missing = missing_slots({_paused_slot(facts), _fee_slot(facts)}, slots)
-    if missing or vault_slot not in elsewhere:
-        return NeedsSlots(missing.slots if missing else frozenset(), frozenset({vault_slot} - elsewhere.keys()))
-    if elsewhere[vault_slot] & 0xFF:
-        return "the Vault is paused"
-    if slots[_paused_slot(facts)] & 0xFF:
-        return "the pool is paused"
-    if _fee_slot(facts) == _MISC and facts.kind != "weighted_2tokens_v1" and slots[_MISC] & _RECOVERY:
-        return "the pool is in recovery mode"
-    return None
-
-
-def load_weighted(
-    spec: PoolSpec, facts: WeightedFacts, slots: Mapping[int, int], elsewhere: Mapping[Slot, int]
-) -> WeightedPool | NeedsSlots:
-    """The weighted pool at these slots, or what is still missing. Whether it may be traded: see ``admit``.
+def load_weighted(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> WeightedPool | Needs | Refused:
+    """The weighted pool at these slots, or what is still missing, or why it must not be traded.
 
     Raises:
         CorruptPool: the Vault does not know the pool by these tokens.
     """
+    facts = spec.facts
+    assert isinstance(facts, WeightedFacts)
     balances = _state(facts, {_fee_slot(facts)}, slots, elsewhere)
-    if isinstance(balances, NeedsSlots):
+    if not isinstance(balances, Balances):
         return balances
     return WeightedPool(spec, balances.cash, balances.managed, _fee(facts, slots), facts)
 
 
-def load_stable(
-    spec: PoolSpec, facts: StableFacts, slots: Mapping[int, int], timestamp: int, elsewhere: Mapping[Slot, int]
-) -> StablePool | NeedsSlots:
-    """The stable pool at these slots for blocks of ``timestamp``, or what is still missing; see ``load_weighted``."""
+def load_stable(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> StablePool | Needs | Refused:
+    """The stable pool at these slots in a block of ``elsewhere.timestamp``; see ``load_weighted``."""
+    facts = spec.facts
+    assert isinstance(facts, StableFacts)
     rates = {k: mapping_slot(k, _RATES) for k, flag in enumerate(facts.has_rate) if flag}
     wanted = {_SUPPLY, _MISC, _AMPLIFICATION, _PROTOCOL_FEES, _LAST, *rates.values()}
     balances = _state(facts, wanted, slots, elsewhere)
-    if isinstance(balances, NeedsSlots):
+    if not isinstance(balances, Balances):
         return balances
+    assert elsewhere.timestamp is not None
     return StablePool(
         spec,
         balances.cash,
@@ -108,16 +89,29 @@ def load_stable(
         slots[_SUPPLY],
         JoinExit.of_word(slots[_LAST]),
         ProtocolFees.of_word(slots[_PROTOCOL_FEES]),
-        timestamp,
+        elsewhere.timestamp,
     )
 
 
 def _state(
-    facts: Facts, wanted: set[int], slots: Mapping[int, int], elsewhere: Mapping[Slot, int]
-) -> Balances | NeedsSlots:
-    """The balances, once all slots are there."""
-    missing = missing_slots(wanted, slots)
-    balances = load_balances(facts.vault, facts.pool_id, facts.tokens, elsewhere)
-    if missing and isinstance(balances, NeedsSlots):
-        return NeedsSlots(missing.slots, balances.elsewhere)
-    return missing or balances
+    facts: Facts, wanted: set[int], slots: Mapping[int, int], elsewhere: Elsewhere
+) -> Balances | Needs | Refused:
+    """The balances, once all slots are there and nothing speaks against the pool.
+
+    A pause that is set is taken as one that holds, until no pause can hold any more. In recovery mode a pool still
+    swaps, but it pays no protocol fees and may be left in proportion only: that is not modelled.
+    """
+    if elsewhere.timestamp is None:
+        return Needs(timestamp=True)
+    own = wanted | ({_paused_slot(facts)} if elsewhere.timestamp <= facts.pausable_until else set())
+    others = {(facts.vault, PAUSED), *((facts.vault, slot) for slot in balance_slots(facts.pool_id, facts.tokens))}
+    missing = Needs(frozenset(own) - slots.keys(), frozenset(others) - elsewhere.slots.keys())
+    if missing.slots or missing.elsewhere:
+        return missing
+    if elsewhere.slots[facts.vault, PAUSED] & 0xFF:
+        return Refused("the Vault is paused")
+    if own != wanted and slots[_paused_slot(facts)] & 0xFF:
+        return Refused("the pool is paused")
+    if facts.kind not in ("weighted_v1", "weighted_2tokens_v1") and slots[_MISC] & _RECOVERY:
+        return Refused("the pool is in recovery mode")
+    return balances_of(facts.vault, facts.pool_id, facts.tokens, elsewhere.slots)

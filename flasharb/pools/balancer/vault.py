@@ -20,8 +20,7 @@ from typing import Final
 from eth_hash.auto import keccak
 
 from flasharb.pools.balancer.facts import Specialisation, pool_address, specialisation
-from flasharb.pools.loading import CorruptPool
-from flasharb.pools.needs import NeedsSlots
+from flasharb.pools.storage import CorruptPool
 from flasharb.units import Address, Hash32, checksum
 
 MAX_BALANCE: Final = (1 << 112) - 1
@@ -46,20 +45,14 @@ class Balances:
     managed: tuple[int, ...]
 
 
-def load_balances(
-    vault: Address, pool_id: Hash32, tokens: tuple[Address, ...], slots: Mapping[Slot, int]
-) -> Balances | NeedsSlots:
-    """The balances of a pool's tokens, in the pool's order, or the slots that are still missing.
+def balances_of(vault: Address, pool_id: Hash32, tokens: tuple[Address, ...], slots: Mapping[Slot, int]) -> Balances:
+    """The balances of a pool's tokens, in the pool's order; all of ``balance_slots`` must be known.
 
     Raises:
         CorruptPool: the Vault knows other tokens than these.
     """
     kind = specialisation(pool_id)
-    wanted = balance_slots(kind, pool_id, tokens)
-    missing = frozenset((vault, slot) for slot in wanted if (vault, slot) not in slots)
-    if missing:
-        return NeedsSlots(elsewhere=missing)
-    words = [slots[vault, slot] for slot in wanted]
+    words = [slots[vault, slot] for slot in balance_slots(pool_id, tokens)]
     if kind is Specialisation.TWO_TOKEN:
         cash, managed = words
         return Balances(_pair(cash), _pair(managed))
@@ -70,8 +63,9 @@ def load_balances(
     return Balances(tuple(word & MAX_BALANCE for word in words), tuple(word >> 112 & MAX_BALANCE for word in words))
 
 
-def balance_slots(kind: Specialisation, pool_id: Hash32, tokens: tuple[Address, ...]) -> list[int]:
+def balance_slots(pool_id: Hash32, tokens: tuple[Address, ...]) -> list[int]:
     """The Vault's slots with a pool's balances."""
+    kind = specialisation(pool_id)
     if kind is Specialisation.TWO_TOKEN:
         pair = entry(keccak(tokens[0] + tokens[1]), entry(pool_id, _TWO_TOKEN) + 2)
         return [pair, pair + 1]

@@ -7,16 +7,14 @@ and follows events, ``curve`` is the stable curve.
 from __future__ import annotations
 
 from flasharb.pools.solidly.facts import LAYOUTS, SolidlyFacts, SolidlyLayout
-from flasharb.pools.solidly.pool import SolidlyPool, SolidlySwapped
-from flasharb.pools.solidly.storage import admit, fee_of, load
+from flasharb.pools.solidly.pool import SolidlyPool
+from flasharb.pools.solidly.storage import RULES, load
 
 __all__ = [
     "LAYOUTS",
+    "RULES",
     "SolidlyFacts",
     "SolidlyLayout",
     "SolidlyPool",
-    "SolidlySwapped",
-    "admit",
-    "fee_of",
     "load",
 ]

@@ -13,10 +13,11 @@ units of a token of few decimals) the products of the stable curve round away so
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
+from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.inverse import least_input
 from flasharb.pools.solidly.curve import ONE, invariant, reserve_after
@@ -84,7 +85,7 @@ class SolidlyPool(msgspec.Struct, frozen=True):
             guess = round(amount_out / self.marginal_rate(i, j))
         else:
             guess = -(-self.reserves[i] * amount_out // left) * BPS // (BPS - self.fee_bps)
-        return least_input(lambda amount: self.amount_out(i, j, amount), amount_out, guess, most=(1 << 255) - 1)
+        return least_input(lambda amount: self.amount_out(i, j, amount), amount_out, guess)
 
     def marginal_rate(self, i: int, j: int) -> float:
         """Output per input, both in smallest units, for an infinitesimal amount, fee taken off.
@@ -106,11 +107,11 @@ class SolidlyPool(msgspec.Struct, frozen=True):
         """The reserve of the token that goes in."""
         return self.reserves[i]
 
-    def liquidity(self) -> tuple[int, ...]:
+    def depth(self) -> tuple[int, ...]:
         """Both reserves."""
         return self.reserves
 
-    def swapped(self, i: int, j: int, amount_in: int) -> SolidlySwapped:
+    def swapped(self, i: int, j: int, amount_in: int) -> Swapped[SolidlyPool]:
         """The swap, and the pair afterwards; the fee has left it.
 
         Raises:
@@ -122,7 +123,7 @@ class SolidlyPool(msgspec.Struct, frozen=True):
         after = list(self.reserves)
         after[i] += amount_in - amount_in * self.fee_bps // BPS
         after[j] -= amount_out
-        return SolidlySwapped(amount_in, amount_out, self.after_sync(after[0], after[1]))
+        return Swapped(amount_in, amount_out, self.after_sync(after[0], after[1]))
 
     def after_sync(self, reserve0: int, reserve1: int) -> SolidlyPool:
         """The pair after its ``Sync`` event, which every change of the reserves ends with."""
@@ -143,11 +144,3 @@ class SolidlyPool(msgspec.Struct, frozen=True):
         if not all(self.reserves):
             raise Uninitialised("the pair has no reserves")
         return 0
-
-
-class SolidlySwapped(NamedTuple):
-    """Input taken (fee included), output given, and the pair afterwards."""
-
-    amount_in: int
-    amount_out: int
-    pool: SolidlyPool

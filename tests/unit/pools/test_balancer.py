@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flasharb.pools import InsufficientLiquidity, QuoteUnavailable, Uninitialised
-from flasharb.pools.balancer import Ramp, StablePool, UnknownRate, WeightedPool, admit, load_stable, load_weighted
+from flasharb.pools.balancer import Ramp, StablePool, UnknownRate, WeightedPool, load_stable, load_weighted
 from flasharb.pools.balancer.log_exp import power
-from flasharb.pools.loading import CorruptPool
-from flasharb.pools.needs import NeedsReload, NeedsSlots
+from flasharb.pools.events import StateUnknown
+from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused
 from tests.support.balancer_cases import NOW, case_of
 
 KINDS = st.sampled_from(("weighted", "stable", "bpt"))
@@ -108,7 +108,7 @@ def test_events_of_the_vault_move_cash_and_managed_amounts() -> None:
 
     assert joined.cash == tuple(c + 97 for c in pool.cash)
     assert managed.cash[0] + managed.managed[0] == joined.cash[0] + joined.managed[0]
-    assert managed.liquidity()[0] == joined.cash[0] - 50
+    assert managed.depth()[0] == joined.cash[0] - 50
     assert pool.after_swap_fee_changed(7).fee == 7
 
 
@@ -130,7 +130,7 @@ def test_an_expired_rate_refuses_every_quote_until_a_new_one_is_known() -> None:
     for quote in (later.amount_out, later.amount_in_exact_out):
         with pytest.raises(UnknownRate):
             quote(i, j, amount)
-    with pytest.raises(NeedsReload):
+    with pytest.raises(StateUnknown):
         later.after_swap(i, j, amount, amount)
     fresh = later
     for k, flag in enumerate(pool.facts.has_rate):
@@ -143,9 +143,9 @@ def test_what_the_events_of_a_stable_pool_do_not_tell_asks_for_a_reload() -> Non
     """Joins and exits, as such or as swaps of the pool's own token, change storage that no event names."""
     pool, i, j = loaded("bpt", 1)
 
-    with pytest.raises(NeedsReload):
+    with pytest.raises(StateUnknown):
         pool.after_pool_balance_changed([0] * len(pool.cash), [0] * len(pool.cash))
-    with pytest.raises(NeedsReload):
+    with pytest.raises(StateUnknown):
         pool.after_swap(i, j, 1, 1)
 
 
@@ -157,33 +157,38 @@ def test_the_amplification_ramps_by_time(timestamp: int, expected: int) -> None:
 
 
 def test_loading_names_every_unknown_slot_and_refuses_foreign_tokens() -> None:
-    """Nothing is taken for zero; the Vault must know the pool by its tokens."""
-    case = case_of("stable", 1)
-    pool = case.pool(case.machine())
-    assert isinstance(pool, StablePool)
-    needs = load_stable(pool.spec, pool.facts, {}, NOW, {})
-    assert isinstance(needs, NeedsSlots)
-    assert {2, 8, 9, 11, 12} <= needs.slots
-
+    """Nothing is taken for zero, the time neither; the Vault must know the pool by its tokens."""
+    pool, _, _ = loaded("stable", 1)
+    assert load_stable(pool.spec, {}, Elsewhere()) == Needs(timestamp=True)
+    needs = load_stable(pool.spec, {}, Elsewhere(timestamp=NOW))
+    assert isinstance(needs, Needs)
+    assert {2, 7, 8, 9, 11, 12} <= needs.slots
+    nothing = Elsewhere(dict.fromkeys(needs.elsewhere, 0), timestamp=NOW)
     with pytest.raises(CorruptPool):
-        load_stable(pool.spec, pool.facts, dict.fromkeys(needs.slots, 1), NOW, dict.fromkeys(needs.elsewhere, 1))
+        load_stable(pool.spec, dict.fromkeys(needs.slots, 0), nothing)
 
     weighted, _, _ = loaded("weighted", 1)
-    assert isinstance(weighted, WeightedPool)
-    wanted = load_weighted(weighted.spec, weighted.facts, {}, {})
-    assert isinstance(wanted, NeedsSlots)
-    assert len(wanted.slots) == 1
-    assert wanted.elsewhere
+    wanted, later = (load_weighted(weighted.spec, {}, Elsewhere(timestamp=NOW + passed)) for passed in (0, 1))
+    assert isinstance(wanted, Needs)
+    assert isinstance(later, Needs)
+    assert len(wanted.slots) == 2
+    assert len(later.slots) == 1, "a pause that cannot hold any more need not be known"
+    assert len(wanted.elsewhere) > 2
 
 
-def test_pauses_and_recovery_keep_a_pool_out() -> None:
-    """The Vault's pause, the pool's own, and recovery mode; all must be known."""
+@pytest.mark.parametrize(
+    ("vault_word", "own", "reason"),
+    [(0xABC01, {}, "the Vault is paused"), (0, {7: 1}, "the pool is paused"), (0, {8: 1 << 255}, "recovery mode")],
+)
+def test_pauses_and_recovery_keep_a_pool_out(vault_word: int, own: dict[int, int], reason: str) -> None:
+    """The Vault's pause in the lowest byte of its word, the pool's own, and recovery mode."""
     pool, _, _ = loaded("stable", 1)
     assert isinstance(pool, StablePool)
-    vault = (pool.facts.vault, 3)
+    needs = load_stable(pool.spec, {}, Elsewhere(timestamp=NOW))
+    assert isinstance(needs, Needs)
+    others = {**dict.fromkeys(needs.elsewhere, 0), (pool.facts.vault, 3): vault_word}
 
-    assert admit(pool.facts, {}, {}) == NeedsSlots(frozenset({7, 8}), frozenset({vault}))
-    assert admit(pool.facts, {7: 0, 8: 5 << 192}, {vault: 0xABC00}) is None
-    assert "Vault" in str(admit(pool.facts, {7: 0, 8: 0}, {vault: 0xABC01}))
-    assert "paused" in str(admit(pool.facts, {7: 1, 8: 0}, {vault: 0}))
-    assert "recovery" in str(admit(pool.facts, {7: 0, 8: 1 << 255}, {vault: 0}))
+    refused = load_stable(pool.spec, {**dict.fromkeys(needs.slots, 0), **own}, Elsewhere(others, timestamp=NOW))
+
+    assert isinstance(refused, Refused)
+    assert reason in refused.reason
