@@ -8,6 +8,7 @@ Its rows stay empty where it is not installed.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -138,13 +139,14 @@ def _solidly() -> list[dict[str, Any]]:
 
 
 def _peer(name: str) -> ModuleType | None:
-    try:
-        package = importlib.import_module("balancer_maths")
-    except ImportError:
+    found = importlib.util.find_spec("balancer_maths")
+    if found is None:
         return None
-    # the package's own imports say "src", which is what it is called where it is developed
+    # its modules import each other as "src", which is what the package is called where it is developed
+    package = ModuleType("src")
+    package.__path__ = list(found.submodule_search_locations or ())
     sys.modules.setdefault("src", package)
-    return importlib.import_module(f"balancer_maths.pools.{name}")
+    return importlib.import_module(f"src.pools.{name}")
 
 
 def _cost(call: Callable[[], object], repeat: int = 1000, rounds: int = 7) -> float:

@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 from eth_hash.auto import keccak
 
+from flasharb.pools import QuoteUnavailable
 from flasharb.pools.balancer import StablePool, WeightedPool
 from tests.support.abi import encode
 from tests.support.balancer_cases import Case, case_of, outcome, run_case
@@ -64,10 +65,13 @@ def test_a_batch_swap_is_its_hops_one_after_the_other(kind: str) -> None:
         amount = pool.cash[case.i] // 100
         if third is None or not amount:
             continue
-        first = pool.swapped(case.i, case.j, amount)
+        try:
+            first = pool.swapped(case.i, case.j, amount)
+            second = first.pool.swapped(case.j, third, max(1, first.amount_out))
+        except QuoteUnavailable:
+            continue
         if not first.amount_out:
             continue
-        second = first.pool.swapped(case.j, third, first.amount_out)
 
         deltas, after = _batch(case, (case.i, case.j, third), amount)
 

@@ -24,12 +24,13 @@ from flasharb.pools.balancer.weighted import WeightedPool
 from flasharb.pools.events import StateUnknown
 from flasharb.pools.storage import Elsewhere, Needs, mapping_slot
 from flasharb.units import Address
-from tests.support.balancer_world import RATE_DURATION, World, stable_world, weighted_world
+from tests.support.balancer_world import PAUSABLE, RATE_DURATION, World, stable_world, weighted_world
 from tests.support.pool_bytecode import CONTEXT, SENDER, RevertedError
 
 KINDS = ("weighted", "stable", "bpt")
 NOW = CONTEXT.timestamp
 PREMINTED = 1 << 111
+PAUSABLE_UNTIL = NOW + sum(PAUSABLE)
 
 WEIGHTED_KINDS = ("weighted_v1", "weighted_2tokens_v1", "weighted_v2", "weighted_v3")
 # decimals and weights (per mille) of some pools; the deployments are kept, so there are not too many
@@ -97,7 +98,7 @@ def _weighted(dice: random.Random) -> Case:
     weights = tuple(part * 10**15 for part in permille)
     world = weighted_world(kind, decimals, weights)
     scaling = tuple(10 ** (18 - digits) for digits in decimals)
-    facts = WeightedFacts(world.vault, world.pool_id, kind, world.tokens, scaling, weights, NOW)  # type: ignore[arg-type]
+    facts = WeightedFacts(world.vault, world.pool_id, kind, world.tokens, scaling, weights, PAUSABLE_UNTIL)  # type: ignore[arg-type]
     totals = [dice.randint(1, 10 ** dice.randint(0, min(33, digits + 14))) for digits in decimals]
     fee = _fee(dice)
     own = {"weighted_v1": {7: fee}, "weighted_2tokens_v1": {8: fee << 86}}.get(kind, {8: fee << 192})
@@ -135,7 +136,7 @@ def _stable(dice: random.Random, with_bpt: bool) -> Case:
         tuple(10 ** (18 - d) for d in digits),
         has_rate,
         free,
-        NOW,
+        PAUSABLE_UNTIL,
     )
     size = 10 ** dice.randint(0, 9)
     reach = dice.choice((1.01, 2.0, 2.0, 20.0, 1000.0))

@@ -23,6 +23,8 @@ CREATOR = Address(bytes.fromhex("00000000000000000000000000000000c0ffee00"))
 RATE_PROVIDER = Address(bytes.fromhex("0000000000000000000000000000000000fa7e00"))
 PLENTY = 1 << 200
 RATE_DURATION = 1000
+PAUSABLE = (1000, 77)
+"""How long after its creation a pool may be paused, and how long such a pause may last beyond that, in seconds."""
 
 SWAP = keccak(b"swap((bytes32,uint8,address,address,uint256,bytes),(address,bool,address,bool),uint256,uint256)")[:4]
 GET_POOL_ID = keccak(b"getPoolId()")[:4]
@@ -160,14 +162,14 @@ def weighted_world(kind: str, decimals: tuple[int, ...], weights: tuple[int, ...
     tokens, nobody = [token(index) for index in range(count)], bytes(20)
     fee = 10**15
     if kind == "weighted_v1":
-        pool = create(machine, "BalancerWeightedV1", vault, "pool", "P", tokens, list(weights), fee, 0, 0, nobody)
+        pool = create(machine, "BalancerWeightedV1", vault, "pool", "P", tokens, list(weights), fee, *PAUSABLE, nobody)
     elif kind == "weighted_2tokens_v1":
-        params = (vault, "pool", "P", *tokens, *weights, fee, 0, 0, 0, nobody)
+        params = (vault, "pool", "P", *tokens, *weights, fee, *PAUSABLE, 0, nobody)
         pool = create(machine, "BalancerWeighted2TokensV1", params)
     else:
         params = ("pool", "P", tokens, list(weights), [nobody] * count, [nobody] * count, fee)
         name, version = ("BalancerWeightedV2", ()) if kind == "weighted_v2" else ("BalancerWeightedV3", ("3",))
-        pool = create(machine, name, params, vault, fees, 0, 0, nobody, *version)
+        pool = create(machine, name, params, vault, fees, *PAUSABLE, nobody, *version)
     return _world(accounts, machine, vault, pool, tokens)
 
 
@@ -186,7 +188,7 @@ def stable_world(
     providers = [rate_provider(place) if flag else nobody for place, flag in zip(places, rated, strict=True)]
     durations = [RATE_DURATION if flag else 0 for flag in rated]
     params: tuple[Any, ...] = (vault, fees, "pool", "P", tokens, providers, durations, list(exempt))
-    params = (*params, 100, 10**15, 0, 0, nobody)
+    params = (*params, 100, 10**15, *PAUSABLE, nobody)
     if kind == "stable_v1":
         pool = create(machine, "BalancerStableV1", params)
     else:

@@ -80,11 +80,7 @@ class SolidlyPool(msgspec.Struct, frozen=True):
             return self._refuse(i, j, amount_out)
         if amount_out >= self.reserves[j]:
             raise InsufficientLiquidity(f"output {amount_out} is not less than the reserve of {self.reserves[j]}")
-        left = self.reserves[j] - amount_out
-        if self.facts.stable:
-            guess = round(amount_out / self.marginal_rate(i, j))
-        else:
-            guess = -(-self.reserves[i] * amount_out // left) * BPS // (BPS - self.fee_bps)
+        guess = self._about(i, j, amount_out) * BPS // (BPS - self.fee_bps)
         return least_input(lambda amount: self.amount_out(i, j, amount), amount_out, guess)
 
     def marginal_rate(self, i: int, j: int) -> float:
@@ -132,6 +128,18 @@ class SolidlyPool(msgspec.Struct, frozen=True):
     def after_fee_changed(self, fee_bps: int) -> SolidlyPool:
         """The pair after its factory has set another fee."""
         return msgspec.structs.replace(self, fee_bps=fee_bps)
+
+    def _about(self, i: int, j: int, amount_out: int) -> int:
+        """The input after the fee for this output, near enough to begin a search with."""
+        left = self.reserves[j] - amount_out
+        if not self.facts.stable:
+            return -(-self.reserves[i] * amount_out // left)
+        x, y = self._scaled(i, self.reserves[i]), self._scaled(j, self.reserves[j])
+        try:
+            after = reserve_after(self._scaled(j, left), invariant(x, y), x, self.facts.loop)
+        except InsufficientLiquidity:
+            return round(amount_out / self.marginal_rate(i, j))
+        return max(0, after - x) * self.facts.units[i] // ONE
 
     def _scaled(self, k: int, amount: int) -> int:
         return amount * ONE // self.facts.units[k]

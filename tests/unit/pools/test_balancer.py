@@ -168,7 +168,8 @@ def test_loading_names_every_unknown_slot_and_refuses_foreign_tokens() -> None:
         load_stable(pool.spec, dict.fromkeys(needs.slots, 0), nothing)
 
     weighted, _, _ = loaded("weighted", 1)
-    wanted, later = (load_weighted(weighted.spec, {}, Elsewhere(timestamp=NOW + passed)) for passed in (0, 1))
+    last = weighted.facts.pausable_until
+    wanted, later = (load_weighted(weighted.spec, {}, Elsewhere(timestamp=time)) for time in (last, last + 1))
     assert isinstance(wanted, Needs)
     assert isinstance(later, Needs)
     assert len(wanted.slots) == 2
