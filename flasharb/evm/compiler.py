@@ -119,6 +119,7 @@ _OWN: Final = {
     0x09: "modular",
     0x15: "is_zero",
     0x19: "invert",
+    0x1E: "count_leading_zeros",
     0x20: "sha3",
     0x35: "load_call_data",
 }
@@ -451,6 +452,14 @@ class _Block:
         else:
             self.push(str(_WORD ^ known))
 
+    def count_leading_zeros(self, _op: int) -> None:
+        a = self.pop()
+        known = _constant(a)
+        if known is None:
+            self.assign(f"256-{a}.bit_length()")
+        else:
+            self.push(str(256 - known.bit_length()))
+
     def modular(self, op: int) -> None:
         a, b, n = self.pop(), self.pop(), self.pop()
         self.assign(f"({a}{'+' if op == 0x08 else '*'}{b})%{n} if {n} else 0")
@@ -633,6 +642,10 @@ class Contract:
         module = compile(source, "<evm>", "exec", dont_inherit=True, optimize=2)
         return next(constant for constant in module.co_consts if isinstance(constant, CodeType))
 
+    def add(self, compiled: Mapping[int, CodeType]) -> None:
+        """Know these blocks as well."""
+        self._compiled = {**compiled, **self._compiled}
+
     def saved(self) -> bytes:
         """All compiled blocks, for ``CodeStore``."""
         return marshal.dumps(self._compiled)
@@ -680,6 +693,8 @@ class Program:
         """Hand everything that was compiled since the last time to the store."""
         for contract in self.contracts.values():
             if contract.fresh and self.compiler.store is not None:
+                # What another process saved meanwhile stays.
+                contract.add(self._load(contract.code))
                 self.compiler.store.save(self.store_name(contract.code), contract.saved())
             contract.fresh = 0
 
@@ -702,8 +717,10 @@ class Compiler:
         if self._unsaved >= _SAVE_AFTER:
             self.save()
 
-    def save(self) -> None:
-        """Hand everything new to the store."""
+    def save(self, least: int = 1) -> None:
+        """Hand everything new to the store, if ``least`` blocks or more are new."""
+        if self._unsaved < least:
+            return
         self._unsaved = 0
         for program in self.programs.values():
             program.save()

@@ -14,17 +14,16 @@ from typing import Any, Final
 from eth.vm.message import Message
 
 from flasharb.evm import system
-from flasharb.evm.compiled import compiled
+from flasharb.evm.blobs import most_blob_gas
 from flasharb.evm.compiler import Compiler
-from flasharb.evm.computation import lean
 from flasharb.evm.context import BlockContext
-from flasharb.evm.forks import Fork
+from flasharb.evm.entry import execute
+from flasharb.evm.forks import GAS_PER_BLOB, Fork
 from flasharb.evm.result import CallResult, TransactionResult
 from flasharb.evm.source import Diff, StateSource
 from flasharb.evm.states import Engine, flat_state, stock_state
 from flasharb.evm.trace import frame_of, logs_of, reason_of
 from flasharb.evm.transactions import (
-    GAS_PER_BLOB,
     InvalidTransaction,
     Transaction,
     UnsignedTransaction,
@@ -35,7 +34,6 @@ from flasharb.evm.transactions import (
 
 _DELEGATION_PREFIX: Final = b"\xef\x01\x00"
 SHARED_COMPILER: Final = Compiler()
-_MAX_BLOB_GAS: Final = {Fork.CANCUN: 786_432, Fork.PRAGUE: 1_179_648}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +49,9 @@ class Snapshot:
 class Machine:
     """Executes in the block ``context`` under the rules of ``fork`` on what ``source`` knows.
 
-    ``engine`` "py-evm" is ours; "compiled" runs hot code as Python functions (``compiler`` keeps them, one for the
-    process if none is given); "stock" is py-evm's own computation and account database (it cannot revert to a
-    snapshot taken before the latest transaction or call). ``make_computation`` derives ours from py-evm's class.
+    ``engine`` "py-evm" is ours, which runs hot code as Python functions (``compiler`` keeps them, one for the process
+    if none is given); "stock" is py-evm's own computation and account database (it cannot revert to a snapshot taken
+    before the latest transaction or call).
     """
 
     def __init__(
@@ -62,24 +60,21 @@ class Machine:
         context: BlockContext,
         fork: Fork,
         engine: Engine = "py-evm",
-        make_computation: Callable[[Any], Any] = lean,
         compiler: Compiler | None = None,
     ) -> None:
         if fork.since(Fork.CANCUN) and context.excess_blob_gas is None:
             raise ValueError(f"block {context.number}: excess_blob_gas is needed under {fork} rules")
-        if engine not in ("py-evm", "compiled", "stock"):
-            raise ValueError(f"engine {engine!r}: expected 'py-evm', 'compiled' or 'stock'")
-        if engine == "compiled":
-            make_computation = compiled
+        if engine not in ("py-evm", "stock"):
+            raise ValueError(f"engine {engine!r}: expected 'py-evm' or 'stock'")
         self.context = context
         self.fork = fork
         self.engine = engine
         self.gas_used = 0
         self._blob_gas_used = 0
         self._deposits: list[bytes] = []
-        state_class = stock_state(fork) if engine == "stock" else flat_state(fork, make_computation)
+        state_class = stock_state(fork) if engine == "stock" else flat_state(fork)
         self._state: Any = state_class(source, context)
-        if engine == "compiled":
+        if engine == "py-evm":
             self._state.program = state_class.computation_class.program(compiler or SHARED_COMPILER)
         self._db: Any = self._state._account_db
         self._executor: Any = self._state.get_transaction_executor()
@@ -128,20 +123,24 @@ class Machine:
 
     def _apply(self, tx: Transaction, trace: bool) -> TransactionResult:
         state = self._state
+        state.traces = trace
         self._check(tx)
         coinbase = self.context.coinbase
         coinbase_before = state.get_balance(coinbase)
-        computation = state.apply_transaction(tx)
-        gas_used = self._gas_used(tx, computation)
+        price = self._price(tx)
+        if self.engine == "py-evm":
+            computation, gas_used, logs = execute(state, self.fork, tx, price)
+        else:
+            computation = state.apply_transaction(tx)
+            gas_used, logs = self._gas_used(tx, computation), logs_of(computation)
         self.gas_used += gas_used
         self._blob_gas_used += GAS_PER_BLOB * len(tx.blob_versioned_hashes)
-        logs = logs_of(computation)
-        self._deposits += system.deposits_of(logs)
+        self._deposits += system.deposits_of(logs, self.context.chain_id)
         succeeded = bool(computation.is_success)
         return TransactionResult(
             status=int(succeeded),
             gas_used=gas_used,
-            effective_gas_price=self._price(tx),
+            effective_gas_price=price,
             output=bytes(computation.output),
             error=reason_of(computation),
             logs=logs,
@@ -171,6 +170,7 @@ class Machine:
 
     def _call(self, to: bytes, data: bytes, sender: bytes, value: int, gas: int, trace: bool) -> CallResult:
         state = self._state
+        state.traces = trace
         if value and state.get_balance(sender) < value:
             return CallResult(False, b"", 0, "the sender's balance is below the value of the call", ())
         state.mark_address_warm(sender)
@@ -317,7 +317,7 @@ class Machine:
             raise InvalidTransaction(f"sender 0x{tx.sender.hex()} has {balance} wei, may have to pay {cost}")
 
     def _check_blobs(self, tx: Transaction) -> None:
-        limit = _MAX_BLOB_GAS[self.fork]
+        limit = most_blob_gas(self.fork)
         if self._blob_gas_used + GAS_PER_BLOB * len(tx.blob_versioned_hashes) > limit:
             raise InvalidTransaction(f"more blob gas than the {limit} of a block")
         price = self._state.blob_base_fee

@@ -28,6 +28,8 @@ class BlockHeader:
     gas_used: int
     gas_limit: int
     coinbase: Address
+    blob_gas_used: int = 0
+    excess_blob_gas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
