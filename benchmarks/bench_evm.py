@@ -20,7 +20,7 @@ ROUNDS = 5
 def rows() -> list[dict[str, Any]]:
     """One row a workload."""
     world = World()
-    ours, stock = world.machine("compiled"), world.machine("stock")
+    ours, stock = world.machine("py-evm"), world.machine("stock")
     peer = f"stock py-evm {version('py-evm')}"
     figures = []
     for name, (to, data) in world.workloads().items():

@@ -12,6 +12,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from flasharb.adapters.code_cache import keep_code
 from flasharb.adapters.node import open_node
 from flasharb.cli import trio_main
 from flasharb.cli.data_dir import data_directory
@@ -21,6 +22,7 @@ from flasharb.cli.simulation_view import Report, call_tree, print_report, report
 from flasharb.cli.transaction_argument import Wanted, parse_wanted
 from flasharb.errors import FlasharbError, UsageError
 from flasharb.evm import InvalidTransaction
+from flasharb.evm.machine import SHARED_COMPILER
 from flasharb.settings import Settings
 from flasharb.simulation.arbitrage import classify
 from flasharb.simulation.measure import pairs_of
@@ -79,6 +81,7 @@ def command(
     if fork_file is not None and rpc_url is not None:
         raise UsageError("--fork and --rpc exclude each other")
     settings = load_settings(None, os.environ).settings
+    keep_code(SHARED_COMPILER, os.environ)
     wish = Wish(parse_wanted(tx), fork_file, rpc_url, alone, engine, trace)
     report, difference = trio_main.run(_simulate, wish, settings)
     console = Console(stderr=as_json, highlight=False)
@@ -146,7 +149,6 @@ def _difference(ours: Executed, stock: Executed) -> str | None:
         "logs",
         "balance_changes",
         "coinbase_payment_wei",
-        "revert_reason",
         "contract_address",
     ):
         mine, other = getattr(ours, name), getattr(stock, name)

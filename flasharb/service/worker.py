@@ -16,7 +16,9 @@ from typing import BinaryIO, Final
 # Before any eth package is imported: pysha3 is six times faster than the pure fallback that eth-hash finds first.
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
+from flasharb.adapters.code_cache import keep_code
 from flasharb.evm import InvalidTransaction, MissingState
+from flasharb.evm.machine import SHARED_COMPILER
 from flasharb.service.facts import tell
 from flasharb.service.frames import Failed, Ready, read_frame, unpack, write_frame
 from flasharb.service.requests import Invalid, Request
@@ -27,6 +29,9 @@ from flasharb.units import Hash32
 
 KEPT_BLOCKS: Final = 2
 """Blocks whose state a worker keeps: the head, and the one before for requests that were under way."""
+
+SAVED_BLOCKS: Final = 16
+"""So many newly compiled blocks are worth writing to the code cache."""
 
 
 class Bench:
@@ -54,6 +59,7 @@ def main() -> None:
     # Ctrl-C is for the service, which ends its workers in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = sys.stdin.buffer, _own_stdout()
+    keep_code(SHARED_COMPILER, os.environ)
     bench = Bench()
     write_frame(answers, Ready())
     while (body := read_frame(requests)) is not None:
@@ -65,6 +71,8 @@ def main() -> None:
             write_frame(answers, answer)
         except BrokenPipeError:
             return
+        # While nobody waits. The service kills its workers, so that the end would be too late.
+        SHARED_COMPILER.save(least=SAVED_BLOCKS)
 
 
 def _own_stdout() -> BinaryIO:

@@ -40,7 +40,7 @@ def real_world() -> World:
 
 def test_the_world_is_the_same_built_by_either(real_world: World) -> None:
     """Deployments, mints and swaps lead to the same state."""
-    assert World("compiled").state.accounts == real_world.state.accounts
+    assert World("py-evm").state.accounts == real_world.state.accounts
 
 
 @pytest.mark.slow
@@ -49,7 +49,7 @@ def test_damaged_calls_of_real_contracts_run_as_on_py_evm(real_world: World) -> 
     dice = random.Random(11)
     compiler = Compiler(warm=2)
     stock = real_world.machine("stock")
-    ours = Machine(real_world.state, stock.context, real_world.fork, "compiled", compiler=compiler)
+    ours = Machine(real_world.state, stock.context, real_world.fork, "py-evm", compiler=compiler)
     loads = list(real_world.workloads().values())
     succeeded = 0
     for _ in range(900):

@@ -5,11 +5,12 @@ from __future__ import annotations
 _OPCODES = {
     name: code
     for code, name in {
-        0x00: "STOP", 0x01: "ADD", 0x03: "SUB", 0x10: "LT", 0x12: "SLT", 0x14: "EQ", 0x15: "ISZERO", 0x1C: "SHR",
+        0x00: "STOP", 0x01: "ADD", 0x03: "SUB", 0x10: "LT", 0x11: "GT", 0x12: "SLT", 0x14: "EQ", 0x15: "ISZERO",
+        0x1C: "SHR",
         0x33: "CALLER", 0x35: "CALLDATALOAD", 0x36: "CALLDATASIZE", 0x37: "CALLDATACOPY", 0x3D: "RETURNDATASIZE",
         0x3E: "RETURNDATACOPY", 0x50: "POP", 0x51: "MLOAD", 0x52: "MSTORE", 0x54: "SLOAD", 0x55: "SSTORE",
         0x56: "JUMP", 0x57: "JUMPI", 0x5A: "GAS", 0x5B: "JUMPDEST", 0x80: "DUP1", 0x81: "DUP2", 0x90: "SWAP1",
-        0xF0: "CREATE", 0xF1: "CALL", 0xF3: "RETURN", 0xFD: "REVERT",
+        0xA0: "LOG0", 0xF0: "CREATE", 0xF1: "CALL", 0xF3: "RETURN", 0xFD: "REVERT",
     }.items()
 }  # fmt: skip
 

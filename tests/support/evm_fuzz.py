@@ -226,7 +226,7 @@ class Pair:
     def __init__(self, codes: tuple[bytes, bytes, bytes], fork: Fork, compiler: Compiler) -> None:
         self.machines = (
             Machine(world(codes), context(fork), fork, "stock"),
-            Machine(world(codes), context(fork), fork, "compiled", compiler=compiler),
+            Machine(world(codes), context(fork), fork, "py-evm", compiler=compiler),
         )
 
     def call(self, to: bytes, data: bytes, value: int, gas: int) -> tuple[Any, Any]:

@@ -23,7 +23,7 @@ from flasharb.simulation.candidate import next_block
 from flasharb.simulation.recorded import fork_of_header
 from tests.conftest import REPOSITORY
 
-ENGINES = ("py-evm", "compiled", "stock")
+ENGINES = ("interpreted", "compiled", "stock")
 
 
 @cache
@@ -50,9 +50,11 @@ def context(excess_blob_gas: int = 0) -> BlockContext:
     )
 
 
-def machine(world: DictState, engine: Any, fork: Fork = Fork.OSAKA, excess_blob_gas: int = 0) -> Machine:
-    # From the first entry on compiled, so that the vectors reach the compiler.
-    return Machine(world, context(excess_blob_gas), fork, engine, compiler=Compiler(warm=1))
+def machine(world: DictState, engine: str, fork: Fork = Fork.OSAKA, excess_blob_gas: int = 0) -> Machine:
+    """Code compiled from its first entry on, or never, so that the vectors reach both."""
+    name: Any = "stock" if engine == "stock" else "py-evm"
+    compiler = Compiler(warm=1 if engine == "compiled" else 1 << 30)
+    return Machine(world, context(excess_blob_gas), fork, name, compiler=compiler)
 
 
 def shown(output: bytes) -> dict[str, str]:
