@@ -109,7 +109,7 @@ def _settle(state: Any, fork: Fork, tx: Transaction, price: int, computation: An
     london = fork.since(Fork.LONDON)
     ended = computation.get_accounts_for_deletion()
     refund = computation.get_gas_refund() + (0 if london else REFUND_SELFDESTRUCT * len(ended))
-    used = int(tx.gas - computation.get_gas_remaining())
+    used: int = tx.gas - computation.get_gas_remaining()
     used -= min(refund, used // (5 if london else 2))
     if fork.since(Fork.PRAGUE):
         used = max(used, floor_gas(tx.data))
