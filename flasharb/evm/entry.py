@@ -7,7 +7,6 @@ observed is theirs. Set-code authorizations and creations are py-evm's own.
 from __future__ import annotations
 
 from itertools import count
-from operator import itemgetter
 from typing import Any, Final
 
 from eth.exceptions import ContractCreationCollision
@@ -18,11 +17,11 @@ from eth_hash.auto import keccak
 from flasharb.evm.forks import GAS_PER_BLOB, Fork
 from flasharb.evm.result import LogEntry
 from flasharb.evm.rlp import encode_bytes, encode_int, encode_list
+from flasharb.evm.trace import logs_of
 from flasharb.evm.transactions import Transaction, floor_gas
 
 _RIPEMD160: Final = bytes(19) + b"\x03"
 _DELEGATION_PREFIX: Final = b"\xef\x01\x00"
-_POSITION: Final = itemgetter(0)
 
 
 class TransactionContext:
@@ -42,39 +41,25 @@ class TransactionContext:
 
 
 class Harvest:
-    """What the frames of a transaction left: refund, logs in order, accounts that end, and those that were touched."""
+    """What a transaction's own frame left, with all that it absorbed from its calls: refund, logs in order, accounts
+    that end, and accounts that are to end if they are empty."""
 
     __slots__ = ("deleted", "logs", "refund", "touched")
 
     def __init__(self, computation: Any) -> None:
         self.refund: int = computation.msg.refund
+        self.touched: set[bytes] = set(computation.get_self_destruct_beneficiaries())
         self.deleted: set[bytes] = set()
-        self.touched: set[bytes] = set()
-        entries: list[tuple[int, bytes, tuple[int, ...], bytes]] = []
-        waiting = [(computation, False)]
-        while waiting:
-            frame, failed = waiting.pop()
-            failed = failed or frame._error is not None
-            to = frame.msg.to
-            if failed:
-                # The touch of this one precompile outlives a failure (EIP-716's history).
-                self.touched |= {_RIPEMD160} & {to, *frame.beneficiaries}
-            else:
-                if to:
-                    self.touched.add(to)
-                self.refund += frame._gas_meter.gas_refunded
-                if frame._log_entries:
-                    entries += frame._log_entries
-                if frame.beneficiaries:
-                    self.touched.update(frame.beneficiaries)
-                if frame.accounts_to_delete:
-                    self.deleted.update(frame.accounts_to_delete)
-            waiting += [(child, failed) for child in frame.children]
-        entries.sort(key=_POSITION)
-        self.logs = tuple(
-            LogEntry(address, tuple([topic.to_bytes(32, "big") for topic in topics]), bytes(data))
-            for _, address, topics, data in entries
-        )
+        self.logs = logs_of(computation)
+        to = computation.msg.to
+        if computation._error is None:
+            self.refund += computation._gas_meter.gas_refunded
+            self.deleted.update(computation.accounts_to_delete)
+            if to:
+                self.touched.add(to)
+        elif to == _RIPEMD160:
+            # The touch of this one precompile outlives a failure (EIP-716's history).
+            self.touched.add(to)
 
 
 def execute(state: Any, fork: Fork, tx: Transaction, price: int) -> tuple[Any, int, tuple[LogEntry, ...]]:

@@ -23,7 +23,7 @@ from flasharb.simulation.candidate import next_block
 from flasharb.simulation.recorded import fork_of_header
 from tests.conftest import REPOSITORY
 
-ENGINES = ("py-evm", "compiled", "stock")
+ENGINES = ("py-evm", "stock")
 
 
 @cache
