@@ -86,23 +86,33 @@ class VaultPool(msgspec.Struct, frozen=True):
         cash = list(self.cash)
         cash[i] += amount_in
         cash[j] -= amount_out
-        return msgspec.structs.replace(self, cash=tuple(cash))
+        return self._with(tuple(cash), self.managed)
 
     def after_pool_balance_changed(self: Self, deltas: Sequence[int], protocol_fees: Sequence[int]) -> Self:
         """The pool after the Vault's ``PoolBalanceChanged`` event (a join, an exit): deltas and fees by token."""
-        cash = tuple(map(lambda c, delta, fee: c + delta - fee, self.cash, deltas, protocol_fees))
-        return msgspec.structs.replace(self, cash=cash)
+        changed = zip(self.cash, deltas, protocol_fees, strict=True)
+        return self._with(tuple(cash + delta - fee for cash, delta, fee in changed), self.managed)
 
     def after_pool_balance_managed(self: Self, i: int, cash_delta: int, managed_delta: int) -> Self:
         """The pool after the Vault's ``PoolBalanceManaged`` event of token i."""
         cash, managed = list(self.cash), list(self.managed)
         cash[i] += cash_delta
         managed[i] += managed_delta
-        return msgspec.structs.replace(self, cash=tuple(cash), managed=tuple(managed))
+        return self._with(tuple(cash), tuple(managed))
 
     def after_swap_fee_changed(self: Self, fee: int) -> Self:
         """The pool after its own ``SwapFeePercentageChanged`` event."""
         return msgspec.structs.replace(self, fee=fee)
+
+    def _with(self: Self, cash: tuple[int, ...], managed: tuple[int, ...]) -> Self:
+        """The pool with these balances.
+
+        Raises:
+            ValueError: one is negative: an event was missed.
+        """
+        if min(cash) < 0 or min(managed) < 0:
+            raise ValueError(f"balances cannot be negative: cash {cash}, managed {managed}")
+        return msgspec.structs.replace(self, cash=cash, managed=managed)
 
     def checked_amounts(self, i: int, j: int, amount_in: int, amount_out: int) -> None:
         """What the Vault checks when it books a swap.

@@ -110,6 +110,8 @@ def test_events_of_the_vault_move_cash_and_managed_amounts() -> None:
     assert managed.cash[0] + managed.managed[0] == joined.cash[0] + joined.managed[0]
     assert managed.depth()[0] == joined.cash[0] - 50
     assert pool.after_swap_fee_changed(7).fee == 7
+    with pytest.raises(ValueError, match="negative"):
+        pool.after_swap(0, 1, 1, pool.cash[1] + 1)
 
 
 def _rated() -> tuple[StablePool, int, int]:
