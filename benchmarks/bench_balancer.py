@@ -45,16 +45,15 @@ def rows() -> list[dict[str, Any]]:
 
 def weighted_pool(weights: tuple[int, int]) -> WeightedPool:
     """A pool of two tokens of 18 decimals, 1,000 of the first and 3,000,000 of the second."""
-    facts = WeightedFacts(POOL, Hash32(POOL + b"\0\2" + bytes(10)), "weighted_v3", TOKENS[:2], (1, 1), weights, 0)
+    facts = WeightedFacts(POOL, Hash32(POOL + b"\0\2" + bytes(10)), "weighted_v3", (1, 1), weights, 0)
     return WeightedPool(SPEC, (1000 * ONE, 3 * 10**6 * ONE), (0, 0), 3 * 10**15, facts)
 
 
 def stable_pool() -> StablePool:
     """A pool of three tokens (18, 6 and 6 decimals), some million of each, and its own token."""
-    tokens = (*TOKENS, POOL)
     pool_id = Hash32(POOL + bytes(12))
     none = (False,) * 4
-    facts = StableFacts(POOL, pool_id, "stable_v3", tokens, (1, 10**12, 10**12, 1), none, none, 0)
+    facts = StableFacts(POOL, pool_id, "stable_v3", 3, (1, 10**12, 10**12, 1), none, none, 0)
     return StablePool(
         SPEC,
         (3 * 10**6 * ONE, 25 * 10**11, 41 * 10**11, (1 << 111) - 9 * 10**6 * ONE),

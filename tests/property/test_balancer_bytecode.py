@@ -50,7 +50,7 @@ def test_every_kind_of_pool_occurs() -> None:
         *("stable_v1", "stable_v3"),
     }
     assert {case.facts.pool_id[20:22] for case in cases} == {b"\0\0", b"\0\1", b"\0\2"}
-    assert {len(case.facts.tokens) for case in cases} == {2, 3, 4, 5, 6, 8}
+    assert {len(case.world.tokens) for case in cases} == {2, 3, 4, 5, 6, 8}
 
 
 @pytest.mark.parametrize("kind", ["weighted", "stable"])

@@ -83,7 +83,7 @@ def test_the_recorded_swap_of_a_mainnet_pool_is_quoted_to_the_unit() -> None:
     topics, data = next((topics, data) for at, topics, data in logs if address(at) == VAULT and topics[0] == swap)
     token_in, token_out = (Address(bytes.fromhex(topic[-40:])) for topic in topics[2:])
     pool = _recorded(block, Address(bytes.fromhex(topics[1][2:42])), tuple(sorted((token_in, token_out))))
-    i, j = pool.facts.tokens.index(token_in), pool.facts.tokens.index(token_out)
+    i, j = pool.spec.ends(token_in, token_out)
     amount_in, amount_out = int(data[2:66], 16), int(data[66:], 16)
     seen = []
 

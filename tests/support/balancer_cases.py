@@ -98,7 +98,7 @@ def _weighted(dice: random.Random) -> Case:
     weights = tuple(part * 10**15 for part in permille)
     world = weighted_world(kind, decimals, weights)
     scaling = tuple(10 ** (18 - digits) for digits in decimals)
-    facts = WeightedFacts(world.vault, world.pool_id, kind, world.tokens, scaling, weights, PAUSABLE_UNTIL)  # type: ignore[arg-type]
+    facts = WeightedFacts(world.vault, world.pool_id, kind, scaling, weights, PAUSABLE_UNTIL)  # type: ignore[arg-type]
     totals = [dice.randint(1, 10 ** dice.randint(0, min(33, digits + 14))) for digits in decimals]
     fee = _fee(dice)
     own = {"weighted_v1": {7: fee}, "weighted_2tokens_v1": {8: fee << 86}}.get(kind, {8: fee << 192})
@@ -132,7 +132,7 @@ def _stable(dice: random.Random, with_bpt: bool) -> Case:
         world.vault,
         world.pool_id,
         kind,  # type: ignore[arg-type]
-        world.tokens,
+        bpt,
         tuple(10 ** (18 - d) for d in digits),
         has_rate,
         free,

@@ -52,7 +52,7 @@ def fees_due(pool: StablePool) -> Due:
 def _growth(pool: StablePool) -> tuple[int, int, int]:
     """Three invariants: without any yield, without that of exempt tokens, and with everything."""
     amp, facts = pool.last.amp, pool.facts
-    tokens = [k for k in range(len(facts.tokens)) if k != facts.bpt]
+    tokens = [k for k in range(len(pool.cash)) if k != facts.bpt]
     total = pool.d if amp == pool.amp else invariant(amp, pool.scaled)
     rates = [pool.rates[k] for k in tokens]
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from eth_hash.auto import keccak
 
-from flasharb.pools.balancer.facts import WeightedFacts, WeightedKind
+from flasharb.pools.balancer.facts import WeightedFacts, WeightedKind, pool_address
 from flasharb.pools.balancer.log_exp import ONE
 from flasharb.pools.balancer.stable_facts import StableFacts, StableKind
 from flasharb.units import Address, Hash32, address, checksum
@@ -140,11 +140,11 @@ def _facts(
     pool_id, until = Hash32(operands[template.pool_id]), numbers[template.pausable_until]
     if template.weights is not None:
         weights = tuple(numbers[n] for n in _places(template.weights, count))
-        return WeightedFacts(vault, pool_id, template.kind, tokens, scaling, weights, until)  # type: ignore[arg-type]
+        return WeightedFacts(vault, pool_id, template.kind, scaling, weights, until)  # type: ignore[arg-type]
     assert template.rates is not None
-    flags = numbers[template.rates]
+    flags, bpt = numbers[template.rates], tokens.index(pool_address(pool_id))
     has_rate, exempt = (tuple(bool(flags >> start + k & 1) for k in range(count)) for start in (6, 0))
-    return StableFacts(vault, pool_id, template.kind, tokens, scaling, has_rate, exempt, until)  # type: ignore[arg-type]
+    return StableFacts(vault, pool_id, template.kind, bpt, scaling, has_rate, exempt, until)  # type: ignore[arg-type]
 
 
 def _most(template: Template) -> int:

@@ -48,7 +48,6 @@ class WeightedFacts:
     vault: Address
     pool_id: Hash32
     kind: WeightedKind
-    tokens: tuple[Address, ...]
     scaling: tuple[int, ...]
     weights: tuple[int, ...]
     pausable_until: int

@@ -20,23 +20,19 @@ _UINT233: Final = (1 << 233) - 1
 class StableFacts:
     """A composable stable pool; all tuples by token in the pool's order, the pool's own token (BPT) among them.
 
-    ``scaling`` brings a token to 18 decimals. ``has_rate``: a provider tells its rate. ``exempt``: the protocol takes
-    no fee of what its rate earns. After ``pausable_until`` (seconds) no pause holds any more.
+    ``bpt`` is its index; ``scaling`` brings a token to 18 decimals. ``has_rate``: a provider tells its rate.
+    ``exempt``: the protocol takes no fee of what its rate earns. After ``pausable_until`` (seconds) no pause holds any
+    more.
     """
 
     vault: Address
     pool_id: Hash32
     kind: StableKind
-    tokens: tuple[Address, ...]
+    bpt: int
     scaling: tuple[int, ...]
     has_rate: tuple[bool, ...]
     exempt: tuple[bool, ...]
     pausable_until: int
-
-    @property
-    def bpt(self) -> int:
-        """The index of the pool's own token."""
-        return self.tokens.index(Address(self.pool_id[:20]))
 
 
 class Ramp(NamedTuple):

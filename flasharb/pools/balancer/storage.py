@@ -62,7 +62,7 @@ def load_weighted(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere
     """
     facts = spec.facts
     assert isinstance(facts, WeightedFacts)
-    balances = _state(facts, {_fee_slot(facts)}, slots, elsewhere)
+    balances = _state(spec, facts, {_fee_slot(facts)}, slots, elsewhere)
     if not isinstance(balances, Balances):
         return balances
     return WeightedPool(spec, balances.cash, balances.managed, _fee(facts, slots), facts)
@@ -74,7 +74,7 @@ def load_stable(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) 
     assert isinstance(facts, StableFacts)
     rates = {k: mapping_slot(k, _RATES) for k, flag in enumerate(facts.has_rate) if flag}
     wanted = {_SUPPLY, _MISC, _AMPLIFICATION, _PROTOCOL_FEES, _LAST, *rates.values()}
-    balances = _state(facts, wanted, slots, elsewhere)
+    balances = _state(spec, facts, wanted, slots, elsewhere)
     if not isinstance(balances, Balances):
         return balances
     assert elsewhere.timestamp is not None
@@ -85,7 +85,7 @@ def load_stable(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) 
         _fee(facts, slots),
         facts,
         Ramp.of_word(slots[_AMPLIFICATION]),
-        tuple(Rate.of_word(slots[rates[k]]) if k in rates else Rate() for k in range(len(facts.tokens))),
+        tuple(Rate.of_word(slots[rates[k]]) if k in rates else Rate() for k in range(len(spec.tokens))),
         slots[_SUPPLY],
         JoinExit.of_word(slots[_LAST]),
         ProtocolFees.of_word(slots[_PROTOCOL_FEES]),
@@ -94,7 +94,7 @@ def load_stable(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) 
 
 
 def _state(
-    facts: Facts, wanted: set[int], slots: Mapping[int, int], elsewhere: Elsewhere
+    spec: PoolSpec, facts: Facts, wanted: set[int], slots: Mapping[int, int], elsewhere: Elsewhere
 ) -> Balances | Needs | Refused:
     """The balances, once all slots are there and nothing speaks against the pool.
 
@@ -104,7 +104,7 @@ def _state(
     if elsewhere.timestamp is None:
         return Needs(timestamp=True)
     own = wanted | ({_paused_slot(facts)} if elsewhere.timestamp <= facts.pausable_until else set())
-    others = {(facts.vault, PAUSED), *((facts.vault, slot) for slot in balance_slots(facts.pool_id, facts.tokens))}
+    others = {(facts.vault, PAUSED), *((facts.vault, slot) for slot in balance_slots(facts.pool_id, spec.tokens))}
     missing = Needs(frozenset(own) - slots.keys(), frozenset(others) - elsewhere.slots.keys())
     if missing.slots or missing.elsewhere:
         return missing
@@ -114,4 +114,4 @@ def _state(
         return Refused("the pool is paused")
     if facts.kind not in ("weighted_v1", "weighted_2tokens_v1") and slots[_MISC] & _RECOVERY:
         return Refused("the pool is in recovery mode")
-    return balances_of(facts.vault, facts.pool_id, facts.tokens, elsewhere.slots)
+    return balances_of(facts.vault, facts.pool_id, spec.tokens, elsewhere.slots)
