@@ -15,9 +15,7 @@ from eth.vm.message import Message
 from eth_hash.auto import keccak
 
 from flasharb.evm.forks import GAS_PER_BLOB, Fork
-from flasharb.evm.result import LogEntry
 from flasharb.evm.rlp import encode_bytes, encode_int, encode_list
-from flasharb.evm.trace import logs_of
 from flasharb.evm.transactions import Transaction, floor_gas
 
 _RIPEMD160: Final = bytes(19) + b"\x03"
@@ -40,33 +38,11 @@ class TransactionContext:
         return self._next()
 
 
-class Harvest:
-    """What a transaction's own frame left, with all that it absorbed from its calls: refund, logs in order, accounts
-    that end, and accounts that are to end if they are empty."""
-
-    __slots__ = ("deleted", "logs", "refund", "touched")
-
-    def __init__(self, computation: Any) -> None:
-        self.refund: int = computation.msg.refund
-        self.touched: set[bytes] = set(computation.get_self_destruct_beneficiaries())
-        self.deleted: set[bytes] = set()
-        self.logs = logs_of(computation)
-        to = computation.msg.to
-        if computation._error is None:
-            self.refund += computation._gas_meter.gas_refunded
-            self.deleted.update(computation.accounts_to_delete)
-            if to:
-                self.touched.add(to)
-        elif to == _RIPEMD160:
-            # The touch of this one precompile outlives a failure (EIP-716's history).
-            self.touched.add(to)
-
-
-def execute(state: Any, fork: Fork, tx: Transaction, price: int) -> tuple[Any, int, tuple[LogEntry, ...]]:
+def execute(state: Any, fork: Fork, tx: Transaction, price: int) -> tuple[Any, int]:
     """Execute a transaction that has passed all checks; ``price`` in wei per gas.
 
     Returns:
-        The computation, the gas that the sender paid for, and the logs.
+        The computation, and the gas that the sender paid for.
     """
     db = state._account_db
     sender, nonce = tx.sender, db.get_nonce(tx.sender)
@@ -84,7 +60,7 @@ def execute(state: Any, fork: Fork, tx: Transaction, price: int) -> tuple[Any, i
             db.mark_storage_warm(address, slot)
     computation = _call(state, fork, tx, context) if tx.to else _create(state, tx, nonce, context)
     computation.msg.refund = refund
-    return _settle(state, fork, tx, price, computation)
+    return computation, _settle(state, fork, tx, price, computation)
 
 
 def _call(state: Any, fork: Fork, tx: Transaction, context: TransactionContext) -> Any:
@@ -127,14 +103,13 @@ def _create(state: Any, tx: Transaction, nonce: int, context: TransactionContext
     return state.computation_class.apply_create_message(state, message, context)
 
 
-def _settle(
-    state: Any, fork: Fork, tx: Transaction, price: int, computation: Any
-) -> tuple[Any, int, tuple[LogEntry, ...]]:
+def _settle(state: Any, fork: Fork, tx: Transaction, price: int, computation: Any) -> int:
+    """Pay back and out, remove what ended or is empty; the gas used."""
     db = state._account_db
-    harvest = Harvest(computation)
     london = fork.since(Fork.LONDON)
-    refund = harvest.refund + (0 if london else REFUND_SELFDESTRUCT * len(harvest.deleted))
-    used = tx.gas - computation.get_gas_remaining()
+    ended = computation.get_accounts_for_deletion()
+    refund = computation.get_gas_refund() + (0 if london else REFUND_SELFDESTRUCT * len(ended))
+    used: int = tx.gas - computation.get_gas_remaining()
     used -= min(refund, used // (5 if london else 2))
     if fork.since(Fork.PRAGUE):
         used = max(used, floor_gas(tx.data))
@@ -142,11 +117,14 @@ def _settle(
     coinbase = state.execution_context.coinbase
     tip = price - state.execution_context.base_fee_per_gas if london else price
     db.set_balance(coinbase, db.get_balance(coinbase) + used * tip)
-    for address in harvest.deleted:
+    for address in ended:
         db.delete_account(address)
-    harvest.touched.add(coinbase)
-    for address in harvest.touched:
+    touched = {coinbase, *computation.get_self_destruct_beneficiaries()}
+    # The touch of this one precompile outlives a failure, as the main network once did (EIPs issue 716).
+    if tx.to and (computation._error is None or tx.to == _RIPEMD160):
+        touched.add(tx.to)
+    for address in touched:
         if db.account_exists(address) and db.account_is_empty(address):
             db.delete_account(address)
     db.clear_transient()
-    return computation, used, harvest.logs
+    return used

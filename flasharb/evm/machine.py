@@ -129,10 +129,11 @@ class Machine:
         coinbase_before = state.get_balance(coinbase)
         price = self._price(tx)
         if self.engine == "py-evm":
-            computation, gas_used, logs = execute(state, self.fork, tx, price)
+            computation, gas_used = execute(state, self.fork, tx, price)
         else:
             computation = state.apply_transaction(tx)
-            gas_used, logs = self._gas_used(tx, computation), logs_of(computation)
+            gas_used = self._gas_used(tx, computation)
+        logs = logs_of(computation)
         self.gas_used += gas_used
         self._blob_gas_used += GAS_PER_BLOB * len(tx.blob_versioned_hashes)
         self._deposits += system.deposits_of(logs, self.context.chain_id)
