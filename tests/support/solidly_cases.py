@@ -141,23 +141,48 @@ def takes(case: PairCase, world: PairWorld, amount_out: int) -> tuple[int, int] 
 def record(count: int) -> None:
     """Write what the real pairs answer to this many cases of each kind."""
     rows = []
-    for case in (case_of(shape, index) for shape in KINDS for index in range(count)):
+    wanted = [(shape, index) for shape in KINDS for index in range(count)]
+    wanted += [("stable", index) for index in range(count, 20 * count) if _is_lowered(case_of("stable", index))]
+    for case in (case_of(shape, index) for shape, index in wanted):
         world = pair_world(case.kind, case.stable, case.decimals)
         quote = real_quote(case, world)
-        after = takes(case, world, quote) if quote else None
-        rows.append({**asdict(case), "quote": quote, "after": after})
+        paid, after = _most_taken(case, world, quote) if quote else (quote, None)
+        rows.append({**asdict(case), "quote": quote, "paid": paid, "after": after})
     text = "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
     RECORDED.parent.mkdir(exist_ok=True)
     with RECORDED.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:
         file.write(text.encode())
 
 
-def recorded() -> Iterator[tuple[PairCase, int | None, tuple[int, int] | None]]:
-    """Each recorded case with the pair's ``getAmountOut`` (None: it reverts) and its reserves after paying that."""
+def _is_lowered(case: PairCase) -> bool:
+    pool, i, j = case.pool(), case.i, 1 - case.i
+    try:
+        return pool.amount_out(i, j, case.amount_in) < pool.quoted(i, j, case.amount_in)
+    except QuoteUnavailable:
+        return False
+
+
+def _most_taken(case: PairCase, world: PairWorld, quote: int) -> tuple[int, tuple[int, int] | None]:
+    """The most up to its quote that the real pair lets pass, and its reserves after that."""
+    after = takes(case, world, quote)
+    if after is not None:
+        return quote, after
+    low, high = 0, quote
+    while high - low > 1:
+        middle = (low + high) // 2
+        if takes(case, world, middle):
+            low = middle
+        else:
+            high = middle
+    return low, takes(case, world, low) if low else None
+
+
+def recorded() -> Iterator[tuple[PairCase, int | None, int | None, tuple[int, int] | None]]:
+    """Each recorded case with the pair's ``getAmountOut`` (None: it reverts), what it pays, its reserves after that."""
     for row in json.loads(gzip.decompress(RECORDED.read_bytes())):
-        quote, after = row.pop("quote"), row.pop("after")
+        quote, paid, after = row.pop("quote"), row.pop("paid"), row.pop("after")
         pairs = {name: tuple(row.pop(name)) for name in ("decimals", "reserves")}
-        yield PairCase(**row, **pairs), quote, tuple(after) if after else None  # type: ignore[misc]
+        yield PairCase(**row, **pairs), quote, paid, tuple(after) if after else None  # type: ignore[misc]
 
 
 def _storage(case: PairCase, world: PairWorld) -> Mapping[bytes, Mapping[int, int]]:

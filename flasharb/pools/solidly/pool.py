@@ -13,7 +13,7 @@ units of a token of few decimals) the products of the stable curve round away so
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
 
 import msgspec
 
@@ -24,8 +24,6 @@ from flasharb.pools.solidly.curve import ONE, invariant, reserve_after
 from flasharb.pools.solidly.facts import SolidlyFacts
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import BPS
-
-_MOST_LOWERED: Final = 64
 
 
 class SolidlyPool(msgspec.Struct, frozen=True):
@@ -69,10 +67,11 @@ class SolidlyPool(msgspec.Struct, frozen=True):
         reserve_in, reserve_out = self._scaled(i, self.reserves[i]), self._scaled(j, self.reserves[j])
         least = invariant(reserve_in, reserve_out)
         after_in = self._scaled(i, self.reserves[i] + amount_in - amount_in * self.fee_bps // BPS)
-        for lowered in range(amount_out, max(-1, amount_out - _MOST_LOWERED), -1):
-            if invariant(after_in, self._scaled(j, self.reserves[j] - lowered)) >= least:
-                return lowered
-        raise InsufficientLiquidity("the pair would not let its own quote pass")
+
+        def passes(lowered: int) -> bool:
+            return invariant(after_in, self._scaled(j, self.reserves[j] - lowered)) >= least
+
+        return amount_out if passes(amount_out) else _greatest(passes, amount_out)
 
     def amount_in(self, i: int, j: int, amount_out: int) -> int:
         """The least input for which ``amount_out`` gives at least that much; 0 for 0. Raises as it does."""
@@ -152,3 +151,19 @@ class SolidlyPool(msgspec.Struct, frozen=True):
         if not all(self.reserves):
             raise Uninitialised("the pair has no reserves")
         return 0
+
+
+def _greatest(passes: Callable[[int], bool], high: int) -> int:
+    """The greatest amount below ``high``, which does not pass, that passes; nothing at all always does."""
+    reach = 1
+    while high - reach > 0 and not passes(high - reach):
+        high -= reach
+        reach *= 2
+    low = max(0, high - reach)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if passes(middle):
+            low = middle
+        else:
+            high = middle
+    return low
