@@ -17,6 +17,7 @@ from flasharb.market.prices import NoPrice, Prices
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool, PoolSpec, Token
 from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools.protocols import PROTOCOLS
 from flasharb.units import Address, address, checksum
 
 
@@ -25,6 +26,9 @@ class Cause(StrEnum):
 
     NOT_TRACKED = "not_tracked"
     """``pools.track_all`` is false and one of its tokens is neither a base token nor listed."""
+
+    NOT_EXECUTABLE = "not_executable"
+    """FlashArb has no command that swaps in pools of its protocol."""
 
     BELOW_MIN_LIQUIDITY = "below_min_liquidity"
     """Less than ``pools.min_liquidity_usd`` (V2: of a reserve; V3: of a token within 10 % of the price)."""
@@ -82,17 +86,20 @@ def _resolve(name: str, by_symbol: Mapping[str, set[Address]]) -> Address:
 
 
 def tracked(
-    specs: Iterable[PoolSpec], *, track_all: bool, listed: Collection[Address]
+    specs: Iterable[PoolSpec], *, track_all: bool, listed: Collection[Address], kinds: Collection[str]
 ) -> tuple[list[PoolSpec], dict[Address, Excluded]]:
     """Split pools into those to load and those left out: all tokens must be listed, unless all are tracked.
 
-    ``listed``: the base tokens, the tokens of the token lists, and ``pools.tokens``.
+    ``listed``: the base tokens, the tokens of the token lists, and ``pools.tokens``. ``kinds``: the kinds of protocols
+    that can be executed.
     """
     kept: list[PoolSpec] = []
     left_out: dict[Address, Excluded] = {}
     for spec in specs:
         strange = [] if track_all else [token for token in spec.tokens if token not in listed]
-        if strange:
+        if PROTOCOLS[spec.protocol].kind not in kinds:
+            left_out[spec.address] = Excluded(Cause.NOT_EXECUTABLE, f"no command swaps in a pool of {spec.protocol}")
+        elif strange:
             left_out[spec.address] = Excluded(Cause.NOT_TRACKED, strange[0])
         else:
             kept.append(spec)

@@ -37,6 +37,8 @@ CURVE_EXCHANGES: Final = {
     _topic("TokenExchangeUnderlying(address,int128,uint256,int128,uint256)"): "underlying_coins",
     _topic("TokenExchangeUnderlying(address,uint256,uint256,uint256,uint256)"): "underlying_coins",
 }
+SWAP_TOPICS: Final = frozenset({V2_SWAP, V3_SWAP, PANCAKE_V3_SWAP, V4_SWAP, BALANCER_V2_SWAP, *CURVE_EXCHANGES})
+"""The first topic of every log that is read as a swap."""
 TRANSFER: Final = _topic("Transfer(address,address,uint256)")
 
 _TOKEN0: Final = _topic("token0()")[:4]

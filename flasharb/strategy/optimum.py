@@ -1,4 +1,4 @@
-"""The optimal input of a route, in real numbers.
+"""The optimal input of a route of pools in closed form, in real numbers (others: ``bracket``).
 
 Within one tick range a V3 pool is a constant-product curve with virtual reserves; a V2 pool is one such curve for ever.
 From wherever a leg stands on its curve, a further input u gives Vo·g·u / (Vi + g·u) with the virtual reserves of that
@@ -24,23 +24,21 @@ from typing import Final
 from flasharb.pools.constant_product.pool import V2Pool
 from flasharb.pools.contract import Piecewise
 from flasharb.strategy.route import Leg, Route
-from flasharb.units import PIPS
+from flasharb.units import PIPS, WAD
 
 _SLACK: Final = 1e-13
 """Relative error allowed for the composed floats when a gain is bounded from above."""
-
-WAD: Final = 10**18
 
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
     """The real optimum: ``amount_in`` (0: nothing to gain), and an upper bound on the gain of any whole input.
 
-    ``exhausted``: the known or existing liquidity ended before the marginal gain did.
+    ``exhausted``: the known or existing liquidity ended before the marginal gain did. ``bound`` None: there is none.
     """
 
     amount_in: int
-    bound: int
+    bound: int | None
     exhausted: bool = False
 
 

@@ -52,9 +52,9 @@ def node(answer: Any = None) -> StorageNode:
 async def test_all_pools_in_three_rounds() -> None:
     """In the order asked for, at one block, whatever their number."""
     fake = node()
-    pools = await load_pools(fake, [V2, V3], 17, v3_words=4000)
+    loaded = await load_pools(fake, [V2, V3], 17, v3_words=4000)
 
-    assert pools == (V2Pool(V2, 1000, 2000), WHOLE)
+    assert loaded.pools == (V2Pool(V2, 1000, 2000), WHOLE)
     assert len(fake.rounds) == 3
     assert set(fake.blocks) == {"0x11"}
 
@@ -71,7 +71,7 @@ async def test_no_pools() -> None:
     """Nothing is asked."""
     fake = node()
 
-    assert await load_pools(fake, [], 1) == ()
+    assert (await load_pools(fake, [], 1)).pools == ()
     assert fake.rounds == []
 
 

@@ -112,8 +112,8 @@ class Basket(msgspec.Struct, frozen=True):
 
 
 def basket(name: str, reserves: dict[Address, int], fee_pips: int = 400) -> Basket:
-    """A pool of as many tokens as there are reserves."""
-    return Basket(PoolSpec(address_of(name), "basket", tuple(reserves), fee_pips), tuple(reserves.values()))
+    """A pool of as many tokens as there are reserves, under the name of a protocol that the registry has."""
+    return Basket(PoolSpec(address_of(name), "uniswap_v2", tuple(reserves), fee_pips), tuple(reserves.values()))
 
 
 def market(*pools: Pool, number: int = 100, tokens: tuple[Token, ...] = TOKENS, stale_after_blocks: int = 0) -> Market:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flasharb.execution.program import (
+    KINDS,
     Borrow,
     Command,
     Execution,
@@ -33,6 +34,7 @@ from flasharb.strategy.trade import Hop, Trade, TradeHop
 from flasharb.units import Address
 
 WETH = Address(b"\xee" * 20)
+ENCODED = sorted(name for name, one in PROTOCOLS.items() if one.kind in KINDS)
 TERMS = {"weth": WETH, "loan": "flash_swap", "min_profit": 5, "bid_wei": 0, "deadline_block": 9}
 
 
@@ -222,7 +224,10 @@ def test_any_bytes_decode_to_themselves_or_are_refused(data: bytes) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(sorted(PROTOCOLS)), min_size=2, max_size=6), st.sampled_from(["flash_swap", "balancer_v2"])
+    st.lists(
+        st.sampled_from(sorted(name for name, one in PROTOCOLS.items() if one.kind in KINDS)), min_size=2, max_size=6
+    ),
+    st.sampled_from(["flash_swap", "balancer_v2"]),
 )
 def test_every_mix_has_a_plan_that_calls_each_pool_once(protocols: list[str], loan: str) -> None:
     chosen = trade(*protocols)
@@ -250,3 +255,8 @@ def test_a_program_in_words() -> None:
     assert lines[3] == "  pay the caller what it is owed in WETH"
     assert lines[4:] == ("require that the WETH balance grew by at least 5", "pay 2 wei to the fee recipient")
     assert describe(Sweep(None, None)) == ("sweep everything of ether to the owner",)
+
+
+def test_a_pool_that_no_command_swaps_in_is_refused() -> None:
+    with pytest.raises(ValueError, match="no command swaps in a pool of wrapped_native"):
+        plan(trade("uniswap_v2", "wrapped_native"), "balancer_v2", WETH)

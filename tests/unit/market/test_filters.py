@@ -82,11 +82,14 @@ def test_track_all_or_only_listed_tokens() -> None:
     ours = v2("ours", (WETH.address, 1), (USDC.address, 1)).spec
     theirs = v2("theirs", (WETH.address, 1), (strange.address, 1)).spec
     listed = {WETH.address, USDC.address}
-    kept, left_out = tracked([ours, theirs], track_all=False, listed=listed)
+    kept, left_out = tracked([ours, theirs], track_all=False, listed=listed, kinds={"v2"})
     assert kept == [ours]
     assert left_out[theirs.address].cause is Cause.NOT_TRACKED
     assert checksum(strange.address) in left_out[theirs.address].detail
-    assert tracked([ours, theirs], track_all=True, listed=listed) == ([ours, theirs], {})
+    assert tracked([ours, theirs], track_all=True, listed=listed, kinds={"v2"}) == ([ours, theirs], {})
+    kept, left_out = tracked([ours, theirs], track_all=True, listed=listed, kinds={"v3"})
+    assert not kept
+    assert {one.cause for one in left_out.values()} == {Cause.NOT_EXECUTABLE}
 
 
 def test_tokens_are_named_by_symbol_or_address() -> None:
