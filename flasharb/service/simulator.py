@@ -35,7 +35,7 @@ from flasharb.service.requests import Invalid, OverGas, Request
 from flasharb.service.workers import Died, Overrun, Workers
 from flasharb.settings import Simulation as Settings
 from flasharb.simulation.discovery import named_by
-from flasharb.simulation.opinion import Case, Unconfirmed, unconfirmed
+from flasharb.simulation.opinion import DIFFERS, Case, Opinion, Unable, Unconfirmed, unconfirmed
 from flasharb.simulation.result import Simulation
 from flasharb.units import Address, Hash32
 
@@ -116,6 +116,7 @@ class Simulator:
         self._latest: deque[Touched] = deque(maxlen=WARM_RUNS)
         self._codes: dict[bytes, bytes] = {}
         self._node_lists_access = True
+        self._half_noted = False
         self.rounds = 0
         """Round trips to the node so far."""
 
@@ -165,6 +166,7 @@ class Simulator:
                 if job.final and self._settings.second_opinion == "node":
                     case = Case(job.transactions[-1], job.context, job.head.fork, {}, job.measure)
                     opinion = await node_opinion(self._node, job.head.hash, case)
+                    self._note_half(opinion)
                     objection = unconfirmed(answer.transactions[-1], case, opinion)
                     if objection is not None:
                         return _objected(objection)
@@ -182,6 +184,12 @@ class Simulator:
             case Died(status):
                 return Unsimulated("simulation_died", f"its worker ended with status {status}")
         raise AssertionError(answer)
+
+    def _note_half(self, opinion: Opinion | Unable) -> None:
+        """Say once that the node cannot tell all that should be compared."""
+        if isinstance(opinion, Opinion) and opinion.changes is None and not self._half_noted:
+            self._half_noted = True
+            LOG.warning("%s has no eth_simulateV1: it confirms success and output only", opinion.engine)
 
     def _request(self, job: Job, known: _Known, memory: dict[Any, Any]) -> Request:
         """The request for a worker of which ``memory`` says what it has been told."""
@@ -284,5 +292,6 @@ def _places(runs: Iterable[Touched]) -> MissingState:
 
 
 def _objected(objection: Unconfirmed) -> Unsimulated:
-    LOG.error("the second opinion does not confirm a candidate, it is not signed: %s", objection.detail)
+    level = logging.ERROR if objection.reason == DIFFERS else logging.WARNING
+    LOG.log(level, "%s, the candidate is not signed: %s", objection.reason, objection.detail)
     return Unsimulated(objection.reason, objection.detail)

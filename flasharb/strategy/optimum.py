@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isqrt, sqrt
-from typing import Final
+from typing import Final, cast
 
 from flasharb.pools.constant_product.pool import V2Pool
 from flasharb.pools.contract import Piecewise
@@ -85,8 +85,7 @@ class _LegState:
     __slots__ = ("following", "gamma", "room", "virtual_in", "virtual_out")
 
     def __init__(self, leg: Leg) -> None:
-        assert isinstance(leg.pool, Piecewise)
-        self.following = leg.pool.pieces(leg.i, leg.j)
+        self.following = cast("Piecewise", leg.pool).pieces(leg.i, leg.j)
         self.gamma = self.virtual_in = self.virtual_out = self.room = 0.0
 
     def next_range(self) -> bool:

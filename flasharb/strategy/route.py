@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flasharb.market.snapshot import Market
-from flasharb.pools import Piecewise, Pool
+from flasharb.pools import Pool, is_piecewise
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.strategy.trade import Cycle, Hop
 
@@ -51,7 +51,7 @@ class Route:
 
     def is_piecewise(self) -> bool:
         """Whether every pool's curve is known in closed form."""
-        return all(isinstance(leg.pool, Piecewise) for leg in self.legs)
+        return all(is_piecewise(leg.pool) for leg in self.legs)
 
     def rounding(self, steps: int) -> float:
         """The most that ``steps`` roundings of one unit on each side of each leg take of the route's output.
