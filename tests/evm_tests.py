@@ -1,7 +1,7 @@
 """Runs the official state tests: ``python -m tests.evm_tests [PATH...]``, a path being a category file or a folder.
 
-Prints passed and failed per category (with CPU seconds) and the names of what failed; the last line is ``N passed, N failed``. Exit code
-1 if anything failed.
+Prints passed and failed per category (with CPU seconds) and the names of what failed; the last line is
+``N passed, N failed``. Exit code 1 if anything failed.
 """
 
 from __future__ import annotations
