@@ -6,9 +6,10 @@ computation, its stack (a list of ints), its gas meter and its memory (a bytearr
 
 * The stack is virtual at compile time. PUSH, DUP, SWAP, POP and JUMPDEST cost nothing at run time; words live in local
   variables, each assigned once; only what is left at an exit is written to ``S``.
-* Jumps to constant destinations are followed, so that a function covers a superblock of up to ``MAX_INSTRUCTIONS``
+* Jumps to constant destinations are followed, so that a function covers a superblock of about ``MAX_INSTRUCTIONS``
   with side exits at each JUMPI, along the path that was usual so far. Where it arrives at a JUMPDEST a second time it
-  leaves: loops go through ``run``.
+  leaves: loops go through ``run``. A full superblock ends at the next JUMPDEST or 128-byte page, so that there are few
+  places where others begin: cut anywhere, a long loop would be entered somewhere else each time around.
 * Constants are folded, conditions stay conditions until somebody wants the word.
 * Gas is charged per straight stretch. That is equivalent: whoever runs out of gas in a stretch loses all of it wherever
   it happens. Before anything that can be observed (GAS, storage, accounts, calls, exits) the sum is charged and
@@ -41,7 +42,8 @@ from flasharb.evm import runtime
 MAX_INSTRUCTIONS: Final = 400
 WARM: Final = 12
 HALT: Final = -1
-GENERATOR_VERSION: Final = 1
+GENERATOR_VERSION: Final = 2
+_PAGE: Final = 128
 MAX_HELD: Final = 160 << 20
 """So many bytes of contracts and their compiled code are held in memory, by a fair estimate."""
 _BYTES_OF_CONTRACT: Final = 1_000
@@ -314,19 +316,20 @@ class _Block:
     # The source
 
     def source(self) -> str:
-        pc = self.entry
+        pc = before = self.entry
         arrived: set[int] = set()
         code, size = self.code, len(self.code)
         while pc >= 0:
             op = code[pc] if pc < size else 0
-            if self.instructions >= MAX_INSTRUCTIONS or (op == 0x5B and pc in arrived):
+            full = self.instructions >= MAX_INSTRUCTIONS and (op == 0x5B or pc // _PAGE != before // _PAGE)
+            if full or (op == 0x5B and pc in arrived):
                 self.charge()
                 self.leave(str(pc) if pc in self.jumpdests else str(-2 - pc))
                 break
             if op == 0x5B:
                 arrived.add(pc)
             self.instructions += 1
-            pc = self.step(op, pc)
+            before, pc = pc, self.step(op, pc)
         body = "\n ".join(self.lines)
         resume = str(self.entry) if self.entry in self.jumpdests else str(-2 - self.entry)
         low, high = -self.lowest, _STACK_LIMIT - self.highest

@@ -258,5 +258,17 @@ def test_generated_code_changes_only_with_its_version() -> None:
         jumpdests = find_jumpdests(code)
         for entry in (0, *sorted(jumpdests)[:300]):
             digest.update(block_source(code, jumpdests, OPCODES, entry).encode())
-    digest.update(block_source(bytes(range(256)), frozenset(), OPCODES, 0).encode())
-    assert (GENERATOR_VERSION, digest.hexdigest()[:16]) == (1, "d62b41a1e503930e")
+    for code in (bytes(range(256)), b"\x34\x50" * 600):
+        digest.update(block_source(code, frozenset(), OPCODES, 0).encode())
+    assert (GENERATOR_VERSION, digest.hexdigest()[:16]) == (2, "d31c56c24face6c5")
+
+
+def test_a_long_loop_is_compiled_once_and_not_at_every_phase() -> None:
+    """However long the body of a loop is, few places of it are entered, and none is interpreted in the end."""
+    for size in (390, 402, 480, 1_200, 24_000):
+        body = b"\x34\x80\x01\x80\x02\x50" * (size // 6)
+        code = b"\x61\x01\x00\x5b" + body + b"\x60\x01\x90\x03\x80\x60\x03\x57"
+        compiler = Compiler(warm=1)
+        machine = Machine(world({CONTRACT: Account(code=code)}), context(), Fork.PRAGUE, compiler=compiler)
+        assert machine.call(CONTRACT, b"", gas=1 << 40).success
+        assert len(compiler.programs["prague"].contract(code).blocks) <= 3 + size // 200
