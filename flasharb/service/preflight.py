@@ -11,9 +11,11 @@ from flasharb.adapters import chain
 from flasharb.adapters.keys import load_signer
 from flasharb.adapters.lists import read_pools, read_tokens
 from flasharb.adapters.node import Node
+from flasharb.adapters.proven import proofs_refused
 from flasharb.errors import UsageError
 from flasharb.evm import Fork, fork_at
 from flasharb.execution.artifact import Deployed, read_deployed
+from flasharb.execution.program import KINDS
 from flasharb.execution.signing import SigningKey
 from flasharb.market.filters import resolve, tracked
 from flasharb.pools.spec import PoolSpec, Token
@@ -113,6 +115,19 @@ async def cast(plan: Plan, node: Node) -> Actors:
     return Actors(contract, deployed, deployed.owner, key)
 
 
+async def check_proofs(settings: Settings, node: Node) -> None:
+    """That the node proves state, where that is asked for.
+
+    Raises:
+        UsageError: it does not.
+        NodeError: the node does not answer.
+    """
+    if settings.simulation.verify_state and (refused := await proofs_refused(node)):
+        raise UsageError(
+            f"simulation.verify_state = true needs a node that offers eth_getProof; {node.shown_url} says: {refused}"
+        )
+
+
 def read_lists(settings: Settings, wrapped_native: Address) -> Lists:
     """Pools and tokens of the configured files.
 
@@ -128,7 +143,7 @@ def read_lists(settings: Settings, wrapped_native: Address) -> Lists:
     except ValueError as error:
         raise UsageError(str(error)) from None
     listed = {*base, *further, *(token.address for token in tokens)}
-    kept, left_out = tracked(specs, track_all=settings.pools.track_all, listed=listed)
+    kept, left_out = tracked(specs, track_all=settings.pools.track_all, listed=listed, kinds=KINDS)
     if not kept:
         raise UsageError(
             f"no pool to track: the files name {len(specs)}, {len(left_out)} are left out (pools.track_all)"

@@ -1,4 +1,4 @@
-"""The optimal input of a route, in real numbers.
+"""The optimal input of a route of pools in closed form, in real numbers (others: ``bracket``).
 
 Within one tick range a V3 pool is a constant-product curve with virtual reserves; a V2 pool is one such curve for ever.
 From wherever a leg stands on its curve, a further input u gives Vo·g·u / (Vi + g·u) with the virtual reserves of that
@@ -19,28 +19,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isqrt, sqrt
-from typing import Final
+from typing import Final, cast
 
 from flasharb.pools.constant_product.pool import V2Pool
-from flasharb.pools.pieces import pieces
+from flasharb.pools.contract import Piecewise
 from flasharb.strategy.route import Leg, Route
-from flasharb.units import PIPS
+from flasharb.units import PIPS, WAD
 
 _SLACK: Final = 1e-13
 """Relative error allowed for the composed floats when a gain is bounded from above."""
-
-WAD: Final = 10**18
 
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
     """The real optimum: ``amount_in`` (0: nothing to gain), and an upper bound on the gain of any whole input.
 
-    ``exhausted``: the known or existing liquidity ended before the marginal gain did.
+    ``exhausted``: the known or existing liquidity ended before the marginal gain did. ``bound`` None: there is none.
     """
 
     amount_in: int
-    bound: int
+    bound: int | None
     exhausted: bool = False
 
 
@@ -63,9 +61,8 @@ def _constant_product(route: Route, loan_fee_wad: int, most: int | None) -> Opti
     for leg in route.legs:
         pool = leg.pool
         assert isinstance(pool, V2Pool)
-        reserve_in, reserve_out = pool.reserve0, pool.reserve1
-        if not leg.zero_for_one:
-            reserve_in, reserve_out = reserve_out, reserve_in
+        reserves = pool.reserve0, pool.reserve1
+        reserve_in, reserve_out = reserves[leg.i], reserves[leg.j]
         gamma = PIPS - pool.spec.fee_pips
         n = reserve_in * PIPS * n + gamma * k
         m *= reserve_in * PIPS
@@ -88,7 +85,7 @@ class _LegState:
     __slots__ = ("following", "gamma", "room", "virtual_in", "virtual_out")
 
     def __init__(self, leg: Leg) -> None:
-        self.following = pieces(leg.pool, leg.zero_for_one)
+        self.following = cast("Piecewise", leg.pool).pieces(leg.i, leg.j)
         self.gamma = self.virtual_in = self.virtual_out = self.room = 0.0
 
     def next_range(self) -> bool:

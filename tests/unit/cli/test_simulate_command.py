@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,19 @@ def test_a_damaged_file_ends_verify_with_2_and_the_others_are_verified(tmp_path:
     answer = msgspec.json.decode(result.stdout)
     assert not answer["ok"]
     assert [report["ok"] for report in answer["files"]] == [True]
+
+
+@pytest.mark.parametrize("engine", ["py-evm", "stock"])
+def test_verify_tells_the_speed_of_each_block_and_of_all(engine: str) -> None:
+    """Millions of gas, seconds, and one by the other, for our engine and for py-evm unchanged."""
+    result = run(verify, str(FIXTURE), str(FIXTURE), "--engine", engine)
+    assert result.return_value == 0
+    *blocks, last = result.stdout.splitlines()
+    figures = r"(\d+\.\d+) Mgas in (\d+\.\d+) s \((\d+\.\d+) Mgas/s\)"
+    each = [re.search(figures, line) for line in blocks]
+    total = re.fullmatch(rf"2 of 2 recorded blocks verified \({engine}\): {figures}", last)
+    assert total is not None
+    assert len(each) == 2
+    gas = sum(receipt.gas_used for receipt in BLOCK.receipts) / 1e6
+    assert all(one is not None and float(one[1]) == pytest.approx(gas, abs=0.01) for one in each)
+    assert float(total[1]) == pytest.approx(2 * gas, abs=0.06)
