@@ -5,19 +5,18 @@ from __future__ import annotations
 from math import isqrt
 from typing import assert_never
 
+from flasharb.pools.concentrated import rate
 from flasharb.pools.concentrated.pool import V3Pool
 from flasharb.pools.concentrated.sqrt_price_math import amount0_delta, amount1_delta
 from flasharb.pools.concentrated.tick_bitmap import word_of
 from flasharb.pools.concentrated.tick_math import (
     MAX_SQRT_PRICE_X96,
     MIN_SQRT_PRICE_X96,
-    Q96,
     sqrt_price_at_tick,
     tick_at_sqrt_price,
 )
 from flasharb.pools.constant_product.pool import V2Pool
-from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
-from flasharb.pools.pieces import pieces
+from flasharb.pools.errors import Uninitialised
 from flasharb.units import PIPS
 
 _SCALE = 10**18
@@ -37,15 +36,7 @@ def marginal_rate(pool: V2Pool | V3Pool, zero_for_one: bool) -> float:
                 raise Uninitialised("the pool has no reserves")
             price = pool.reserve1 / pool.reserve0
         case V3Pool():
-            if not pool.sqrt_price_x96:
-                raise Uninitialised("the pool has no price yet")
-            if not pool.liquidity:
-                first = next(pieces(pool, zero_for_one), None)
-                if first is None:
-                    raise InsufficientLiquidity("no liquidity in this direction within the known ticks")
-                return first.gamma * first.virtual_out / first.virtual_in
-            root = pool.sqrt_price_x96 / Q96
-            price = root * root
+            return rate.marginal_rate(pool.ladder, (pool.sqrt_price_x96, pool.tick, pool.liquidity), zero_for_one)
         case _:
             assert_never(pool)
     gamma = (PIPS - pool.spec.fee_pips) / PIPS

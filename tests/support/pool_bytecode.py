@@ -15,8 +15,8 @@ from eth_hash.auto import keccak
 
 from flasharb.evm import Account, BlockContext, DictState, Fork, Machine, UnsignedTransaction
 from flasharb.pools import PoolSpec, TickLiquidity, V2Pool, V3Pool
+from flasharb.pools.concentrated.storage import mapping_slot
 from flasharb.pools.concentrated.tick_bitmap import words_from_ticks
-from flasharb.pools.loading import mapping_slot
 from flasharb.pools.protocols import PROTOCOLS, V2Layout, V3Layout
 from flasharb.units import Address
 from tests.support.assembly import assemble

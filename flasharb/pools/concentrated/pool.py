@@ -121,5 +121,6 @@ def v3_pool(
         ValueError: ticks, liquidity and words contradict each other.
     """
     info = {at: TickLiquidity(*known) for at, known in ticks.items()}
-    ladder = Ladder.around(spec.fee_pips, spec.tick_spacing, info, tick=tick, liquidity=liquidity, words=words)
+    fees = (spec.fee_pips, spec.fee_pips)
+    ladder = Ladder.around(fees, spec.tick_spacing, info, tick=tick, liquidity=liquidity, words=words)
     return V3Pool(spec, sqrt_price_x96, tick, liquidity, ladder)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from flasharb.pools import V2Pool, V3Pool
+from flasharb.pools.concentrated.storage import mapping_slot
 from flasharb.pools.concentrated.tick_bitmap import full_range
-from flasharb.pools.loading import CorruptPool, Needs, load_pool, mapping_slot
+from flasharb.pools.loading import CorruptPool, Needs, load_pool
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address
 from tests.support.pool_bytecode import POOL, TOKEN0, TOKEN1, v3_spec, v3_storage
