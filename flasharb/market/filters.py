@@ -26,6 +26,9 @@ class Cause(StrEnum):
     NOT_TRACKED = "not_tracked"
     """``pools.track_all`` is false and one of its tokens is neither a base token nor listed."""
 
+    QUARANTINED = "quarantined"
+    """One of its tokens does not move as quotes take it to (``market.quarantine``)."""
+
     BELOW_MIN_LIQUIDITY = "below_min_liquidity"
     """Less than ``pools.min_liquidity_usd`` (V2: of a reserve; V3: of a token within 10 % of the price)."""
 
@@ -55,6 +58,8 @@ class Excluded:
             return str(self.about)
         if self.cause is Cause.NOT_TRACKED:
             return f"{checksum(self.about)} is not listed"
+        if self.cause is Cause.QUARANTINED:
+            return f"{checksum(self.about)} is in quarantine"
         return f"{self.holds} of {checksum(self.about)}, needs {self.needs}"
 
 

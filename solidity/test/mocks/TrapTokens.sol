@@ -100,7 +100,7 @@ contract GreedyToken is Ledger {
     uint256 private sum;
 
     function _move(address from, address to, uint256 amount) internal override returns (bool) {
-        for (uint256 i = 0; i < 60; ++i) sum = uint256(keccak256(abi.encode(sum, i)));
+        for (uint256 i = 0; i < 1_500; ++i) sum = uint256(keccak256(abi.encode(sum, i)));
         return super._move(from, to, amount);
     }
 }
