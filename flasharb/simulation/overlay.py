@@ -13,6 +13,8 @@ class Overlay:
     def __init__(self, base: StateSource, slots: Mapping[tuple[bytes, int], int]) -> None:
         self._base = base
         self._slots = dict(slots)
+        # whose mapping a slot belongs to, the base may have to tell (see StateSource)
+        self.preimages: dict[int, bytes] | None = getattr(base, "preimages", None)
 
     def account(self, address: bytes) -> AccountInfo | None:
         return self._base.account(address)

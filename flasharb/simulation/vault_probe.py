@@ -18,22 +18,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from eth_hash.auto import keccak
-
 from flasharb.evm import BlockContext, Fork, Machine, MissingState, StateSource
 from flasharb.pools.errors import QuoteUnavailable
-from flasharb.pools.vault_shares.pool import ASSET, SHARE, VaultFacts, VaultPool, spec_of
-from flasharb.simulation.overlay import Overlay
+from flasharb.pools.vault_shares.pool import ASSET, SHARE, VaultFacts, VaultPool, VaultSwapped, spec_of
+from flasharb.simulation.trial import YEAR_S, NotModelled, Trial
 from flasharb.units import Address
 
-_YEAR_S: Final = 365 * 86_400
 _UNLIMITED: Final = 1 << 127
 _OFFSETS: Final = range(19)
-_GAS: Final = 5_000_000
-
-
-class NotModelled(Exception):
-    """The vault is none that we can compute; the message says why."""
 
 
 def probe_vault(
@@ -43,7 +35,7 @@ def probe_vault(
 
     ``executor`` deposits and redeems in the trial; it needs to own nothing.
     """
-    probe = _Probe(vault, executor, source, context, fork)
+    probe = _Probe(vault, Trial(executor, source, context, fork))
     try:
         return probe.facts()
     except MissingState as missing:
@@ -53,17 +45,12 @@ def probe_vault(
 
 
 class _Probe:
-    def __init__(
-        self, vault: Address, executor: Address, source: StateSource, context: BlockContext, fork: Fork
-    ) -> None:
+    def __init__(self, vault: Address, trial: Trial) -> None:
         self._vault = vault
-        self._executor = executor
-        self._source = source
-        self._context = context
-        self._fork = fork
+        self._trial = trial
 
     def facts(self) -> VaultFacts:
-        answer = self._ask(self._machine(), "asset()")
+        answer = self._trial.ask(self._trial.machine(), self._vault, "asset()")
         if answer is None or not 0 < answer < 1 << 160:
             raise NotModelled("no vault: asset() gives no address")
         asset = Address(answer.to_bytes(20, "big"))
@@ -85,28 +72,27 @@ class _Probe:
 
     def _slot_of(self, contract: Address, signature: str, *arguments: Address) -> tuple[int, int]:
         """The one slot of the contract that its answer is the value of, and the value."""
-        machine = self._machine()
-        value = self._ask(machine, signature, *arguments, to=contract)
+        machine = self._trial.machine()
+        value = self._trial.ask(machine, contract, signature, *arguments)
         if value is None:
             raise NotModelled(f"{signature} of 0x{contract.hex()} gives no number")
         for slot in sorted(machine.touched.get(contract, ())):
             if machine.storage(contract, slot) == value:
                 other = value + 0x10001
-                changed = self._machine({(contract, slot): other})
-                if self._ask(changed, signature, *arguments, to=contract) == other:
+                changed = self._trial.machine({(contract, slot): other})
+                if self._trial.ask(changed, contract, signature, *arguments) == other:
                     return slot, value
         raise NotModelled(f"{signature} of 0x{contract.hex()} is not one storage slot")
 
     def _check_world(self, facts: VaultFacts, held: int, supply: int) -> None:
-        slots = _slots(facts, held, supply)
-        now = self._ask(self._machine(slots), "totalAssets()")
+        trial, slots = self._trial, _slots(facts, held, supply)
+        now = trial.ask(trial.machine(slots), self._vault, "totalAssets()")
         if now != held:
             raise NotModelled(f"its total assets are {now} where it holds {held}")
-        later = replace(self._context, number=self._context.number + 1, timestamp=self._context.timestamp + _YEAR_S)
-        then = self._ask(Machine(Overlay(self._source, slots), later, self._fork), "totalAssets()")
+        then = trial.ask(trial.machine(slots, later_s=YEAR_S), self._vault, "totalAssets()")
         if then != held:
             raise NotModelled(f"its total assets change with time: {held} now, {then} a year later")
-        most = self._ask(self._machine(slots), "maxDeposit(address)", self._executor)
+        most = trial.ask(trial.machine(slots), self._vault, "maxDeposit(address)", trial.actor)
         if most is None or most < _UNLIMITED:
             raise NotModelled(f"deposits are limited to {most}")
 
@@ -131,7 +117,7 @@ class _Probe:
 
     def _preview(self, facts: VaultFacts, world: tuple[int, int], i: int, amount: int) -> int | None:
         signature = "previewDeposit(uint256)" if i == ASSET else "previewRedeem(uint256)"
-        return self._ask(self._machine(_slots(facts, *world)), signature, amount)
+        return self._trial.ask(self._trial.machine(_slots(facts, *world)), self._vault, signature, amount)
 
     def _is_wide(self, facts: VaultFacts) -> bool:
         """Whether a product of more than 256 bits is divided as a whole."""
@@ -140,74 +126,57 @@ class _Probe:
     def _refuses_nothing(self, facts: VaultFacts, supply: int) -> bool:
         """Whether a deposit that gives no share reverts, in a world where a share costs many units."""
         held = (supply + facts.virtual_shares) * 10
-        machine = self._machine(_slots(facts, held, supply))
+        machine = self._trial.machine(_slots(facts, held, supply))
         self._fund(machine, facts, 5)
-        return not self._act(machine, "deposit(uint256,address)", 1, self._executor)[0]
+        return not self._trial.act(machine, self._vault, "deposit(uint256,address)", 1, self._trial.actor)[0]
 
     # --- what it does
 
     def _try_out(self, facts: VaultFacts, held: int, supply: int) -> None:
         """Deposit and redeem, and hold amounts, limits and storage against ours."""
-        machine = self._machine(_slots(facts, held, supply))
+        trial, actor = self._trial, self._trial.actor
+        machine = trial.machine(_slots(facts, held, supply))
         amount = held // 10
         self._fund(machine, facts, amount)
         pool = VaultPool(spec_of(facts), facts, held - amount, supply)
         try:
-            deposited = pool.swapped(ASSET, SHARE, amount)
+            after = pool.swapped(ASSET, SHARE, amount)
         except QuoteUnavailable as error:
             raise NotModelled(f"a deposit of {amount} cannot be computed: {error}") from None
-        done, shares = self._act(machine, "deposit(uint256,address)", amount, self._executor)
-        self._same(machine, facts, "deposit", (done, shares), deposited.amount_out, deposited.pool)
-        owned = self._ask(machine, "balanceOf(address)", self._executor)
+        done, shares = trial.act(machine, self._vault, "deposit(uint256,address)", amount, actor)
+        self._same(machine, facts, "deposit", (done, shares), after)
+        owned = trial.ask(machine, self._vault, "balanceOf(address)", actor)
         if owned != shares:
             raise NotModelled(f"a deposit said {shares} shares and gave {owned}")
-        most = self._ask(machine, "maxRedeem(address)", self._executor)
+        most = trial.ask(machine, self._vault, "maxRedeem(address)", actor)
         if most is None or most < shares:
             raise NotModelled(f"redemptions are limited: {most} of {shares} shares")
+        paid = 0
         for part in (shares // 3, shares - shares // 3):
-            redeemed = deposited.pool.swapped(SHARE, ASSET, part)
-            before = self._ask(machine, "balanceOf(address)", self._executor, to=facts.asset)
-            done, assets = self._act(machine, "redeem(uint256,address,address)", part, self._executor, self._executor)
-            self._same(machine, facts, "redemption", (done, assets), redeemed.amount_out, redeemed.pool)
-            after = self._ask(machine, "balanceOf(address)", self._executor, to=facts.asset)
-            if before is None or after != before + assets:
-                raise NotModelled(f"a redemption said {assets} and gave otherwise")
-            deposited = redeemed
+            after = after.pool.swapped(SHARE, ASSET, part)
+            redeemed = trial.act(machine, self._vault, "redeem(uint256,address,address)", part, actor, actor)
+            self._same(machine, facts, "redemption", redeemed, after)
+            paid += redeemed[1]
+        if trial.ask(machine, facts.asset, "balanceOf(address)", actor) != paid:
+            raise NotModelled(f"redemptions said {paid} and gave otherwise")
 
-    def _same(
-        self, machine: Machine, facts: VaultFacts, what: str, real: tuple[bool, int], ours: int, pool: VaultPool
-    ) -> None:
+    def _same(self, machine: Machine, facts: VaultFacts, what: str, real: tuple[bool, int], ours: VaultSwapped) -> None:
         if not real[0]:
             raise NotModelled(f"a {what} reverts")
         stored = (machine.storage(facts.asset, facts.held_slot), machine.storage(facts.vault, facts.supply_slot))
-        if real[1] != ours or stored != (pool.held, pool.supply):
+        computed = (ours.pool.held, ours.pool.supply)
+        if real[1] != ours.amount_out or stored != computed:
             raise NotModelled(
-                f"a {what} gives {real[1]} and leaves {stored}, computed {ours} and {pool.held, pool.supply}"
+                f"a {what} gives {real[1]} and leaves {stored}, computed {ours.amount_out} and {computed}"
             )
 
     def _fund(self, machine: Machine, facts: VaultFacts, amount: int) -> None:
-        """Assets for the executor, out of what the vault holds, and leave to deposit them."""
-        transfer = _call("transfer(address,uint256)", self._executor, amount)
-        approve = _call("approve(address,uint256)", self._vault, amount)
-        for sender, data in ((self._vault, transfer), (self._executor, approve)):
-            if not machine.act(sender, facts.asset, data, origin=self._executor, gas=_GAS).success:
-                raise NotModelled("its asset cannot be moved for a trial")
-
-    # --- calls
-
-    def _machine(self, slots: dict[tuple[bytes, int], int] | None = None) -> Machine:
-        return Machine(Overlay(self._source, slots or {}), self._context, self._fork)
-
-    def _ask(
-        self, machine: Machine, signature: str, *arguments: Address | int, to: Address | None = None
-    ) -> int | None:
-        answer = machine.call(to or self._vault, _call(signature, *arguments), sender=self._executor, gas=_GAS)
-        return int.from_bytes(answer.output, "big") if answer.success and len(answer.output) == 32 else None
-
-    def _act(self, machine: Machine, signature: str, *arguments: Address | int) -> tuple[bool, int]:
-        data = _call(signature, *arguments)
-        result = machine.act(self._executor, self._vault, data, origin=self._executor, gas=_GAS)
-        return result.success and len(result.output) == 32, int.from_bytes(result.output[:32], "big")
+        """Assets for the actor, who has none, out of what the vault holds, and leave to deposit them."""
+        trial = self._trial
+        paid = trial.act(machine, facts.asset, "transfer(address,uint256)", trial.actor, amount, sender=self._vault)
+        allowed = trial.act(machine, facts.asset, "approve(address,uint256)", self._vault, amount)
+        if not (paid[0] and allowed[0]):
+            raise NotModelled("its asset cannot be moved for a trial")
 
 
 def _slots(facts: VaultFacts, held: int, supply: int) -> dict[tuple[bytes, int], int]:
@@ -219,8 +188,3 @@ def _amounts(held: int, supply: int) -> Iterator[tuple[int, int]]:
     for i, total in ((ASSET, held), (SHARE, supply)):
         for amount in (1, 999, total // 7 + 1, total - 1, total):
             yield i, amount
-
-
-def _call(signature: str, *arguments: Address | int) -> bytes:
-    words = [one.to_bytes(32, "big") if isinstance(one, int) else bytes(12) + one for one in arguments]
-    return keccak(signature.encode())[:4] + b"".join(words)
