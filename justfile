@@ -72,6 +72,16 @@ long-runs: setup
     {{ bin }}/python -m tests.fuzz.bus --frames 1000000
     {{ bin }}/python -m tests.long.pools
 
+# ask the execution specs (EELS) for the vectors of Osaka again, in an environment of their own
+eels-vectors:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    place=$(mktemp -d)
+    trap 'rm -r "$place"' EXIT
+    python3 -m venv "$place"
+    "$place/bin/pip" install --quiet ethereum-execution==2.20.0
+    "$place/bin/python" tests/support/eels_vectors.py > tests/vectors/osaka.json
+
 # rewrite the lock from pyproject.toml (needs uv)
 lock:
     uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --quiet \

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from flasharb.pools import PoolSpec, TickLiquidity, V2Pool, V3Pool, amount_in, amount_out, v3_pool
+from flasharb.pools import PoolSpec, TickLiquidity, V2Pool, V3Pool, v3_pool
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick
 from flasharb.units import Address
 
@@ -25,7 +25,7 @@ def rows() -> list[dict[str, Any]]:
     pair = V2Pool(_spec("uniswap_v2", 0), 10**12, 3 * 10**23)
     pool = busy_pool()
     within, across = _input_across(pool, 0) // 2, _input_across(pool, 125)
-    out_within, out_across = amount_out(pool, True, within), amount_out(pool, True, across)
+    out_within, out_across = pool.amount_out(0, 1, within), pool.amount_out(0, 1, across)
     price, tick, liquidity = pool.sqrt_price_x96, pool.tick, pool.liquidity
     lower, upper = (PRICE_TICK // SPACING - 5) * SPACING, (PRICE_TICK // SPACING + 5) * SPACING
     minted = pool.with_liquidity_change(lower, upper, 10**12)
@@ -37,26 +37,26 @@ def rows() -> list[dict[str, Any]]:
         return v3_pool(pool.spec, price, tick, liquidity, pool.ladder.info)
 
     def mint_and_quote() -> int:
-        return amount_out(pool.with_liquidity_change(lower, upper, 10**12), True, within)
+        return pool.with_liquidity_change(lower, upper, 10**12).amount_out(0, 1, within)
 
     return [
-        _row("V2 quote exact-in", _best(lambda: amount_out(pair, True, 10**6))),
-        _row("V2 quote exact-out", _best(lambda: amount_in(pair, True, 10**15))),
-        v3("V3 quote exact-in, in range", lambda: amount_out(pool, True, within), lambda: pool.swapped(True, within)),
+        _row("V2 quote exact-in", _best(lambda: pair.amount_out(0, 1, 10**6))),
+        _row("V2 quote exact-out", _best(lambda: pair.amount_in(0, 1, 10**15))),
+        v3("V3 quote exact-in, in range", lambda: pool.amount_out(0, 1, within), lambda: pool.swapped(0, 1, within)),
         v3(
             "V3 quote exact-in, 125 ticks",
-            lambda: amount_out(pool, True, across),
-            lambda: pool.swapped(True, across),
+            lambda: pool.amount_out(0, 1, across),
+            lambda: pool.swapped(0, 1, across),
         ),
         v3(
             "V3 quote exact-out, in range",
-            lambda: amount_in(pool, True, out_within),
-            lambda: pool.swapped(True, out_within, exact_in=False),
+            lambda: pool.amount_in_exact_out(0, 1, out_within),
+            lambda: pool.swapped(0, 1, out_within, exact_in=False),
         ),
         v3(
             "V3 quote exact-out, 125 ticks",
-            lambda: amount_in(pool, True, out_across),
-            lambda: pool.swapped(True, out_across, exact_in=False),
+            lambda: pool.amount_in_exact_out(0, 1, out_across),
+            lambda: pool.swapped(0, 1, out_across, exact_in=False),
         ),
         _row("V3 swap update", _best(lambda: pool.with_price(price, tick, liquidity))),
         _row(
@@ -88,14 +88,14 @@ def busy_pool() -> V3Pool:
 
 
 def _spec(protocol: str, spacing: int) -> PoolSpec:
-    return PoolSpec(Address(b"\1" * 20), protocol, Address(b"\2" * 20), Address(b"\3" * 20), 3000, spacing)
+    return PoolSpec(Address(b"\1" * 20), protocol, (Address(b"\2" * 20), Address(b"\3" * 20)), 3000, spacing)
 
 
 def _input_across(pool: V3Pool, stops: int) -> int:
     """Token0 that moves the price down over this many initialised ticks, and to the middle of the next stretch."""
     prices = [pool.sqrt_price_x96, *(sqrt_price_at_tick(tick) for tick, _ in pool.ladder.initialised_below(pool.tick))]
     end = (prices[stops] + prices[stops + 1]) // 2
-    return pool.swapped(True, 1 << 200, sqrt_price_limit_x96=end).amount_in
+    return pool.swapped(0, 1, 1 << 200, sqrt_price_limit_x96=end).amount_in
 
 
 def _best(call: Callable[[], object], repeat: int = 4000, rounds: int = 7) -> float:

@@ -43,7 +43,7 @@ WETH, TOKEN, OTHER = sorted(named(name) for name in ("weth", "token", "other"))
 
 
 def v2(name: str, token0: Address, token1: Address, reserve0: float, reserve1: float, fee_pips: int = 3000) -> Pool:
-    return V2Pool(PoolSpec(named(name), "uniswap_v2", token0, token1, fee_pips), int(reserve0), int(reserve1))
+    return V2Pool(PoolSpec(named(name), "uniswap_v2", (token0, token1), fee_pips), int(reserve0), int(reserve1))
 
 
 def v3(name: str, token0: Address, token1: Address, tick: int, depth: int = 10**22) -> Pool:
@@ -57,7 +57,7 @@ def v3(name: str, token0: Address, token1: Address, tick: int, depth: int = 10**
             known = ticks.get(at, TickLiquidity(0, 0))
             ticks[at] = TickLiquidity(known.gross + liquidity, known.net + net)
         active += liquidity if lower <= tick < upper else 0
-    spec = PoolSpec(named(name), "uniswap_v3", token0, token1, 3000, 60)
+    spec = PoolSpec(named(name), "uniswap_v3", (token0, token1), 3000, 60)
     return v3_pool(spec, sqrt_price_at_tick(tick), tick, active, ticks)
 
 
@@ -86,7 +86,7 @@ def opportunity(market: Market, pools: list[Pool]) -> Opportunity:
     for pool in pools:
         zero_for_one = pool.spec.token0 == token
         after = pool.spec.token1 if zero_for_one else pool.spec.token0
-        hops.append(Hop(pool.spec.address, token, after, zero_for_one))
+        hops.append(Hop(pool.spec.address, token, after))
         token = after
     return Opportunity(1, tuple(hops), 1.02, market.number)
 

@@ -33,7 +33,7 @@ class Strategy:
     min_profit_usd: float = _key(0.50, "USD, net after loan, gas and bid", 0, 1e9)
     max_position_pct: float = _key(0.05, "share of the input-side reserve of each hop's pool", 0.000001, 1)
     slippage_tolerance_bps: int = _key(50, "basis points of the simulated gross profit", 0, 10_000)
-    max_hops: int = _key(3, "pools in a cycle", 2, 3)
+    max_hops: int = _key(3, "pools in a cycle", 2, 4)
     base_tokens: tuple[str, ...] = _key(("WETH",), "symbols of the token list, or addresses")
     max_trades_per_block: int = _key(4, "candidates simulated per block", 1, 1000)
 
@@ -96,7 +96,7 @@ class Chain:
     fork: str = _key(
         "auto",
         "rules of the next block, for a chain whose schedule is not known here; auto: by chain id",
-        choices=("auto", "london", "paris", "shanghai", "cancun", "prague"),
+        choices=("auto", "london", "paris", "shanghai", "cancun", "prague", "osaka", "bpo1", "bpo2"),
     )
 
 

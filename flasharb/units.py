@@ -19,6 +19,8 @@ Hash32 = NewType("Hash32", bytes)
 
 WEI_PER_ETH: Final = 10**18
 WEI_PER_GWEI: Final = 10**9
+WAD: Final = 10**18
+"""Parts of 1e18 in one: fees and rates of lending and stablecoin contracts."""
 PIPS: Final = 1_000_000
 """Hundredths of a basis point in one: Uniswap's fee unit (0.3 % = 3000 pips)."""
 BPS: Final = 10_000

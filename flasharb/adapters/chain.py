@@ -88,6 +88,8 @@ def header_of(block: Any) -> BlockHeader:
         gas_used=_number(block.get("gasUsed"), "gasUsed"),
         gas_limit=_number(block.get("gasLimit"), "gasLimit"),
         coinbase=Address(_bytes(block.get("miner"), "miner")),
+        blob_gas_used=_number(block.get("blobGasUsed", "0x0"), "blobGasUsed"),
+        excess_blob_gas=_number(block.get("excessBlobGas", "0x0"), "excessBlobGas"),
     )
 
 

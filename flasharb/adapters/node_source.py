@@ -23,6 +23,7 @@ from flasharb.adapters.pauses import Pauses
 from flasharb.errors import NodeError
 from flasharb.feed.events import BlockHeader, Event, FeedGap, Heartbeat, NewHead, PoolEvent
 from flasharb.feed.logs import POOL_TOPICS, MalformedLog, event_of
+from flasharb.pools.protocols import LOG_TOPICS
 from flasharb.units import Address, hex0x
 
 MAX_WALK: Final = 128
@@ -131,7 +132,7 @@ class _Follower:
         self.with_logs = with_logs
         self.heads: trio.MemoryReceiveChannel[Any] | None = None
         self.logs: trio.MemoryReceiveChannel[Any] | None = None
-        self.log_filter: dict[str, Any] = {"topics": [list(POOL_TOPICS)]}
+        self.log_filter: dict[str, Any] = {"topics": [[*POOL_TOPICS, *map(hex0x, LOG_TOPICS)]]}
         if pools is not None and len(pools) <= MAX_FILTERED_ADDRESSES:
             self.log_filter["address"] = sorted(hex0x(pool) for pool in pools)
         self._pools = pools
@@ -230,7 +231,7 @@ class _Follower:
 
     def _sort_in(self, by_index: dict[int, PoolEvent], log: Any) -> None:
         try:
-            event = event_of(log)
+            event = event_of(log, LOG_TOPICS)
         except MalformedLog as problem:
             raise NodeError(f"the node sent a {problem}") from None
         if event is None or (self._pools is not None and event.pool not in self._pools):

@@ -54,10 +54,19 @@ class NodeBlock:
         Raises:
             UsageError: rules that are not supported.
         """
+        return self.rules(self.number, self.context.timestamp)
+
+    def rules(self, number: int, timestamp: int) -> Fork:
+        """The rules of this block, or of one that follows it at ``timestamp``.
+
+        Raises:
+            UsageError: rules that are not supported.
+        """
+        by_fields = fork_of_header(self.header)
         if self.chain_id not in FORK_TABLE:
-            return fork_of_header(self.header)
+            return by_fields
         try:
-            return fork_at(self.chain_id, self.number, self.context.timestamp)
+            return fork_at(self.chain_id, number, timestamp)
         except ValueError as error:
             raise UsageError(str(error)) from None
 

@@ -22,9 +22,9 @@ from flasharb.cli import trio_main
 from flasharb.cli.config import config_option, json_option
 from flasharb.cli.loading import load_settings
 from flasharb.errors import NodeError, OutsideError, UsageError
+from flasharb.evm.rlp import encode_bytes, encode_int, encode_list
 from flasharb.execution import artifact
 from flasharb.execution.fees import AboveCap, choose_fees, gwei_to_wei, next_base_fee
-from flasharb.execution.rlp import encode_bytes, encode_int, encode_list
 from flasharb.execution.signing import SignedTransaction, SigningKey, sign
 from flasharb.execution.transaction import MAX_TRANSACTION_GAS, Transaction
 from flasharb.settings import Settings, balancer_vault, wrapped_native

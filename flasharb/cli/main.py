@@ -20,6 +20,7 @@ VERBS: Final = {
     "run": "The service: bus to bundle; without a configuration on the embedded devnet.",
     "simulate": "Re-execute one transaction and say what it did.",
     "verify": "Re-execute recorded blocks and compare with their headers.",
+    "backtest": "Run detection, sizing and simulation over recorded blocks, against what really happened.",
     "record": "Write a block of a node to a file.",
     "bus": "Decode, replay, record and serve bus messages.",
     "config": "Show the effective configuration, or check it.",

@@ -16,17 +16,21 @@ from flasharb.adapters.state import NodeBlock, fetch_block, fetch_missing, locat
 from flasharb.cli.transaction_argument import Draft, Signed, Wanted
 from flasharb.errors import OutsideError, StateUnavailable, UsageError
 from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
+from flasharb.evm.blobs import excess_after
 from flasharb.evm.transactions import decode
 from flasharb.execution.fees import next_base_fee
+from flasharb.settings import Settings
 from flasharb.simulation.discovery import Lockstep, named_by
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.recorded import RecordedBlock, RecordedState
 from flasharb.simulation.result import Simulation
 from flasharb.simulation.simulate import Options, Run
-from flasharb.units import Address, Hash32, hex0x
+from flasharb.units import Address, Hash32, address, hex0x
 
 FIXTURE_BLOCKS: Final = Path(flasharb.__file__).resolve().parent.parent / "fixtures" / "blocks"
-_BLOB_TARGETS: Final = {Fork.CANCUN: 393_216, Fork.PRAGUE: 786_432}
+
+MAINNET_WETH: Final = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
+"""Also the devnet's, whose contracts stand at their mainnet addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +111,10 @@ def _in_block(block: RecordedBlock, origin: str, wanted: Wanted, alone: bool) ->
 def _completed(
     draft: Draft, context: BlockContext, before: Sequence[bytes], state: ForkState, origin: str
 ) -> UnsignedTransaction:
-    for address, account in draft.create.items():
+    for created, account in draft.create.items():
         try:
             state.create_account(
-                address, balance=account.balance, nonce=account.nonce, code=account.code, storage=account.storage
+                created, balance=account.balance, nonce=account.nonce, code=account.code, storage=account.storage
             )
         except ValueError as error:
             raise UsageError(f"create: {error}") from None
@@ -219,7 +223,7 @@ async def on_node(node: Node, wanted: Wanted, alone: bool, slot_s: float) -> Pla
 async def _on_head(node: Node, wanted: Signed | Draft, state: ForkState, slot_s: float) -> Place:
     head = int(str(await node.call("eth_blockNumber")), 16)
     block = await fetch_block(node, head, first=0)
-    context, fork = _next_block(block, slot_s), block.fork
+    context, fork = _next_block(block, slot_s)
     if isinstance(wanted, Signed):
         return Place(context, fork, 0, (), wanted.raw, state, node.shown_url, node, beside_block=True)
     if wanted.nonce is None and wanted.sender not in wanted.create:
@@ -233,27 +237,38 @@ class _Gas:
     base_fee_per_gas: int
     gas_used: int
     gas_limit: int
+    blob_gas_used: int
+    excess_blob_gas: int
 
 
-def _next_block(parent: NodeBlock, slot_s: float) -> BlockContext:
+def _next_block(parent: NodeBlock, slot_s: float) -> tuple[BlockContext, Fork]:
     """The block after ``parent`` as far as it is known beforehand; its coinbase and randomness are the parent's."""
     context, header = parent.context, parent.header
-    gas = _Gas(context.base_fee_per_gas, int(header["gasUsed"], 16), context.gas_limit)
-    excess = context.excess_blob_gas
-    if excess is not None:
-        excess = max(0, excess + int(header.get("blobGasUsed", "0x0"), 16) - _BLOB_TARGETS[parent.fork])
-    return replace(
+    gas_used, blob_gas_used = (int(header.get(name, "0x0"), 16) for name in ("gasUsed", "blobGasUsed"))
+    gas = _Gas(context.base_fee_per_gas, gas_used, context.gas_limit, blob_gas_used, context.excess_blob_gas or 0)
+    number, timestamp = context.number + 1, context.timestamp + max(1, round(slot_s))
+    fork = parent.rules(number, timestamp)
+    following = replace(
         context,
-        number=context.number + 1,
-        timestamp=context.timestamp + max(1, round(slot_s)),
+        number=number,
+        timestamp=timestamp,
         base_fee_per_gas=next_base_fee(gas),
-        excess_blob_gas=excess,
+        excess_blob_gas=excess_after(fork, gas),
         parent_hash=bytes.fromhex(header["hash"][2:]),
         parent_beacon_root=None,
     )
+    return following, fork
 
 
 def sender_and_target(transaction: bytes | UnsignedTransaction) -> tuple[Address, Address | None]:
     """Who sends, and which contract is called (None: one is created)."""
     tx = decode(transaction) if isinstance(transaction, bytes) else transaction
     return Address(tx.sender), Address(tx.to) if tx.to else None
+
+
+def recorded_wrapped_native(settings: Settings, chain_id: int) -> Address:
+    """The wrapped ether of the chain that a block was recorded on; where nobody says, it is where mainnet has it."""
+    configured = settings.chain.wrapped_native
+    if configured and settings.chain.id == chain_id:
+        return address(configured)
+    return MAINNET_WETH

@@ -16,7 +16,7 @@ from flasharb.adapters.node import open_node
 from flasharb.cli import trio_main
 from flasharb.cli.data_dir import data_directory
 from flasharb.cli.loading import load_settings
-from flasharb.cli.places import Place, in_file, in_recorded_runs, on_node, sender_and_target
+from flasharb.cli.places import Place, in_file, in_recorded_runs, on_node, recorded_wrapped_native, sender_and_target
 from flasharb.cli.simulation_view import Report, call_tree, print_report, report_json
 from flasharb.cli.transaction_argument import Wanted, parse_wanted
 from flasharb.errors import FlasharbError, UsageError
@@ -27,10 +27,7 @@ from flasharb.simulation.measure import pairs_of
 from flasharb.simulation.result import Executed, Simulation
 from flasharb.simulation.simulate import Options, Run
 from flasharb.simulation.swaps import read_swaps
-from flasharb.units import Address, address
 
-MAINNET_WETH: Final = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
-"""Also the devnet's, whose contracts stand at their mainnet addresses."""
 _PIPE_WIDTH: Final = 240
 
 
@@ -159,7 +156,7 @@ def _told(place: Place, wish: Wish, settings: Settings, run: Run, simulation: Si
     executed = simulation.transactions[0]
     sender, called = sender_and_target(place.transaction)
     swaps = read_swaps(executed.logs, run.ask, place.context.chain_id, executed.trace)
-    wrapped_native = _wrapped_native(settings, place.context.chain_id)
+    wrapped_native = recorded_wrapped_native(settings, place.context.chain_id)
     return Report(
         executed=executed,
         block_number=place.context.number,
@@ -173,10 +170,3 @@ def _told(place: Place, wish: Wish, settings: Settings, run: Run, simulation: Si
         origin=place.origin,
         unmeasured=simulation.unmeasured,
     )
-
-
-def _wrapped_native(settings: Settings, chain_id: int) -> Address:
-    configured = settings.chain.wrapped_native
-    if configured and settings.chain.id == chain_id:
-        return address(configured)
-    return MAINNET_WETH

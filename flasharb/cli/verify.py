@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -15,9 +15,11 @@ from rich.markup import escape
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.errors import UsageError
+from flasharb.simulation.quotes import Quotes, check_quotes
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.simulate import Engine
 from flasharb.simulation.verify import Verification, verify
+from flasharb.units import hex0x
 
 _SHOWN_MISMATCHES = 10
 
@@ -31,12 +33,14 @@ _SHOWN_MISMATCHES = 10
     show_default=True,
     help="Ours, or py-evm unchanged.",
 )
+@click.option("--quotes", "with_quotes", is_flag=True, help="Also quote every swap from the state before it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def command(files: tuple[Path, ...], engine: str, as_json: bool) -> int:
+def command(files: tuple[Path, ...], engine: str, with_quotes: bool, as_json: bool) -> int:
     """Re-execute recorded blocks; compare gas used, receipts root and logs bloom with the header.
 
-    Gas, status, price and logs of every transaction are compared with the recorded receipts as well. Exit code 1 when
-    a block does not verify, 2 when a file is damaged.
+    Gas, status, price and logs of every transaction are compared with the recorded receipts as well. With --quotes,
+    each swap event is held against our own quote. Exit code 1 when a block does not verify or a quote differs, 2 when
+    a file is damaged.
     """
     console = Console(stderr=as_json, highlight=False)
     reports = []
@@ -51,13 +55,17 @@ def command(files: tuple[Path, ...], engine: str, as_json: bool) -> int:
         started = time.perf_counter()
         answer = verify(block, cast(Engine, engine))
         elapsed_s = time.perf_counter() - started
-        reports.append(_report(path, block, answer, elapsed_s))
-        for line in _lines(path, block, answer, elapsed_s):
+        # A block that does not run has no state to quote from.
+        quotes = check_quotes(block) if with_quotes and answer.ok else None
+        reports.append(_report(path, block, answer, quotes, elapsed_s))
+        for line in (*_lines(path, block, answer, elapsed_s), *_quote_lines(quotes)):
             console.print(line, soft_wrap=True)
     ok = damaged is None and all(report["ok"] for report in reports)
     if as_json:
         click.echo(msgspec.json.encode({"ok": ok, "files": reports}))
     else:
+        for line in _totals(reports):
+            console.print(line, soft_wrap=True)
         verified = sum(report["ok"] for report in reports)
         console.print(f"{verified} of {len(files)} recorded blocks verified ({engine})")
     if damaged is not None:
@@ -65,20 +73,22 @@ def command(files: tuple[Path, ...], engine: str, as_json: bool) -> int:
     return 0 if ok else 1
 
 
-def _report(path: Path, block: RecordedBlock, answer: Verification, elapsed_s: float) -> dict[str, Any]:
+def _report(
+    path: Path, block: RecordedBlock, answer: Verification, quotes: Quotes | None, elapsed_s: float
+) -> dict[str, Any]:
     return {
         "file": str(path),
         "block_number": block.number,
         "fork": str(block.fork),
         "transactions": len(block.transactions),
-        "ok": answer.ok,
+        "ok": answer.ok and not (quotes is not None and quotes.differences),
         "gas_used_ok": answer.gas_used_ok,
         "receipts_root_ok": answer.receipts_root_ok,
         "logs_bloom_ok": answer.logs_bloom_ok,
         "mismatches": [asdict(mismatch) for mismatch in answer.mismatches],
         "elapsed_ms": round(elapsed_s * 1000, 3),
         "mgas_per_s": round(answer.gas_used / elapsed_s / 1e6, 3),
-        "quotes": None,
+        "quotes": None if quotes is None else {name: asdict(tally) for name, tally in quotes.by_protocol.items()},
     }
 
 
@@ -95,6 +105,31 @@ def _lines(path: Path, block: RecordedBlock, answer: Verification, elapsed_s: fl
         yield f"        {where}, {mismatch.field}: expected {expected}, got {got}"
     if len(answer.mismatches) > _SHOWN_MISMATCHES:
         yield f"        and {len(answer.mismatches) - _SHOWN_MISMATCHES} more"
+
+
+def _quote_lines(quotes: Quotes | None) -> Iterator[str]:
+    if quotes is None:
+        return
+    for one in quotes.differences:
+        yield (
+            f"        transaction {one.index}, {one.protocol} {hex0x(one.pool)}: {one.amount_in} in gave "
+            f"{one.amount_out}, quoted {one.quoted}"
+        )
+    for reason, count in quotes.reasons.items():
+        yield f"        {count} swaps not judged: {escape(reason)}"
+
+
+def _totals(reports: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The quotes of all files together, a line a protocol."""
+    totals: dict[str, dict[str, int]] = {}
+    for report in reports:
+        for name, tally in (report["quotes"] or {}).items():
+            total = totals.setdefault(name, dict.fromkeys(tally, 0))
+            for key, count in tally.items():
+                total[key] += count
+    for name, total in sorted(totals.items()):
+        parts = [f"{count} {key.replace('_', ' ')}" for key, count in total.items() if key != "swaps" and count]
+        yield f"quotes  {name:<16}{total['swaps']:>5} swaps: {', '.join(parts)}"
 
 
 def _short(text: str) -> str:

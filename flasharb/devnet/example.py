@@ -23,12 +23,12 @@ from flasharb.execution.transaction import Transaction as Unsigned
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool
 from flasharb.pools.files import parse_pools, parse_tokens
-from flasharb.pools.loading import Needs, load_pool
+from flasharb.pools.loading import Needs, Refused, load_pool
 from flasharb.pools.spec import PoolSpec
 from flasharb.settings import Settings
 from flasharb.strategy.search import Findings, Search, Tokens
 from flasharb.strategy.trade import Trade
-from flasharb.units import BPS, Hash32
+from flasharb.units import BPS, Hash32, checksum
 
 SLOT_S: Final = 2
 TRADES_PER_SLOT: Final = 2.0
@@ -51,6 +51,8 @@ def _load(chain: Chain, spec: PoolSpec, v3_words: int | None) -> Pool:
     slots: dict[int, int] = {}
     while isinstance(loaded := load_pool(spec, slots, v3_words), Needs):
         slots |= {slot: storage.get(slot, 0) for slot in loaded.slots}
+    if isinstance(loaded, Refused):
+        raise ValueError(f"the devnet's pool {checksum(spec.address)} is not to be traded: {loaded.reason}")
     return loaded
 
 

@@ -240,6 +240,7 @@ def compiled(base: Any) -> Any:  # noqa: C901 - a class made for each fork, of s
     parent = lean(base)
     warms_coinbase = issubclass(base, ShanghaiComputation)
     schedule = _schedule_of(base)
+    # Forks that execute by the same opcodes share their compiled code.
     program_name = base.__name__.removesuffix("Computation").lower()
 
     class Compiled(parent):  # type: ignore[misc, valid-type]  # one class per fork, made from py-evm's
@@ -306,6 +307,13 @@ def compiled(base: Any) -> Any:  # noqa: C901 - a class made for each fork, of s
             self._gas_meter.consume_gas(amount, reason)
 
         # Frames
+
+        @staticmethod
+        def message(
+            gas: int, to: bytes, sender: bytes, value: int, data: bytes, code: bytes, is_delegation: bool
+        ) -> Any:
+            """The message of a transaction's own frame."""
+            return _Message(gas, to, sender, value, data, code, 0, None, True, False, is_delegation)
 
         def child(
             self,

@@ -119,6 +119,7 @@ _OWN: Final = {
     0x09: "modular",
     0x15: "is_zero",
     0x19: "invert",
+    0x1E: "count_leading_zeros",
     0x20: "sha3",
     0x35: "load_call_data",
 }
@@ -450,6 +451,14 @@ class _Block:
             self.assign(f"M^{a}")
         else:
             self.push(str(_WORD ^ known))
+
+    def count_leading_zeros(self, _op: int) -> None:
+        a = self.pop()
+        known = _constant(a)
+        if known is None:
+            self.assign(f"256-{a}.bit_length()")
+        else:
+            self.push(str(256 - known.bit_length()))
 
     def modular(self, op: int) -> None:
         a, b, n = self.pop(), self.pop(), self.pop()

@@ -2,38 +2,23 @@
 
 * SHA3 notes 64-byte inputs in ``state.preimages``, which is how a source learns whose mapping slot it is asked for.
 * SELFDESTRUCT loses the wrapper that issues a Python warning at every execution.
-* The KZG trusted setup is loaded once per process instead of once per call (0.4 s each).
+* Precompiles are those of ``flasharb.evm.precompiles``.
 * The initcode charge is taken once: py-evm takes it again for a CREATE of a delegating (EIP-7702) transaction sender.
-* MODEXP of an empty base to the power of zero is one, where py-evm says zero.
 * Jump destinations are found once per code, not once per call frame.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from functools import cache
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from ckzg import load_trusted_setup, verify_kzg_proof
 from eth import constants
 from eth._utils.numeric import ceil32
-from eth.exceptions import VMError
-from eth.precompiles.modexp import extract_lengths
-from eth.precompiles.point_evaluation import TRUSTED_SETUP_PATH
 from eth.vm import mnemonics, opcode_values
-from eth.vm.forks.cancun.constants import (
-    BLS_MODULUS,
-    FIELD_ELEMENTS_PER_BLOB,
-    POINT_EVALUATION_PRECOMPILE_GAS,
-    VERSIONED_HASH_VERSION_KZG,
-)
 from eth.vm.opcode import as_opcode
 from eth_hash.auto import keccak
 
-MODEXP_ADDRESS: Final = bytes(19) + b"\x05"
-POINT_EVALUATION_ADDRESS: Final = bytes(19) + b"\x0a"
-_POINT_EVALUATION_OUTPUT: Final = FIELD_ELEMENTS_PER_BLOB.to_bytes(32, "big") + BLS_MODULUS.to_bytes(32, "big")
+from flasharb.evm.precompiles import precompiles_of
+
 _MAX_KNOWN_CODES: Final = 4096
 
 
@@ -61,52 +46,6 @@ def opcodes_of(computation_class: Any) -> dict[int, Any]:
     return opcodes
 
 
-@cache
-def _trusted_setup() -> Any:
-    return load_trusted_setup(TRUSTED_SETUP_PATH, 0)
-
-
-def point_evaluation(computation: Any) -> Any:
-    """EIP-4844's precompile: the blob behind a versioned hash has value y at z."""
-    computation.consume_gas(POINT_EVALUATION_PRECOMPILE_GAS, reason="Point Evaluation Precompile")
-    data = computation.msg.data_as_bytes
-    if len(data) != 192:
-        raise VMError("Point evaluation invalid input length.")
-    versioned_hash, z, y, commitment, proof = data[:32], data[32:64], data[64:96], data[96:144], data[144:192]
-    if VERSIONED_HASH_VERSION_KZG + hashlib.sha256(commitment).digest()[1:] != versioned_hash:
-        raise VMError("Point evaluation commitment does not match versioned hash.")
-    try:
-        proven = verify_kzg_proof(commitment, z, y, proof, _trusted_setup())
-    except RuntimeError:
-        # How ckzg says that the bytes are no points of the curve.
-        proven = False
-    if not proven:
-        raise VMError("Point evaluation KZG proof verification failed.")
-    computation.output = _POINT_EVALUATION_OUTPUT
-    return computation
-
-
-def exact_modexp(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """py-evm's MODEXP, corrected for an empty base with a zero exponent."""
-
-    def precompile(computation: Any) -> Any:
-        original(computation)
-        data = computation.msg.data_as_bytes
-        base_length, exponent_length, modulus_length = extract_lengths(data)
-        if base_length == 0 and modulus_length and not any(data[96 : 96 + exponent_length]):
-            modulus = data[96 + exponent_length :][:modulus_length].ljust(modulus_length, b"\0")
-            computation.output = int(int.from_bytes(modulus, "big") > 1).to_bytes(modulus_length, "big")
-        return computation
-
-    return precompile
-
-
-def _exact(address: bytes, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    if address == POINT_EVALUATION_ADDRESS:
-        return point_evaluation
-    return exact_modexp(function) if address == MODEXP_ADDRESS else function
-
-
 _positions: Final[dict[bytes, tuple[set[int], set[int]]]] = {}
 
 
@@ -125,9 +64,7 @@ def lean(base: Any) -> Any:
 
     class Lean(base):  # type: ignore[misc]  # one class per fork, made from py-evm's
         opcodes = opcodes_of(base)
-        _precompiles: ClassVar[dict[bytes, Callable[[Any], Any]]] = {
-            address: _exact(address, function) for address, function in base.get_precompiles().items()
-        }
+        _precompiles = precompiles_of(base)
 
         def __init__(self, state: Any, message: Any, transaction_context: Any) -> None:
             super().__init__(state, message, transaction_context)

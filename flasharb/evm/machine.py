@@ -14,17 +14,18 @@ from typing import Any, Final
 from eth.vm.message import Message
 
 from flasharb.evm import system
+from flasharb.evm.blobs import most_blob_gas
 from flasharb.evm.compiled import compiled
 from flasharb.evm.compiler import Compiler
 from flasharb.evm.computation import lean
 from flasharb.evm.context import BlockContext
-from flasharb.evm.forks import Fork
+from flasharb.evm.entry import execute
+from flasharb.evm.forks import GAS_PER_BLOB, Fork
 from flasharb.evm.result import CallResult, TransactionResult
 from flasharb.evm.source import Diff, StateSource
 from flasharb.evm.states import Engine, flat_state, stock_state
 from flasharb.evm.trace import frame_of, logs_of, reason_of
 from flasharb.evm.transactions import (
-    GAS_PER_BLOB,
     InvalidTransaction,
     Transaction,
     UnsignedTransaction,
@@ -35,7 +36,6 @@ from flasharb.evm.transactions import (
 
 _DELEGATION_PREFIX: Final = b"\xef\x01\x00"
 SHARED_COMPILER: Final = Compiler()
-_MAX_BLOB_GAS: Final = {Fork.CANCUN: 786_432, Fork.PRAGUE: 1_179_648}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +131,20 @@ class Machine:
         self._check(tx)
         coinbase = self.context.coinbase
         coinbase_before = state.get_balance(coinbase)
-        computation = state.apply_transaction(tx)
-        gas_used = self._gas_used(tx, computation)
+        price = self._price(tx)
+        if self.engine == "compiled":
+            computation, gas_used, logs = execute(state, self.fork, tx, price)
+        else:
+            computation = state.apply_transaction(tx)
+            gas_used, logs = self._gas_used(tx, computation), logs_of(computation)
         self.gas_used += gas_used
         self._blob_gas_used += GAS_PER_BLOB * len(tx.blob_versioned_hashes)
-        logs = logs_of(computation)
-        self._deposits += system.deposits_of(logs)
+        self._deposits += system.deposits_of(logs, self.context.chain_id)
         succeeded = bool(computation.is_success)
         return TransactionResult(
             status=int(succeeded),
             gas_used=gas_used,
-            effective_gas_price=self._price(tx),
+            effective_gas_price=price,
             output=bytes(computation.output),
             error=reason_of(computation),
             logs=logs,
@@ -333,7 +336,7 @@ class Machine:
             raise InvalidTransaction(f"sender 0x{tx.sender.hex()} has {balance} wei, may have to pay {cost}")
 
     def _check_blobs(self, tx: Transaction) -> None:
-        limit = _MAX_BLOB_GAS[self.fork]
+        limit = most_blob_gas(self.fork)
         if self._blob_gas_used + GAS_PER_BLOB * len(tx.blob_versioned_hashes) > limit:
             raise InvalidTransaction(f"more blob gas than the {limit} of a block")
         price = self._state.blob_base_fee

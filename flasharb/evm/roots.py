@@ -6,15 +6,16 @@ The tree is built bottom-up from all keys at once, which needs no database and h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
-import rlp
 from eth_hash.auto import keccak
 
 from flasharb.evm.result import LogEntry
+from flasharb.evm.rlp import encode, encode_bytes, encode_int, encode_list
 from flasharb.evm.source import EMPTY_CODE_HASH, Account
 
-EMPTY_ROOT: Final = keccak(rlp.encode(b""))
+EMPTY_ROOT: Final = keccak(encode_bytes(b""))
 
 
 def trie_root(items: Mapping[bytes, bytes]) -> bytes:
@@ -22,7 +23,7 @@ def trie_root(items: Mapping[bytes, bytes]) -> bytes:
     if not items:
         return EMPTY_ROOT
     entries = sorted((_nibbles(key), value) for key, value in items.items())
-    return keccak(rlp.encode(_node(entries, 0)))
+    return keccak(encode(_node(entries, 0)))
 
 
 def _nibbles(key: bytes) -> bytes:
@@ -58,13 +59,13 @@ def _node(entries: Sequence[tuple[bytes, bytes]], depth: int) -> list[Any]:
 
 
 def _reference(node: list[Any]) -> Any:
-    encoded = rlp.encode(node)
+    encoded = encode(node)
     return node if len(encoded) < 32 else keccak(encoded)
 
 
 def ordered_root(items: Iterable[bytes]) -> bytes:
     """The root of a list, as headers hold it for transactions, receipts and withdrawals."""
-    return trie_root({rlp.encode(index): item for index, item in enumerate(items)})
+    return trie_root({encode_int(index): item for index, item in enumerate(items)})
 
 
 def state_root(accounts: Mapping[bytes, Account | None]) -> bytes:
@@ -74,10 +75,11 @@ def state_root(accounts: Mapping[bytes, Account | None]) -> bytes:
         if account is None:
             continue
         slots = {
-            keccak(slot.to_bytes(32, "big")): rlp.encode(value) for slot, value in account.storage.items() if value
+            keccak(slot.to_bytes(32, "big")): encode_int(value) for slot, value in account.storage.items() if value
         }
         code_hash = keccak(account.code) if account.code else EMPTY_CODE_HASH
-        leaves[keccak(address)] = rlp.encode([account.nonce, account.balance, trie_root(slots), code_hash])
+        numbers = encode_int(account.nonce), encode_int(account.balance)
+        leaves[keccak(address)] = encode_list((*numbers, encode_bytes(trie_root(slots)), encode_bytes(code_hash)))
     return trie_root(leaves)
 
 
@@ -85,19 +87,29 @@ def logs_bloom(logs: Iterable[LogEntry]) -> bytes:
     """The 2048-bit bloom filter over addresses and topics, 256 bytes."""
     bits = 0
     for log in logs:
-        for value in (log.address, *log.topics):
-            digest = keccak(value)
-            for at in (0, 2, 4):
-                bits |= 1 << (int.from_bytes(digest[at : at + 2], "big") & 2047)
+        bits |= _bits(log.address)
+        for topic in log.topics:
+            bits |= _bits(topic)
     return bits.to_bytes(256, "big")
+
+
+@lru_cache(4096)
+def _bits(value: bytes) -> int:
+    digest = keccak(value)
+    bits = 0
+    for at in (0, 2, 4):
+        bits |= 1 << (int.from_bytes(digest[at : at + 2], "big") & 2047)
+    return bits
 
 
 def receipt_bytes(type_id: int, status: int, cumulative_gas_used: int, logs: Sequence[LogEntry]) -> bytes:
     """A receipt (EIP-658) as the receipts root commits to it, with its type in front."""
-    body = [bytes([1]) if status else b"", cumulative_gas_used, logs_bloom(logs), [list(_log(log)) for log in logs]]
-    encoded: bytes = rlp.encode(body)
+    encoded = encode_list(
+        (
+            b"\x01" if status else b"\x80",
+            encode_int(cumulative_gas_used),
+            encode_bytes(logs_bloom(logs)),
+            encode_list([encode(log) for log in logs]),
+        )
+    )
     return bytes([type_id]) + encoded if type_id else encoded
-
-
-def _log(log: LogEntry) -> tuple[bytes, list[bytes], bytes]:
-    return log.address, list(log.topics), log.data

@@ -15,10 +15,12 @@ from eth.vm.forks.paris.state import ParisState
 from eth.vm.forks.prague.state import PragueState
 from eth.vm.forks.shanghai.state import ShanghaiState
 
+from flasharb.evm.blobs import blob_base_fee
 from flasharb.evm.computation import lean, plain
 from flasharb.evm.context import BlockContext
 from flasharb.evm.flat import FlatAccountDB
 from flasharb.evm.forks import Fork
+from flasharb.evm.osaka import OsakaState
 from flasharb.evm.source import StateSource
 from flasharb.evm.stock import LoadingAccountDB
 
@@ -31,6 +33,9 @@ _BASES: Final[dict[Fork, Any]] = {
     Fork.SHANGHAI: ShanghaiState,
     Fork.CANCUN: CancunState,
     Fork.PRAGUE: PragueState,
+    Fork.OSAKA: OsakaState,
+    Fork.BPO1: OsakaState,
+    Fork.BPO2: OsakaState,
 }
 
 
@@ -43,6 +48,11 @@ def _ancestor_hash(state: Any, block_number: int) -> bytes:
         return parent_hash
     ancestor: bytes = state._account_db.loader.block_hash(block_number)
     return ancestor
+
+
+def _blob_base_fee(fork: Fork) -> property:
+    # py-evm knows the fractions of two forks only.
+    return property(lambda state: blob_base_fee(fork, state.execution_context.excess_blob_gas))
 
 
 def _execution_context(block: BlockContext) -> ExecutionContext:
@@ -69,6 +79,7 @@ def flat_state(fork: Fork, make_computation: Callable[[Any], Any] = lean) -> Any
         account_db_class = FlatAccountDB
         computation_class = make_computation(base.computation_class)
         get_ancestor_hash = _ancestor_hash
+        blob_base_fee = _blob_base_fee(fork)
 
         def __init__(self, source: StateSource, block: BlockContext) -> None:
             self._db = None
@@ -108,6 +119,7 @@ def stock_state(fork: Fork) -> Any:
         account_db_class = LoadingAccountDB
         computation_class = plain(base.computation_class)
         get_ancestor_hash = _ancestor_hash
+        blob_base_fee = _blob_base_fee(fork)
 
         def __init__(self, source: StateSource, block: BlockContext) -> None:
             self._db = None

@@ -20,13 +20,17 @@ from eth.vm.message import Message
 from eth_hash.auto import keccak
 
 from flasharb.evm.context import BlockContext
-from flasharb.evm.forks import MAINNET, Fork
+from flasharb.evm.forks import HOLESKY, MAINNET, SEPOLIA, Fork
 from flasharb.evm.result import LogEntry
 from flasharb.evm.source import EMPTY_CODE_HASH
 
 _BEACON_ROOTS_HASH: Final = keccak(BEACON_ROOTS_CONTRACT_CODE)
 _HISTORY_HASH: Final = keccak(HISTORY_STORAGE_CONTRACT_CODE)
 _WEI_PER_GWEI: Final = 10**9
+_DEPOSIT_CONTRACTS: Final = {
+    SEPOLIA: bytes.fromhex("7f02c3e3c98b133055b8b348b2ac625669ed295d"),
+    HOLESKY: b"\x42" * 20,
+}
 
 
 def begin_block(state: Any, block: BlockContext, fork: Fork) -> None:
@@ -87,10 +91,11 @@ def collect_requests(state: Any, deposits: bytes) -> tuple[bytes, ...]:
     return tuple(request for request in requests if len(request) > 1)
 
 
-def deposits_of(logs: Iterable[LogEntry]) -> list[bytes]:
+def deposits_of(logs: Iterable[LogEntry], chain_id: int) -> list[bytes]:
     """The deposit requests (EIP-6110) among logs."""
+    contract = _DEPOSIT_CONTRACTS.get(chain_id, bytes(DEPOSIT_CONTRACT_ADDRESS))
     return [
         log.data[192:240] + log.data[288:320] + log.data[352:360] + log.data[416:512] + log.data[544:552]
         for log in logs
-        if log.address == DEPOSIT_CONTRACT_ADDRESS and log.topics[:1] == (DEPOSIT_EVENT_SIGNATURE_HASH,)
+        if log.address == contract and log.topics[:1] == (DEPOSIT_EVENT_SIGNATURE_HASH,)
     ]

@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-import rlp
 from coincurve import PublicKey
 from eth.vm.forks.prague.transactions import Authorization
 from eth_hash.auto import keccak
 
 from flasharb.evm.forks import Fork
+from flasharb.evm.rlp import MalformedRlp, decode_list, encode_int, encode_list
 
 SECP256K1_N: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 MAX_INITCODE_SIZE: Final = 49_152
-GAS_PER_BLOB: Final = 131_072
+MAX_TRANSACTION_GAS: Final = 1 << 24
+MAX_BLOBS: Final = 6
 _UINT64: Final = (1 << 64) - 1
 _UINT256: Final = (1 << 256) - 1
 
@@ -150,14 +151,15 @@ def decode(raw: bytes) -> Transaction:
         _invalid(f"transaction type 0x{raw[0]:02x} is not known")
     if type_id not in _DECODERS:
         _invalid(f"transaction type {type_id} is not known")
+    body = raw[1:] if type_id else raw
     try:
-        fields = rlp.decode(raw[1:] if type_id else raw)
-    except rlp.exceptions.DecodingError as error:
+        fields, begins = decode_list(body)
+    except MalformedRlp as error:
         raise InvalidTransaction(f"transaction is not RLP: {error}") from None
-    if not isinstance(fields, list) or len(fields) != _FIELD_COUNTS[type_id]:
-        count = len(fields) if isinstance(fields, list) else 0
-        _invalid(f"type {type_id} transaction has {count} fields instead of {_FIELD_COUNTS[type_id]}")
-    return _checked_fields(_DECODERS[type_id](fields))
+    if len(fields) != _FIELD_COUNTS[type_id]:
+        _invalid(f"type {type_id} transaction has {len(fields)} fields instead of {_FIELD_COUNTS[type_id]}")
+    # What was signed is the list without its last three fields, and stands there encoded already.
+    return _checked_fields(_DECODERS[type_id](fields, body[begins[0] : begins[-3]]))
 
 
 def _number(value: Any, name: str) -> int:
@@ -219,21 +221,20 @@ def _authorizations(value: Any) -> tuple[Any, ...]:
     return tuple(authorizations)
 
 
-def _legacy(fields: list[Any]) -> Transaction:
+def _legacy(fields: list[Any], signed: bytes) -> Transaction:
     v = _number(fields[6], "v")
-    signed = fields[:6]
     if v in (27, 28):
         chain_id, y_parity = None, v - 27
     elif v >= 35:
         chain_id, y_parity = (v - 35) // 2, (v - 35) % 2
-        signed = [*signed, rlp.sedes.big_endian_int.serialize(chain_id), b"", b""]
+        signed += encode_int(chain_id) + b"\x80\x80"
     else:
         _invalid(f"v = {v} is no signature")
     r, s = _number(fields[7], "r"), _number(fields[8], "s")
     gas_price = _number(fields[1], "gas price")
     return Transaction(
         type_id=0,
-        sender=recover(keccak(rlp.encode(signed)), y_parity, r, s),
+        sender=recover(keccak(encode_list((signed,))), y_parity, r, s),
         chain_id=chain_id,
         nonce=_number(fields[0], "nonce"),
         max_priority_fee_per_gas=gas_price,
@@ -252,12 +253,13 @@ def _legacy(fields: list[Any]) -> Transaction:
     )
 
 
-def _typed(type_id: int, fields: list[Any], prices: tuple[int, int], at: int) -> Transaction:
-    """The fields that all typed transactions share; ``at`` is where gas stands, the rest follows in one order."""
+def _typed(type_id: int, fields: list[Any], signed: bytes, prices: tuple[int, int]) -> Transaction:
+    """The fields that all typed transactions share; those after the prices follow in one order."""
+    at = 3 if type_id == 1 else 4
     y_parity, r, s = (_number(field, name) for field, name in zip(fields[-3:], ("y parity", "r", "s"), strict=True))
     return Transaction(
         type_id=type_id,
-        sender=recover(keccak(bytes([type_id]) + rlp.encode(fields[:-3])), y_parity, r, s),
+        sender=recover(keccak(bytes([type_id]) + encode_list((signed,))), y_parity, r, s),
         chain_id=_number(fields[0], "chain id"),
         nonce=_number(fields[1], "nonce"),
         max_priority_fee_per_gas=prices[0],
@@ -280,22 +282,26 @@ def _blob_hashes(value: Any) -> tuple[bytes, ...]:
     return tuple(_fixed(entry, 32, "blob hash") for entry in _list(value, "blob hashes"))
 
 
-def _with_access_list(fields: list[Any]) -> Transaction:
+def _with_access_list(fields: list[Any], signed: bytes) -> Transaction:
     gas_price = _number(fields[2], "gas price")
-    return _typed(1, fields, (gas_price, gas_price), 3)
+    return _typed(1, fields, signed, (gas_price, gas_price))
 
 
-def _fee_prices(fields: list[Any]) -> tuple[int, int]:
-    return _number(fields[2], "max priority fee per gas"), _number(fields[3], "max fee per gas")
+def _with_fees(type_id: int) -> Callable[[list[Any], bytes], Transaction]:
+    def decode_fields(fields: list[Any], signed: bytes) -> Transaction:
+        prices = _number(fields[2], "max priority fee per gas"), _number(fields[3], "max fee per gas")
+        return _typed(type_id, fields, signed, prices)
+
+    return decode_fields
 
 
 _FIELD_COUNTS: Final = {0: 9, 1: 11, 2: 12, 3: 14, 4: 13}
-_DECODERS: Final[dict[int, Callable[[list[Any]], Transaction]]] = {
+_DECODERS: Final[dict[int, Callable[[list[Any], bytes], Transaction]]] = {
     0: _legacy,
     1: _with_access_list,
-    2: lambda fields: _typed(2, fields, _fee_prices(fields), 4),
-    3: lambda fields: _typed(3, fields, _fee_prices(fields), 4),
-    4: lambda fields: _typed(4, fields, _fee_prices(fields), 4),
+    2: _with_fees(2),
+    3: _with_fees(3),
+    4: _with_fees(4),
 }
 _SINCE: Final = {1: Fork.BERLIN, 2: Fork.LONDON, 3: Fork.CANCUN, 4: Fork.PRAGUE}
 
@@ -308,16 +314,26 @@ def recover(digest: bytes, y_parity: int, r: int, s: int) -> bytes:
     """
     if y_parity not in (0, 1) or not 0 < r < SECP256K1_N or not 0 < s <= SECP256K1_N // 2:
         _invalid("signature is out of range")
+    address = recovered(digest, y_parity, r, s)
+    if address is None:
+        _invalid("signature fits no key")
+    return address
+
+
+def recovered(digest: bytes, y_parity: int, r: int, s: int) -> bytes | None:
+    """The address that made a signature, high s included; None where nobody can have made it."""
+    if y_parity not in (0, 1) or not 0 < r < SECP256K1_N or not 0 < s < SECP256K1_N:
+        return None
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([y_parity])
     try:
         key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
     except ValueError:
-        raise InvalidTransaction("signature fits no key") from None
+        return None
     except Exception as error:
         # coincurve raises bare Exception where libsecp256k1 finds no key.
         if type(error) is not Exception:
             raise
-        raise InvalidTransaction("signature fits no key") from None
+        return None
     return keccak(key.format(compressed=False)[1:])[12:]
 
 
@@ -360,6 +376,11 @@ def check_entry(tx: Transaction, fork: Fork, chain_id: int) -> None:
         _invalid(f"type {tx.type_id} transactions exist since {since}, not under {fork} rules")
     if tx.chain_id is not None and tx.chain_id != chain_id:
         _invalid(f"transaction is for chain {tx.chain_id}, this is chain {chain_id}")
+    if fork.since(Fork.OSAKA):
+        if tx.gas > MAX_TRANSACTION_GAS:
+            _invalid(f"gas limit {tx.gas} is above {MAX_TRANSACTION_GAS}, the most of any transaction since Osaka")
+        if len(tx.blob_versioned_hashes) > MAX_BLOBS:
+            _invalid(f"{len(tx.blob_versioned_hashes)} blobs, {MAX_BLOBS} are the most of any transaction since Osaka")
     needed = tx.intrinsic_gas
     if fork.since(Fork.SHANGHAI) and not tx.to:
         if len(tx.data) > MAX_INITCODE_SIZE:

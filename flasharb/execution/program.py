@@ -80,6 +80,9 @@ PAY_FIRST: Final = 0x08
 TOKEN_GIVEN: Final = 0x04
 PAY_LENDER: Final = 0x01
 
+KINDS: Final = frozenset({"v2", "v3"})
+"""The kinds of protocols that a command swaps in; routes through others cannot be executed."""
+
 AMOUNT_BYTES: Final = 16
 LENGTH_BYTES: Final = 2
 
@@ -188,7 +191,7 @@ def pick_loan(trade: Trade, settings: Settings) -> str:
     """
     if settings.mev.loan_source != "auto":
         return settings.mev.loan_source
-    lends = all(PROTOCOLS[hop.protocol].kind in ("v2", "v3") for hop in trade.hops)
+    lends = all(PROTOCOLS[hop.protocol].flash for hop in trade.hops)
     return FLASH_SWAP if lends else BALANCER_V2
 
 
@@ -318,6 +321,8 @@ def _is_v3(hop: TradeHop) -> bool:
     protocol = PROTOCOLS.get(hop.protocol)
     if protocol is None:
         raise ValueError(f"unknown protocol {hop.protocol!r}")
+    if protocol.kind not in KINDS:
+        raise ValueError(f"no command swaps in a pool of {hop.protocol}")
     return protocol.kind == "v3"
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from eth_hash.auto import keccak
 
-from flasharb.execution.rlp import encode_bytes, encode_int, encode_list
+from flasharb.evm.rlp import encode_bytes, encode_int, encode_list
 from flasharb.units import Address, Hash32
 
 TYPE: Final = b"\x02"

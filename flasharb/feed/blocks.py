@@ -18,6 +18,7 @@ from flasharb.feed.events import (
     Heartbeat,
     NewHead,
     PoolEvent,
+    PoolLog,
     PoolUnreliable,
     V2Sync,
     V3Burn,
@@ -34,7 +35,7 @@ MAX_EVENTS: Final = 200_000
 _KEPT_HEADERS: Final = 256
 _MAX_WITHHELD: Final = 64
 
-_POOL_EVENTS: Final = (V2Sync, V3Swap, V3Mint, V3Burn, V3Initialize, PoolUnreliable)
+_POOL_EVENTS: Final = (V2Sync, V3Swap, V3Mint, V3Burn, V3Initialize, PoolLog, PoolUnreliable)
 
 
 @dataclass(slots=True)

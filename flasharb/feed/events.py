@@ -28,6 +28,8 @@ class BlockHeader:
     gas_used: int
     gas_limit: int
     coinbase: Address
+    blob_gas_used: int = 0
+    excess_blob_gas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,19 @@ class V3Burn(msgspec.Struct, frozen=True, gc=False):
     log_index: int | None = None
 
 
+class PoolLog(msgspec.Struct, frozen=True, gc=False):
+    """A log that only its pool's protocol understands, as it stands; ``topics`` are 32 bytes each.
+
+    ``pool`` is the pool's key: the contract that emitted it, or within a singleton the first 20 bytes of the pool's id.
+    """
+
+    pool: Address
+    topics: tuple[bytes, ...]
+    data: bytes
+    block_number: int
+    log_index: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PoolUnreliable:
     """The carrier said that this pool changed but could not say how (a truncated price): reload it from the node."""
@@ -146,7 +161,7 @@ class GasHint:
     priority_fee_gwei: int
 
 
-PoolEvent = V2Sync | V3Initialize | V3Swap | V3Mint | V3Burn
+PoolEvent = V2Sync | V3Initialize | V3Swap | V3Mint | V3Burn | PoolLog
 Event = PoolEvent | NewHead | Heartbeat | PoolUnreliable | PoolsInvalidated | FeedGap | PriceHint | GasHint
 
 

@@ -1,6 +1,8 @@
 """Node logs (JSON-RPC dictionaries) to pool events, by slicing words: an ABI decoder would take fifty times as long.
 
 A log whose topic is ours but whose shape is not comes from some other contract and is none of our business: None.
+Events that come in numbers or over the bus are decoded here. Those of all other protocols are handed on as they stand,
+for the protocol to decode: the caller names their topics.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import Any, Final
 
 from eth_hash.auto import keccak
 
-from flasharb.feed.events import PoolEvent, V2Sync, V3Burn, V3Initialize, V3Mint, V3Swap
+from flasharb.feed.events import PoolEvent, PoolLog, V2Sync, V3Burn, V3Initialize, V3Mint, V3Swap
 from flasharb.units import Address
 
 
@@ -26,7 +28,10 @@ V3_MINT: Final = _topic("Mint(address,address,int24,int24,uint128,uint256,uint25
 V3_BURN: Final = _topic("Burn(address,int24,int24,uint128,uint256,uint256)")
 
 POOL_TOPICS: Final = (V2_SYNC, V3_INITIALIZE, V3_SWAP, PANCAKE_V3_SWAP, V3_MINT, V3_BURN)
-"""First topics of every event that moves a pool's state: the filter for ``eth_subscribe`` and ``eth_getLogs``."""
+"""First topics of the events that are decoded here; ``eth_subscribe`` and ``eth_getLogs`` are asked for these and all
+further ones."""
+
+NO_FURTHER: Final[Mapping[bytes, int]] = {}
 
 _SHAPES: Final = {
     # topic0: (number of topics, hex digits of data)
@@ -43,21 +48,38 @@ class MalformedLog(ValueError):
     """Not a log as JSON-RPC defines it."""
 
 
-def event_of(log: Mapping[str, Any]) -> PoolEvent | None:
+def event_of(log: Mapping[str, Any], further: Mapping[bytes, int] = NO_FURTHER) -> PoolEvent | None:
     """The pool event of one log, or None for a log that is none.
+
+    ``further``: first topics of logs to hand on undecoded, and which of their topics begins with the pool's key (0: the
+    contract that emitted the log is the pool).
 
     Raises:
         MalformedLog: a field is missing or not hex.
     """
     try:
         topics, data = log["topics"], log["data"]
-        shape = _SHAPES.get(topics[0].lower()) if topics else None
-        if shape is None or shape != (len(topics), len(data) - 2):
+        if not topics:
+            return None
+        shape = _SHAPES.get(topics[0].lower())
+        if shape is None:
+            return _undecoded(log, further)
+        if shape != (len(topics), len(data) - 2):
             return None
         pool = Address(bytes.fromhex(log["address"][2:]))
         return _event(topics, data[2:], pool, int(log["blockNumber"], 16), int(log["logIndex"], 16))
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise MalformedLog(f"malformed log: {type(problem).__name__}: {problem}") from None
+
+
+def _undecoded(log: Mapping[str, Any], further: Mapping[bytes, int]) -> PoolLog | None:
+    topics = tuple(bytes.fromhex(topic[2:]) for topic in log["topics"])
+    named_by = further.get(topics[0])
+    if named_by is None or named_by >= len(topics):
+        return None
+    pool = Address(topics[named_by][:20] if named_by else bytes.fromhex(log["address"][2:]))
+    data = bytes.fromhex(log["data"][2:])
+    return PoolLog(pool, topics, data, int(log["blockNumber"], 16), int(log["logIndex"], 16))
 
 
 def _event(topics: list[str], data: str, pool: Address, block_number: int, log_index: int) -> PoolEvent:

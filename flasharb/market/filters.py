@@ -15,8 +15,9 @@ from enum import StrEnum
 
 from flasharb.market.prices import NoPrice, Prices
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool, PoolSpec, Token, liquidity_within
+from flasharb.pools import Pool, PoolSpec, Token
 from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools.protocols import PROTOCOLS
 from flasharb.units import Address, address, checksum
 
 
@@ -28,6 +29,9 @@ class Cause(StrEnum):
 
     QUARANTINED = "quarantined"
     """One of its tokens does not move as quotes take it to (``market.quarantine``)."""
+
+    NOT_EXECUTABLE = "not_executable"
+    """FlashArb has no command that swaps in pools of its protocol."""
 
     BELOW_MIN_LIQUIDITY = "below_min_liquidity"
     """Less than ``pools.min_liquidity_usd`` (V2: of a reserve; V3: of a token within 10 % of the price)."""
@@ -87,17 +91,20 @@ def _resolve(name: str, by_symbol: Mapping[str, set[Address]]) -> Address:
 
 
 def tracked(
-    specs: Iterable[PoolSpec], *, track_all: bool, listed: Collection[Address]
+    specs: Iterable[PoolSpec], *, track_all: bool, listed: Collection[Address], kinds: Collection[str]
 ) -> tuple[list[PoolSpec], dict[Address, Excluded]]:
-    """Split pools into those to load and those left out: both tokens must be listed, unless all are tracked.
+    """Split pools into those to load and those left out: all tokens must be listed, unless all are tracked.
 
-    ``listed``: the base tokens, the tokens of the token lists, and ``pools.tokens``.
+    ``listed``: the base tokens, the tokens of the token lists, and ``pools.tokens``. ``kinds``: the kinds of protocols
+    that can be executed.
     """
     kept: list[PoolSpec] = []
     left_out: dict[Address, Excluded] = {}
     for spec in specs:
-        strange = [] if track_all else [token for token in (spec.token0, spec.token1) if token not in listed]
-        if strange:
+        strange = [] if track_all else [token for token in spec.tokens if token not in listed]
+        if PROTOCOLS[spec.protocol].kind not in kinds:
+            left_out[spec.address] = Excluded(Cause.NOT_EXECUTABLE, f"no command swaps in a pool of {spec.protocol}")
+        elif strange:
             left_out[spec.address] = Excluded(Cause.NOT_TRACKED, strange[0])
         else:
             kept.append(spec)
@@ -112,14 +119,14 @@ class LiquidityFilter:
 
     def __init__(self, min_liquidity_usd: float) -> None:
         self._least = Decimal(str(min_liquidity_usd))
-        self._depths: dict[Address, tuple[Pool, tuple[int, int] | str]] = {}
+        self._depths: dict[Address, tuple[Pool, tuple[int, ...] | str]] = {}
 
     def excluded(self, market: Market, prices: Prices) -> dict[Address, Excluded]:
         """The pools of a market that hold too little, or of which that cannot be said."""
         if not self._least:
             return {}
         least: dict[Address, int | NoPrice] = {}
-        depths: dict[Address, tuple[Pool, tuple[int, int] | str]] = {}
+        depths: dict[Address, tuple[Pool, tuple[int, ...] | str]] = {}
         left_out: dict[Address, Excluded] = {}
         for at, pool in market.pools.items():
             remembered = self._depths.get(at)
@@ -133,11 +140,11 @@ class LiquidityFilter:
         return left_out
 
     def _judge(
-        self, spec: PoolSpec, holds: tuple[int, int] | str, prices: Prices, least: dict[Address, int | NoPrice]
+        self, spec: PoolSpec, holds: tuple[int, ...] | str, prices: Prices, least: dict[Address, int | NoPrice]
     ) -> Excluded | None:
         if isinstance(holds, str):
             return Excluded(Cause.DEPTH_UNKNOWN, holds)
-        for token, amount in ((spec.token0, holds[0]), (spec.token1, holds[1])):
+        for token, amount in zip(spec.tokens, holds, strict=True):
             needed = least.get(token)
             if needed is None:
                 needed = least[token] = self._least_units(token, prices)
@@ -152,8 +159,8 @@ class LiquidityFilter:
         return units if isinstance(units, NoPrice) else int(units.to_integral_value(ROUND_CEILING))
 
 
-def _holds(pool: Pool) -> tuple[int, int] | str:
+def _holds(pool: Pool) -> tuple[int, ...] | str:
     try:
-        return liquidity_within(pool)
+        return pool.depth()
     except QuoteUnavailable as error:
         return str(error)

@@ -7,7 +7,7 @@ named result, never a guess: the updater then loads all pools anew and starts an
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
@@ -126,6 +126,11 @@ class History:
     def withdraw(self, why: Mapping[Address, str]) -> Market:
         """Give up pools in every snapshot: their state may be wrong in any of them."""
         self._map(lambda market: market.withdrawing(why))
+        return self.head
+
+    def retire(self, pools: Collection[Address]) -> Market:
+        """Leave pools out of every snapshot until their next event: they are not to be traded as they stand."""
+        self._map(lambda market: market.retiring(pools))
         return self.head
 
     def invalidate(self, event: PoolsInvalidated) -> Market:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, Final, TypeVar
 
 from flasharb.feed.instrument import fast_hash, pool_asset_id, token_id
+from flasharb.pools.protocols import sources_of
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address
 
@@ -29,7 +31,7 @@ Table = Mapping[Key, tuple[Address, ...]]
 
 
 def pair_of(token_a: Address, token_b: Address) -> tuple[Address, Address]:
-    """The two tokens in the order of a pool's token0 and token1."""
+    """The two tokens in ascending order."""
     return (token_a, token_b) if token_a < token_b else (token_b, token_a)
 
 
@@ -42,13 +44,16 @@ def venue_of(protocol: str) -> int:
 class Index:
     """Addresses of pools under each key, in ascending order.
 
-    ``by_fast_hash`` and ``by_asset_id`` may name several pools: the bus's ids know no fee tier.
+    A pool of n tokens stands under each of them and under each pair of them. ``by_fast_hash`` and ``by_asset_id`` may
+    name several pools: the bus's ids know no fee tier. The asset id exists for pools of two tokens only. ``by_source``
+    has the contracts whose logs move a pool beside its own.
     """
 
     by_token: Table[Address] = field(default_factory=dict)
     by_pair: Table[tuple[Address, Address]] = field(default_factory=dict)
     by_fast_hash: Table[int] = field(default_factory=dict)
     by_asset_id: Table[tuple[int, int]] = field(default_factory=dict)
+    by_source: Table[Address] = field(default_factory=dict)
 
     def adding(self, specs: Iterable[PoolSpec]) -> Index:
         """This index with further pools; a pool that it already has stays where it is."""
@@ -61,20 +66,24 @@ class Index:
         return Index(*(_without(table, fewer) for table, fewer in zip(self._tables(), keys, strict=True)))
 
     def _tables(self) -> tuple[Table[Any], ...]:
-        return self.by_token, self.by_pair, self.by_fast_hash, self.by_asset_id
+        return self.by_token, self.by_pair, self.by_fast_hash, self.by_asset_id, self.by_source
 
 
 def _keys(specs: Iterable[PoolSpec]) -> tuple[dict[Any, set[Address]], ...]:
     """Which pools go under which key, one dictionary per table of the index."""
-    tables: tuple[defaultdict[Any, set[Address]], ...] = tuple(defaultdict(set) for _ in range(4))
-    by_token, by_pair, by_fast_hash, by_asset_id = tables
+    tables: tuple[defaultdict[Any, set[Address]], ...] = tuple(defaultdict(set) for _ in range(5))
+    by_token, by_pair, by_fast_hash, by_asset_id, by_source = tables
     for spec in specs:
-        venue, ids = venue_of(spec.protocol), [token_id(spec.token0), token_id(spec.token1)]
-        by_token[spec.token0].add(spec.address)
-        by_token[spec.token1].add(spec.address)
-        by_pair[spec.token0, spec.token1].add(spec.address)
+        venue, ids = venue_of(spec.protocol), [token_id(token) for token in spec.tokens]
+        for token in spec.tokens:
+            by_token[token].add(spec.address)
+        for one, other in combinations(spec.tokens, 2):
+            by_pair[pair_of(one, other)].add(spec.address)
         by_fast_hash[fast_hash(venue, ids)].add(spec.address)
-        by_asset_id[venue, pool_asset_id(*ids)].add(spec.address)
+        for source in sources_of(spec):
+            by_source[source].add(spec.address)
+        if len(ids) == 2:
+            by_asset_id[venue, pool_asset_id(*ids)].add(spec.address)
     return tables
 
 

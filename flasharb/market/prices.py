@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from math import sqrt
 from typing import Final
 
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool, V2Pool, liquidity_within
-from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools import Pool, V2Pool, V3Pool
+from flasharb.pools.errors import QuoteUnavailable, Uninitialised
 from flasharb.units import Address, checksum
 
 ONE: Final = Decimal(1)
@@ -120,21 +121,21 @@ class Prices:
             if worth is None or isinstance(worth, NoPrice):
                 continue
             for address in self._market.pools_between(token, quote):
-                reference = self._reference(self._market.pools[address], token, worth)
+                reference = self._reference(self._market.pools[address], token, quote, worth)
                 if reference is not None:
                     yield reference
 
-    def _reference(self, pool: Pool, token: Address, worth: Decimal) -> Reference | None:
-        """``worth``: USD per smallest unit of the pool's other token."""
+    def _reference(self, pool: Pool, token: Address, quote: Address, worth: Decimal) -> Reference | None:
+        """``worth``: USD per smallest unit of ``quote``."""
         decimals = self._decimals(token)
         if isinstance(decimals, NoPrice):
             return None
-        token_is_0 = pool.spec.token0 == token
-        per_unit = _spot(pool, token_is_0)
-        depth = _depth(pool)
-        if per_unit is None or depth is None:
+        i, j = pool.spec.ends(token, quote)
+        try:
+            per_unit, depth = _spot(pool, i, j), _depth(pool, i, j)
+        except QuoteUnavailable:
             return None
-        weight = depth[1 if token_is_0 else 0] * worth
+        weight = depth * worth
         price = (per_unit * worth).scaleb(decimals)
         return Reference(pool.spec.address, price, weight) if weight > 0 and price > 0 else None
 
@@ -166,30 +167,55 @@ def weighted_median(references: list[Reference]) -> Decimal:
     raise ValueError("no references")
 
 
-def _spot(pool: Pool, token_is_0: bool) -> Decimal | None:
-    """Smallest units of the other token per smallest unit of the token, at the margin and without fee."""
-    if isinstance(pool, V2Pool):
-        if not pool.reserve0 or not pool.reserve1:
-            return None
-        price = Decimal(pool.reserve1) / Decimal(pool.reserve0)
-    else:
-        if not pool.sqrt_price_x96:
-            return None
-        root = Decimal(pool.sqrt_price_x96) / _X96
-        price = root * root
-    return price if token_is_0 else 1 / price
+def _spot(pool: Pool, i: int, j: int) -> Decimal:
+    """Smallest units of token j per smallest unit of token i, at the margin and without fee.
+
+    Raises:
+        QuoteUnavailable: no price.
+    """
+    match pool:
+        case V2Pool():
+            return Decimal(pool.reserve_in(j, i)) / Decimal(pool.reserve_in(i, j))
+        case V3Pool():
+            if not pool.sqrt_price_x96:
+                raise Uninitialised("the pool has no price yet")
+            root = Decimal(pool.sqrt_price_x96) / _X96
+            return 1 / (root * root) if i else root * root
+        case _:
+            # the fee is in both directions, and cancels
+            return Decimal(sqrt(pool.marginal_rate(i, j) / pool.marginal_rate(j, i)))
 
 
-def _depth(pool: Pool) -> tuple[Decimal, Decimal] | None:
-    """What the pool pays of each token within 10 % of its price."""
-    if isinstance(pool, V2Pool):
-        share0, share1 = _V2_WITHIN_TEN_PERCENT
-        return pool.reserve0 * share0, pool.reserve1 * share1
-    try:
-        amount0, amount1 = liquidity_within(pool)
-    except QuoteUnavailable:
-        return None
-    return Decimal(amount0), Decimal(amount1)
+def _depth(pool: Pool, i: int, j: int) -> Decimal:
+    """What the pool pays of token j within 10 % of its price.
+
+    Raises:
+        QuoteUnavailable: no price, or that is not known.
+    """
+    match pool:
+        case V2Pool():
+            return pool.reserve_in(j, i) * _V2_WITHIN_TEN_PERCENT[j]
+        case V3Pool():
+            return Decimal(pool.depth()[j])
+        case _:
+            return Decimal(_paid_near_the_price(pool, i, j))
+
+
+def _paid_near_the_price(pool: Pool, i: int, j: int) -> int:
+    """An amount of token j that the pool pays at 95 % of its marginal rate or better, within a factor of two the most.
+
+    An average rate 5 % below the marginal one is where a constant-product pool's price has moved by 10 %.
+    """
+    least, amount = pool.marginal_rate(i, j) * 0.95, pool.reserve_in(i, j)
+    while amount:
+        try:
+            paid = pool.amount_out(i, j, amount)
+        except QuoteUnavailable:
+            paid = 0
+        if paid >= amount * least:
+            return paid
+        amount //= 2
+    return 0
 
 
 def _either(value: int | NoPrice) -> NoPrice:

@@ -28,7 +28,7 @@ def excluded(specs: Iterable[PoolSpec], quarantine: Mapping[Address, Quarantined
         return {}
     left_out: dict[Address, Excluded] = {}
     for spec in specs:
-        token = next((token for token in (spec.token0, spec.token1) if token in quarantine), None)
+        token = next((token for token in spec.tokens if token in quarantine), None)
         if token is not None:
             left_out[spec.address] = Excluded(Cause.QUARANTINED, token)
     return left_out

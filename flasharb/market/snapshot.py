@@ -5,19 +5,20 @@ reader sees one consistent block. The dictionaries are copied only when somethin
 written after a snapshot is made.
 
 A pool is in one of four places: ``pools`` (its state is known), ``reload`` (tracked, but its state is not known any
-more: load it and hand it to ``History.insert``), ``retired`` (no event for ``stale_after_blocks``; its next event
-lists it for reload), or nowhere (untracked: its events are counted and ignored).
+more: load it and hand it to ``History.insert``), ``retired`` (no event for ``stale_after_blocks``, or not to be
+traded as it stands; its next event lists it for reload), or nowhere (untracked: its events are counted and ignored).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from flasharb.feed.events import (
     BlockHeader,
     ClosedBlock,
     PoolEvent,
+    PoolLog,
     PoolsInvalidated,
     PoolUnreliable,
 )
@@ -159,6 +160,14 @@ class Market:
         """This market after lost messages: the pools they may have concerned (None: all) need a reload."""
         return self.withdrawing(dict.fromkeys(self.pools if pools is None else pools, f"feed gap: {reason}"))
 
+    def retiring(self, pools: Collection[Address]) -> Market:
+        """This market without pools that are not to be traded as they stand; their next event lists them for reload."""
+        if not pools:
+            return self
+        without = self._without(address for address in pools if address in self.pools)
+        left = {address: why for address, why in without.reload.items() if address not in pools}
+        return replace(without, reload=left, retired=without.retired.union(pools))
+
     def _without(self, gone: Iterable[Address]) -> Market:
         gone = frozenset(gone)
         return replace(
@@ -201,7 +210,14 @@ class _Change:
         return _retire_stale(after.withdrawing(self.unknown))
 
     def _take(self, event: PoolEvent | PoolUnreliable) -> None:
-        address = event.pool
+        if isinstance(event, PoolLog):
+            for address in self.market.index.by_source.get(event.pool, ()):
+                self._take_for(address, event)
+            if event.pool in self.market.index.by_source and event.pool not in self.market.pools:
+                return
+        self._take_for(event.pool, event)
+
+    def _take_for(self, address: Address, event: PoolEvent | PoolUnreliable) -> None:
         pool = self.changed.get(address, self.market.pools.get(address))
         if pool is None:
             self.untracked += 1
@@ -214,14 +230,14 @@ class _Change:
         elif isinstance(event, PoolUnreliable):
             self._give_up(address, event.reason)
         else:
-            self._move(pool, event)
+            self._move(address, pool, event)
 
-    def _move(self, pool: Pool, event: PoolEvent) -> None:
+    def _move(self, address: Address, pool: Pool, event: PoolEvent) -> None:
         after = next_state(pool, event)
         if isinstance(after, Inconsistent):
-            self._give_up(event.pool, after.reason)
+            self._give_up(address, after.reason)
         else:
-            self.changed[event.pool] = after
+            self.changed[address] = after
             self.applied += 1
 
     def _give_up(self, address: Address, reason: str) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from flasharb.feed.events import PoolEvent, V2Sync, V3Burn, V3Initialize, V3Mint, V3Swap
+from flasharb.feed.events import PoolEvent, PoolLog, V2Sync, V3Burn, V3Initialize, V3Mint, V3Swap
 from flasharb.pools import Pool, V2Pool, V3Pool
 from flasharb.pools.concentrated.tick_bitmap import word_of
+from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools.events import StateUnknown
+from flasharb.pools.protocols import PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class Inconsistent:
 
 def next_state(pool: Pool, event: PoolEvent) -> Pool | Inconsistent:
     """The pool after the event."""
+    if isinstance(event, PoolLog):
+        return _by_rule(pool, event)
     if isinstance(event, V2Sync):
         if not isinstance(pool, V2Pool):
             return Inconsistent("a V2 sync for a concentrated pool")
@@ -28,6 +33,20 @@ def next_state(pool: Pool, event: PoolEvent) -> Pool | Inconsistent:
     try:
         return _concentrated(pool, event)
     except ValueError as error:
+        return Inconsistent(str(error))
+
+
+def _by_rule(pool: Pool, log: PoolLog) -> Pool | Inconsistent:
+    """The pool after a log that only its protocol understands; one that is none of its protocol's changes nothing."""
+    protocol = PROTOCOLS.get(pool.spec.protocol)
+    rule = protocol.rules.get(log.topics[0]) if protocol is not None else None
+    if rule is None:
+        return pool
+    if not rule.fits(log):
+        return Inconsistent(f"a log of {rule.signature} in another shape")
+    try:
+        return rule.apply(pool, log)
+    except (StateUnknown, QuoteUnavailable, ValueError) as error:
         return Inconsistent(str(error))
 
 

@@ -6,7 +6,13 @@
                                "fee_pips": 500, "tick_spacing": 10}]}
     {"chain_id": 1, "tokens": [{"address": "0x…", "symbol": "WETH", "decimals": 18}]}
 
-``fee_pips`` may be left out for a V2 protocol (its own fee) and ``tick_spacing`` for a V3 fee that the factory knows.
+Pools of other protocols list all their ``tokens`` in the pool's own order, and what the protocol wants to know beside
+in ``facts``:
+
+    {"address": "0x…", "protocol": "maker_lite_psm", "tokens": ["0x…", "0x…"], "facts": {"pocket": "0x…", …}}
+
+``fee_pips`` may be left out for a protocol with one fee for all its pools and ``tick_spacing`` for a V3 fee that the
+factory knows.
 
 On a chain whose factories ``protocols.DEPLOYMENTS`` does not list, a pool file names them itself, so that its pools'
 addresses can be checked::
@@ -16,7 +22,7 @@ addresses can be checked::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -136,18 +142,43 @@ class _Wrong(ValueError):
 
 
 def _pool(item: Mapping[str, Any]) -> PoolSpec:
-    _refuse_others(item, {"address", "protocol", "token0", "token1", "fee_pips", "tick_spacing"})
     name = item.get("protocol")
     protocol = PROTOCOLS.get(name) if isinstance(name, str) else None
     if protocol is None:
         raise _Wrong(f"protocol: {name!r} is none of {', '.join(PROTOCOLS)}")
+    named = {"token0", "token1"} if protocol.sorted_tokens else {"tokens", "facts"}
+    _refuse_others(item, {"address", "protocol", "fee_pips", "tick_spacing", *named})
+    tokens = _pair(item) if protocol.sorted_tokens else _tokens(item)
+    fee_pips = _fee(item, protocol)
+    spacing = _spacing(item, protocol, fee_pips)
+    return PoolSpec(_address(item, "address"), protocol.name, tokens, fee_pips, spacing, _facts(item, protocol))
+
+
+def _pair(item: Mapping[str, Any]) -> tuple[Address, ...]:
     token0, token1 = _address(item, "token0"), _address(item, "token1")
     if not token0 < token1:
         raise _Wrong("token0 must be the lower address of the two tokens (as on chain), and not the same")
-    fee_pips = _fee(item, protocol)
-    return PoolSpec(
-        _address(item, "address"), protocol.name, token0, token1, fee_pips, _spacing(item, protocol, fee_pips)
-    )
+    return token0, token1
+
+
+def _tokens(item: Mapping[str, Any]) -> tuple[Address, ...]:
+    listed = item.get("tokens")
+    if not isinstance(listed, list):
+        raise _Wrong(f"tokens: expected a list of addresses, not {_kind(listed)}")
+    tokens = tuple(_address({"tokens": token}, "tokens") for token in listed)
+    if len(tokens) < 2 or len(set(tokens)) != len(tokens):
+        raise _Wrong("tokens: expected two or more, each once, in the pool's own order")
+    return tokens
+
+
+def _facts(item: Mapping[str, Any], protocol: Protocol) -> Hashable:
+    facts = item.get("facts", {})
+    if not isinstance(facts, dict):
+        raise _Wrong(f"facts: expected an object, not {_kind(facts)}")
+    try:
+        return protocol.read_facts(facts)
+    except ValueError as error:
+        raise _Wrong(f"facts: {error}") from None
 
 
 def _fee(item: Mapping[str, Any], protocol: Protocol) -> int:
@@ -157,8 +188,10 @@ def _fee(item: Mapping[str, Any], protocol: Protocol) -> int:
 
 
 def _spacing(item: Mapping[str, Any], protocol: Protocol, fee_pips: int) -> int:
-    if protocol.kind == "v2":
-        return _number(item, "tick_spacing", 0, 0, "a V2 pool has none") if "tick_spacing" in item else 0
+    if not protocol.tick_spacings:
+        return (
+            _number(item, "tick_spacing", 0, 0, f"a pool of {protocol.name} has none") if "tick_spacing" in item else 0
+        )
     usual = protocol.tick_spacings.get(fee_pips)
     if item.get("tick_spacing") is None and usual is not None:
         return usual

@@ -1,62 +1,34 @@
-"""The protocols and where they are deployed.
+"""The registry: what the house must know of each protocol, and where the protocols are deployed.
 
-A ``Protocol`` is what all deployments of one bytecode share: the kind of mathematics, the storage layout, the callback.
-A ``Deployment`` is where one chain has it; with it, a pool's address follows from tokens and fee (CREATE2), so that a
-pool file cannot pass off a foreign contract as a known pool. For a chain that is not listed here, the caller passes
-deployments in.
+A ``Protocol`` is what all deployments of one bytecode share. Whatever treats pools by their protocol goes through its
+fields; nothing outside a protocol's own package and its encoder in ``execution`` names it. A ``Deployment`` is where
+one chain has it; with it, a pool's address follows from tokens and fee (CREATE2), so that a pool file cannot pass off a
+foreign contract as a known pool. For a chain that is not listed here, the caller passes deployments in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, TypeAlias
 
 from eth_hash.auto import keccak
 
+from flasharb.pools.concentrated import storage as concentrated
+from flasharb.pools.concentrated.storage import V3Layout
+from flasharb.pools.constant_product import storage as constant_product
+from flasharb.pools.constant_product.storage import V2Layout
+from flasharb.pools.constant_rate import files as constant_rate_files
+from flasharb.pools.constant_rate import storage as constant_rate
+from flasharb.pools.contract import Pool
+from flasharb.pools.events import Rule, topics_of
 from flasharb.pools.spec import PoolSpec
+from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.units import Address, Hash32, address, checksum
 
-
-@dataclass(frozen=True, slots=True)
-class V2Layout:
-    """Storage slots of a pair: where the packed reserves stand."""
-
-    reserves: int = 8
-
-
-@dataclass(frozen=True, slots=True)
-class V3Layout:
-    """Storage slots of a concentrated pool; ``ticks`` and ``tick_bitmap`` are mappings."""
-
-    slot0: int = 0
-    liquidity: int = 4
-    ticks: int = 5
-    tick_bitmap: int = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """One bytecode and its forks with the same behaviour.
-
-    ``default_fee_pips`` is the fee of a V2 pool file entry without one; None where the fee differs by pool.
-    ``tick_spacings`` maps a V3 fee to the spacing that the factory gives it. ``callback`` is the function that a pool
-    calls on the recipient of a flash swap (V2) or on the swapper (V3).
-    """
-
-    name: str
-    kind: Literal["v2", "v3"]
-    default_fee_pips: int | None
-    layout: V2Layout | V3Layout
-    callback: str
-    tick_spacings: Mapping[int, int]
-
-    @property
-    def callback_selector(self) -> bytes:
-        """The four bytes that the pool's call begins with."""
-        return keccak(self.callback.encode())[:4]
+Load: TypeAlias = Callable[[PoolSpec, Mapping[int, int], Elsewhere, int | None], Pool | Needs | Refused]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +40,105 @@ class Deployment:
     init_code_hash: Hash32
 
 
+def _no_facts(_item: Mapping[str, Any]) -> None:
+    return None
+
+
+def _no_sources(_spec: PoolSpec) -> tuple[Address, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One bytecode and its forks with the same behaviour.
+
+    Always:
+
+    - ``name``: what specs and pool files call it; ``kind``: the mathematics, which also picks the encoder.
+    - ``load``: from storage slots, what is known elsewhere and the bitmap words wanted to a pool (``pools.storage``).
+    - ``gas``: the least gas of one hop, so that no good trade is dropped on an estimate.
+
+    Where it applies:
+
+    - ``default_fee_pips``: the fee of a pool file entry without one; None where the fee differs by pool.
+    - ``rules``: the logs that move a pool (``pools.events``). The events of V2 and V3 have types of their own in the
+      feed, because a bus brings hundreds of thousands of them a second.
+    - ``sources``: other contracts whose logs move the pool (a rate provider, a vault); they are followed as well.
+    - ``vouch``: why a spec's address cannot be right, by other means than CREATE2; ``create2_salt``: by CREATE2.
+    - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
+    - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
+    - ``flash``: the pool hands out before it takes, so that a route may begin with it without a loan.
+    - ``callback``: the function that a pool calls on the recipient of a flash swap (V2) or on the swapper (V3).
+    - ``tick_spacings``: a V3 fee's spacing, as the factory gives it; ``layout``: where the storage has things.
+    """
+
+    name: str
+    kind: str
+    load: Load
+    gas: int
+    default_fee_pips: int | None = None
+    rules: Mapping[bytes, Rule] = field(default_factory=dict)
+    sources: Callable[[PoolSpec], tuple[Address, ...]] = _no_sources
+    vouch: Callable[[PoolSpec, int], str | None] | None = None
+    create2_salt: Callable[[PoolSpec], bytes] | None = None
+    read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
+    sorted_tokens: bool = False
+    flash: bool = False
+    callback: str | None = None
+    tick_spacings: Mapping[int, int] = field(default_factory=dict)
+    layout: V2Layout | V3Layout | None = None
+
+    @property
+    def callback_selector(self) -> bytes:
+        """The four bytes that the pool's call begins with.
+
+        Raises:
+            ValueError: its pools do not call back.
+        """
+        if self.callback is None:
+            raise ValueError(f"a pool of {self.name} calls nobody back")
+        return keccak(self.callback.encode())[:4]
+
+
 def _v2(name: str, fee_pips: int, callback: str = "uniswapV2Call") -> Protocol:
+    layout = V2Layout()
     return Protocol(
-        name, "v2", fee_pips, V2Layout(), f"{callback}(address,uint256,uint256,bytes)", MappingProxyType({})
+        name,
+        "v2",
+        load=lambda spec, slots, _elsewhere, _words: constant_product.load(spec, layout, slots),
+        gas=50_000,
+        default_fee_pips=fee_pips,
+        create2_salt=lambda spec: keccak(spec.token0 + spec.token1),
+        sorted_tokens=True,
+        flash=True,
+        callback=f"{callback}(address,uint256,uint256,bytes)",
+        layout=layout,
     )
 
 
+def _v3_salt(spec: PoolSpec) -> bytes:
+    return keccak(bytes(12) + spec.token0 + bytes(12) + spec.token1 + spec.fee_pips.to_bytes(32, "big"))
+
+
 def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: str) -> Protocol:
-    return Protocol(name, "v3", None, layout, f"{callback}(int256,int256,bytes)", MappingProxyType(tick_spacings))
+    return Protocol(
+        name,
+        "v3",
+        load=lambda spec, slots, _elsewhere, words: concentrated.load(spec, layout, slots, words),
+        gas=60_000,
+        create2_salt=_v3_salt,
+        sorted_tokens=True,
+        flash=True,
+        callback=f"{callback}(int256,int256,bytes)",
+        tick_spacings=MappingProxyType(tick_spacings),
+        layout=layout,
+    )
 
 
 _UNISWAP_SPACINGS: Final = {100: 1, 500: 10, 3000: 60, 10000: 200}
 # feeProtocol is a uint32 there, so that slot0 takes two slots and all that follows stands one later
 _PANCAKE_V3_LAYOUT: Final = V3Layout(slot0=0, liquidity=5, ticks=6, tick_bitmap=7)
+_PANCAKE_V3_SPACINGS: Final = {100: 1, 500: 10, 2500: 50, 10000: 200}
 
 PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
     {
@@ -92,15 +150,37 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
             _v2("pancakeswap_v2", 2500, "pancakeCall"),
             _v3("uniswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("sushiswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
-            _v3(
-                "pancakeswap_v3",
-                {100: 1, 500: 10, 2500: 50, 10000: 200},
-                _PANCAKE_V3_LAYOUT,
-                "pancakeV3SwapCallback",
+            _v3("pancakeswap_v3", _PANCAKE_V3_SPACINGS, _PANCAKE_V3_LAYOUT, "pancakeV3SwapCallback"),
+            Protocol(
+                "wrapped_native",
+                "wrapper",
+                load=lambda spec, _slots, _elsewhere, _words: constant_rate.load_wrapper(spec),
+                gas=25_000,
+                default_fee_pips=0,
+                vouch=constant_rate_files.vouch,
+            ),
+            Protocol(
+                "maker_lite_psm",
+                "psm",
+                load=lambda spec, slots, elsewhere, _words: constant_rate.load_psm(spec, slots, elsewhere),
+                gas=60_000,
+                default_fee_pips=0,
+                rules=constant_rate.PSM_RULES,
+                vouch=constant_rate_files.vouch,
+                read_facts=constant_rate_files.read_psm_facts,
             ),
         )
     }
 )
+
+LOG_TOPICS: Final[Mapping[bytes, int]] = MappingProxyType(topics_of(one.rules for one in PROTOCOLS.values()))
+"""First topics of the logs that some protocol's rules follow, with the topic that names the pool (0: the emitter)."""
+
+
+def sources_of(spec: PoolSpec) -> tuple[Address, ...]:
+    """The other contracts whose logs move the pool."""
+    protocol = PROTOCOLS.get(spec.protocol)
+    return protocol.sources(spec) if protocol is not None else ()
 
 
 def _deployment(factory: str, init_code_hash: str, deployer: str | None = None) -> Deployment:
@@ -156,13 +236,12 @@ DEPLOYMENTS: Final[Mapping[int, Mapping[str, Deployment]]] = MappingProxyType(
 )
 
 
-def pool_address(deployment: Deployment, spec: PoolSpec) -> Address:
-    """The address at which the deployment creates this pool (its own address is not looked at)."""
-    if PROTOCOLS[spec.protocol].kind == "v2":
-        salt = keccak(spec.token0 + spec.token1)
-    else:
-        salt = keccak(bytes(12) + spec.token0 + bytes(12) + spec.token1 + spec.fee_pips.to_bytes(32, "big"))
-    return Address(keccak(b"\xff" + deployment.deployer + salt + deployment.init_code_hash)[12:])
+def pool_address(deployment: Deployment, spec: PoolSpec) -> Address | None:
+    """Where the deployment creates this pool (its own address is not looked at); None: not by CREATE2."""
+    salt_of = PROTOCOLS[spec.protocol].create2_salt
+    if salt_of is None:
+        return None
+    return Address(keccak(b"\xff" + deployment.deployer + salt_of(spec) + deployment.init_code_hash)[12:])
 
 
 def check_address(
@@ -172,14 +251,17 @@ def check_address(
 
     A protocol without a known deployment on this chain is such a reason too: nothing vouches for the address.
     """
+    protocol = PROTOCOLS[spec.protocol]
+    if protocol.vouch is not None:
+        return protocol.vouch(spec, chain_id)
     deployment = deployments.get(chain_id, {}).get(spec.protocol)
     if deployment is None:
         return f"no deployment of {spec.protocol} is known on chain {chain_id}"
     expected = pool_address(deployment, spec)
+    if expected is None:
+        return f"nothing says where pools of {spec.protocol} are"
     if expected != spec.address:
-        fee = f", fee {spec.fee_pips} pips" if PROTOCOLS[spec.protocol].kind == "v3" else ""
-        return (
-            f"not the {spec.protocol} pool of {checksum(spec.token0)} and {checksum(spec.token1)}{fee}: "
-            f"that one is at {checksum(expected)}"
-        )
+        fee = f", fee {spec.fee_pips} pips" if protocol.tick_spacings else ""
+        tokens = " and ".join(map(checksum, spec.tokens))
+        return f"not the {spec.protocol} pool of {tokens}{fee}: that one is at {checksum(expected)}"
     return None

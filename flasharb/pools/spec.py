@@ -1,7 +1,8 @@
-"""What is fixed about a pool: address, protocol, tokens, fee."""
+"""What is fixed about a pool: address, protocol, tokens, fee, and the facts that only its protocol knows."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from flasharb.units import Address
@@ -20,13 +21,42 @@ class Token:
 class PoolSpec:
     """The immutable facts of a pool.
 
-    ``protocol`` is a key of ``pools.protocols.PROTOCOLS`` (``uniswap_v2``, ``sushiswap_v2``, ``pancakeswap_v2``,
-    ``uniswap_v3``, ``pancakeswap_v3``, …); ``token0 < token1`` as on chain; ``tick_spacing`` is 0 for constant product.
+    ``address`` is the market's key: the contract; for a pool inside a singleton the first 20 bytes of its id.
+    ``protocol`` is a key of ``pools.protocols.PROTOCOLS`` (``uniswap_v2``, ``pancakeswap_v3``, …). ``tokens`` stand in
+    the protocol's own order, which is what the indices of a quote mean; ether itself is the zero address.
+    ``tick_spacing`` is 0 where there are no ticks. ``facts`` is a frozen dataclass of the protocol's own.
     """
 
     address: Address
     protocol: str
-    token0: Address
-    token1: Address
+    tokens: tuple[Address, ...]
     fee_pips: int
     tick_spacing: int = 0
+    facts: Hashable = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a pool.
+
+        Raises:
+            ValueError: less than two tokens, or one twice.
+        """
+        if len(self.tokens) < 2 or len(set(self.tokens)) != len(self.tokens) or set(map(len, self.tokens)) != {20}:
+            raise ValueError(f"a pool has two tokens or more, addresses of 20 bytes, each once; not {self.tokens!r}")
+
+    @property
+    def token0(self) -> Address:
+        """The first token."""
+        return self.tokens[0]
+
+    @property
+    def token1(self) -> Address:
+        """The second token."""
+        return self.tokens[1]
+
+    def ends(self, token_in: Address, token_out: Address) -> tuple[int, int]:
+        """The indices of two of its tokens.
+
+        Raises:
+            ValueError: the pool does not hold one of them.
+        """
+        return self.tokens.index(token_in), self.tokens.index(token_out)

@@ -240,12 +240,13 @@ class Executor:
 
     async def _simulate(self, attempt: _Attempt, transaction: Transaction) -> Executed | FinalOutcome:
         trade, header, identity = attempt.trade, attempt.block.header, self._identity
-        context = next_block(header, self._ground.chain_id, self._settings.chain.slot_s)
+        ground = self._ground
+        context, fork = next_block(header, ground.chain_id, self._settings.chain.slot_s, ground.fork)
         job = Job(
             parent=header.hash,
             parent_number=header.number,
             context=context,
-            fork=self._ground.fork(context.number, context.timestamp),
+            fork=fork,
             transactions=(unsigned(transaction, identity.sender),),
             measure=((identity.contract, trade.base_token),),
             route=tuple(one.hop.pool for one in trade.hops),

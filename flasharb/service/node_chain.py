@@ -8,12 +8,11 @@ from decimal import Decimal
 
 from flasharb.adapters import chain
 from flasharb.adapters.node import Node
-from flasharb.adapters.pool_loader import load_pools
+from flasharb.adapters.pool_loader import Loaded, load_pools
 from flasharb.execution.realised import Holdings
 from flasharb.feed.events import BlockHeader
 from flasharb.market.prices import chainlink_usd
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.units import Address, Hash32
 
@@ -35,7 +34,7 @@ class NodeChain:
         """The header of a block (None: the newest)."""
         return await chain.header(self.node, number)
 
-    async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> tuple[Pool, ...]:
+    async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> Loaded:
         """Tracked pools at the end of a block."""
         wanted = self.specs.values() if only is None else [self.specs[one] for one in only if one in self.specs]
         return await load_pools(self.node, wanted, header.number, v3_words=self.v3_words)

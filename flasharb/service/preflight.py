@@ -14,6 +14,7 @@ from flasharb.adapters.node import Node
 from flasharb.errors import UsageError
 from flasharb.evm import Fork, fork_at
 from flasharb.execution.artifact import Deployed, read_deployed
+from flasharb.execution.program import KINDS
 from flasharb.execution.signing import SigningKey
 from flasharb.market.filters import resolve, tracked
 from flasharb.pools.spec import PoolSpec, Token
@@ -128,7 +129,7 @@ def read_lists(settings: Settings, wrapped_native: Address) -> Lists:
     except ValueError as error:
         raise UsageError(str(error)) from None
     listed = {*base, *further, *(token.address for token in tokens)}
-    kept, left_out = tracked(specs, track_all=settings.pools.track_all, listed=listed)
+    kept, left_out = tracked(specs, track_all=settings.pools.track_all, listed=listed, kinds=KINDS)
     if not kept:
         raise UsageError(
             f"no pool to track: the files name {len(specs)}, {len(left_out)} are left out (pools.track_all)"

@@ -13,17 +13,17 @@ from typing import Final, Protocol
 
 import trio
 
+from flasharb.adapters.pool_loader import Loaded
 from flasharb.errors import NodeError
 from flasharb.feed.blocks import BlockAssembler
 from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolsInvalidated
 from flasharb.market.history import History, NeedsReload
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool
 from flasharb.service.conflated import Conflated
 from flasharb.service.figures import Figures
 from flasharb.service.messages import Batch, Update
 from flasharb.service.reports import BlockApplied, Notice, Report
-from flasharb.units import Address
+from flasharb.units import Address, checksum
 
 HEADER_POLL_S: Final = 0.02
 """The bus may be faster than the node; a header that is not there yet is asked for again after this."""
@@ -40,7 +40,7 @@ class Chain(Protocol):
         """The header of a block (None: the newest), None where the node does not have it."""
         ...
 
-    async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> tuple[Pool, ...]:
+    async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> Loaded:
         """The tracked pools (``None``: all of them) as they are at the end of a block."""
         ...
 
@@ -114,6 +114,10 @@ class Updater:
             self._in_doubt = "the node failed"
             self._say_stale("node_failed", str(error))
 
+    def _say_refused(self, loaded: Loaded) -> None:
+        for pool, reason in loaded.refused.items():
+            self._report(Notice("refused", f"{checksum(pool)}: {reason}"))
+
     def _say_stale(self, subject: str, detail: str) -> None:
         self._figures.stale = detail
         self._report(Notice(subject, detail))
@@ -152,11 +156,12 @@ class Updater:
     async def _load_all(self, closed: BlockHeader, received_at: float, updates: Conflated[Update]) -> None:
         newest = await self._chain.header(None)
         header = newest if newest is not None and newest.number > closed.number else closed
-        pools = await self._chain.load(None, header)
-        market = self._chain.empty_market(header).inserting(pools, header.number)
+        loaded = await self._chain.load(None, header)
+        market = self._chain.empty_market(header).inserting(loaded.pools, header.number).retiring(loaded.refused)
+        self._say_refused(loaded)
         if self._history is not None:
             self._figures.reloads += 1
-            self._report(Notice("reloaded", f"{len(pools)} pools at block {header.number}: {self._in_doubt}"))
+            self._report(Notice("reloaded", f"{len(loaded.pools)} pools at block {header.number}: {self._in_doubt}"))
         self._history, self._in_doubt = History(market), None
         await self._publish(market, None, received_at, updates)
 
@@ -193,15 +198,18 @@ class Updater:
         self, history: History, header: BlockHeader, received_at: float, updates: Conflated[Update]
     ) -> None:
         wanted = history.head.reload
-        pools = await self._chain.load(wanted.keys(), header)
+        loaded = await self._chain.load(wanted.keys(), header)
+        self._say_refused(loaded)
         self._figures.reloads += 1
         reasons = "; ".join(sorted(set(wanted.values())))
-        self._report(Notice("reloaded", f"{len(pools)} of {len(wanted)} pools at block {header.number}: {reasons}"))
-        inserted = history.insert(pools, header.number, header.hash)
+        self._report(
+            Notice("reloaded", f"{len(loaded.pools)} of {len(wanted)} pools at block {header.number}: {reasons}")
+        )
+        inserted = history.insert(loaded.pools, header.number, header.hash)
         if isinstance(inserted, NeedsReload):
             self._in_doubt = f"{inserted.reason}: {inserted.detail}"
             return
-        await self._publish(inserted.market, frozenset(wanted), received_at, updates, again=True)
+        await self._publish(history.retire(loaded.refused), frozenset(wanted), received_at, updates, again=True)
 
     async def _publish(
         self,

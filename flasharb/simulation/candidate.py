@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flasharb.evm import BlockContext, UnsignedTransaction
+from collections.abc import Callable
+
+from flasharb.evm import BlockContext, Fork, UnsignedTransaction
+from flasharb.evm.blobs import excess_after
 from flasharb.execution.fees import next_base_fee
 from flasharb.execution.transaction import Transaction
 from flasharb.feed.events import BlockHeader
@@ -11,21 +14,30 @@ from flasharb.strategy.terms import Measured
 from flasharb.units import Address
 
 
-def next_block(head: BlockHeader, chain_id: int, slot_s: float) -> BlockContext:
-    """The block after ``head``, one slot later. Base fee and parent are exact; its fee recipient is taken to be the
-    head's and its randomness is not known to anybody yet.
+def next_block(
+    head: BlockHeader, chain_id: int, slot_s: float, rules: Callable[[int, int], Fork]
+) -> tuple[BlockContext, Fork]:
+    """The block after ``head``, one slot later, and the fork that ``rules`` says of its number and timestamp. Base fee,
+    blob base fee and parent are exact; its fee recipient is taken to be the head's and its randomness is not known to
+    anybody yet.
+
+    Raises:
+        ValueError: ``rules`` does not know the block's.
     """
-    return BlockContext(
+    number, timestamp = head.number + 1, head.timestamp + max(1, round(slot_s))
+    fork = rules(number, timestamp)
+    context = BlockContext(
         chain_id=chain_id,
-        number=head.number + 1,
-        timestamp=head.timestamp + max(1, round(slot_s)),
+        number=number,
+        timestamp=timestamp,
         coinbase=head.coinbase,
         gas_limit=head.gas_limit,
         base_fee_per_gas=next_base_fee(head),
         prev_randao=head.hash,
-        excess_blob_gas=0,
+        excess_blob_gas=excess_after(fork, head),
         parent_hash=head.hash,
     )
+    return context, fork
 
 
 def unsigned(transaction: Transaction, sender: Address) -> UnsignedTransaction:

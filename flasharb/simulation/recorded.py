@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar
 
-import rlp
 from eth_hash.auto import keccak
 
 from flasharb.errors import UsageError
 from flasharb.evm import AccountInfo, BlockContext, Fork, LogEntry, MissingState
+from flasharb.evm.rlp import encode
 from flasharb.evm.roots import logs_bloom, ordered_root
 from flasharb.evm.source import EMPTY_CODE_HASH
 from flasharb.units import Address, Hash32, hex0x
@@ -176,6 +176,7 @@ HEADER_FIELDS: Final = (
 """JSON-RPC's names in the order of the header's RLP, with the byte length (None: a quantity, -1: any)."""
 
 _FIRST_OPTIONAL: Final = "baseFeePerGas"
+_LATER_FIELDS: Final = {"blockAccessListHash": "amsterdam", "slotNumber": "amsterdam"}
 
 
 def header_hash(header: Mapping[str, str]) -> Hash32:
@@ -195,7 +196,7 @@ def header_hash(header: Mapping[str, str]) -> Hash32:
             items.append(value.to_bytes((value.bit_length() + 7) // 8, "big"))
         else:
             items.append(_data(header.get(name), f"header.{name}", None if size == -1 else size))
-    return Hash32(keccak(rlp.encode(items)))
+    return Hash32(keccak(encode(items)))
 
 
 def context_of(header: Mapping[str, str], chain_id: int) -> BlockContext:
@@ -222,7 +223,14 @@ def context_of(header: Mapping[str, str], chain_id: int) -> BlockContext:
 
 
 def fork_of_header(header: Mapping[str, Any]) -> Fork:
-    """The newest known fork whose header fields are all there: for chains whose schedule nobody told us."""
+    """The oldest fork that has the header's fields: for chains whose schedule nobody told us.
+
+    Raises:
+        UsageError: the header has a field of a fork that is not supported.
+    """
+    for name, fork in _LATER_FIELDS.items():
+        if name in header:
+            raise UsageError(f"block {header.get('number')}: header field {name} means {fork} rules, not supported yet")
     if "requestsHash" in header:
         return Fork.PRAGUE
     if "excessBlobGas" in header:

@@ -37,6 +37,8 @@ CURVE_EXCHANGES: Final = {
     _topic("TokenExchangeUnderlying(address,int128,uint256,int128,uint256)"): "underlying_coins",
     _topic("TokenExchangeUnderlying(address,uint256,uint256,uint256,uint256)"): "underlying_coins",
 }
+SWAP_TOPICS: Final = frozenset({V2_SWAP, V3_SWAP, PANCAKE_V3_SWAP, V4_SWAP, BALANCER_V2_SWAP, *CURVE_EXCHANGES})
+"""The first topic of every log that is read as a swap."""
 TRANSFER: Final = _topic("Transfer(address,address,uint256)")
 
 _TOKEN0: Final = _topic("token0()")[:4]
@@ -192,7 +194,7 @@ def _deployed(
     deployments = DEPLOYMENTS.get(chain_id) or DEPLOYMENTS[1]
     for name, deployment in deployments.items():
         if PROTOCOLS[name].kind == kind and fee_pips < 1 << 24:
-            spec = PoolSpec(pool, name, tokens[0], tokens[1], fee_pips)
+            spec = PoolSpec(pool, name, tokens, fee_pips)
             if pool_address(deployment, spec) == pool:
                 return name
     return None

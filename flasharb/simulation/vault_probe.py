@@ -19,9 +19,10 @@ from dataclasses import replace
 from typing import Final
 
 from flasharb.evm import BlockContext, Fork, Machine, MissingState, StateSource
+from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import QuoteUnavailable
-from flasharb.pools.vault_shares.pool import ASSET, SHARE, VaultFacts, VaultPool, VaultSwapped, spec_of
-from flasharb.simulation.trial import YEAR_S, NotModelled, Trial
+from flasharb.pools.vault_shares.pool import ASSET, SHARE, VaultFacts, VaultPool, spec_of
+from flasharb.simulation.probe import YEAR_S, NotModelled, Trial
 from flasharb.units import Address
 
 _UNLIMITED: Final = 1 << 127
@@ -160,7 +161,9 @@ class _Probe:
         if trial.ask(machine, facts.asset, "balanceOf(address)", actor) != paid:
             raise NotModelled(f"redemptions said {paid} and gave otherwise")
 
-    def _same(self, machine: Machine, facts: VaultFacts, what: str, real: tuple[bool, int], ours: VaultSwapped) -> None:
+    def _same(
+        self, machine: Machine, facts: VaultFacts, what: str, real: tuple[bool, int], ours: Swapped[VaultPool]
+    ) -> None:
         if not real[0]:
             raise NotModelled(f"a {what} reverts")
         stored = (machine.storage(facts.asset, facts.held_slot), machine.storage(facts.vault, facts.supply_slot))

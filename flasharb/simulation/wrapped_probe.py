@@ -7,9 +7,10 @@ hand, in worlds where its totals are others. Anything else is refused by name.
 from __future__ import annotations
 
 from flasharb.evm import BlockContext, Fork, MissingState, StateSource
-from flasharb.pools.wrapped_steth.pool import STETH, WSTETH, WrappedFacts, WrappedPool
+from flasharb.pools.storage import Elsewhere
+from flasharb.pools.wrapped_steth.pool import STETH, WSTETH, WrappedFacts, WrappedPool, spec_of
 from flasharb.pools.wrapped_steth.storage import BUFFERED, SHARES, SLOTS, load
-from flasharb.simulation.trial import YEAR_S, NotModelled, Trial
+from flasharb.simulation.probe import YEAR_S, NotModelled, Trial
 from flasharb.units import Address
 
 
@@ -33,7 +34,7 @@ def probe_wrapped(
 
 
 def _check(facts: WrappedFacts, trial: Trial, slots: dict[tuple[Address, int], int]) -> None:
-    pool = load(facts, slots)
+    pool = load(spec_of(facts), Elsewhere(slots))
     assert isinstance(pool, WrappedPool)
     world = {(bytes(account), slot): value for (account, slot), value in slots.items()}
     for later in (0, YEAR_S):

@@ -1,7 +1,7 @@
 """Gas of a trade before anybody has run it: the least it can take, so that no good trade is dropped on a guess.
 
 Measured floors of hard-wired two-pool routes on real pools (V2>V2 129,170; V2>V3 139,972; V3>V3 179,846) split into a
-base and a share per pool. The simulation gives the real figure.
+base and a share per pool, which the protocol says. The simulation gives the real figure.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from flasharb.pools.protocols import PROTOCOLS
 from flasharb.strategy.trade import TradeHop
 
 BASE_GAS: Final = 29_000
-GAS_PER_POOL: Final = {"v2": 50_000, "v3": 60_000}
-DEFAULT_GAS_PER_POOL: Final = 50_000
 
 COINBASE_PAYMENT_GAS: Final = 17_000
 """Unwrapping WETH and paying the block builder by a call (16.3k measured): what a direct bid adds to a trade."""
@@ -21,5 +20,4 @@ COINBASE_PAYMENT_GAS: Final = 17_000
 
 def gas_estimate(hops: Iterable[TradeHop]) -> int:
     """At least this much gas."""
-    kinds = (hop.protocol.rpartition("_")[2] for hop in hops)
-    return BASE_GAS + sum(GAS_PER_POOL.get(kind, DEFAULT_GAS_PER_POOL) for kind in kinds)
+    return BASE_GAS + sum(PROTOCOLS[hop.protocol].gas for hop in hops)

@@ -22,14 +22,12 @@ from math import inf, isqrt, sqrt
 from typing import Final
 
 from flasharb.pools.constant_product.pool import V2Pool
-from flasharb.pools.pieces import pieces
+from flasharb.pools.contract import Piecewise
 from flasharb.strategy.route import Leg, Route
-from flasharb.units import PIPS
+from flasharb.units import PIPS, WAD
 
 _SLACK: Final = 1e-13
 """Relative error allowed for the composed floats when a gain is bounded from above."""
-
-WAD: Final = 10**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,8 @@ def _constant_product(route: Route, loan_fee_wad: int, most: int | None) -> Opti
     for leg in route.legs:
         pool = leg.pool
         assert isinstance(pool, V2Pool)
-        reserve_in, reserve_out = pool.reserve0, pool.reserve1
-        if not leg.zero_for_one:
-            reserve_in, reserve_out = reserve_out, reserve_in
+        reserves = pool.reserve0, pool.reserve1
+        reserve_in, reserve_out = reserves[leg.i], reserves[leg.j]
         gamma = PIPS - pool.spec.fee_pips
         n = reserve_in * PIPS * n + gamma * k
         m *= reserve_in * PIPS
@@ -88,7 +85,8 @@ class _LegState:
     __slots__ = ("following", "gamma", "room", "virtual_in", "virtual_out")
 
     def __init__(self, leg: Leg) -> None:
-        self.following = pieces(leg.pool, leg.zero_for_one)
+        assert isinstance(leg.pool, Piecewise)
+        self.following = leg.pool.pieces(leg.i, leg.j)
         self.gamma = self.virtual_in = self.virtual_out = self.room = 0.0
 
     def next_range(self) -> bool:

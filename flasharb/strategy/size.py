@@ -21,10 +21,11 @@ from typing import Final
 from flasharb.market.snapshot import Market
 from flasharb.strategy.gas import gas_estimate
 from flasharb.strategy.limits import Limits
-from flasharb.strategy.optimum import WAD, Optimum, optimum
+from flasharb.strategy.optimum import Optimum, optimum
 from flasharb.strategy.reasons import Reason
 from flasharb.strategy.route import Route
 from flasharb.strategy.trade import Opportunity, Rejected, Trade, TradeHop
+from flasharb.units import WAD
 
 _ROUNDING_STEPS: Final = 3
 """Roundings of one output unit allowed for per leg: a V2 pool rounds once, a V3 pool once per tick crossed as well."""
@@ -78,7 +79,7 @@ def size(market: Market, opportunity: Opportunity, limits: Limits, loan_fee_wad:
     if gain <= 0:
         return _rejected(market, opportunity, start.limit or Reason.NO_PROFIT, f"the best whole input gains {gain}")
     hops = tuple(
-        TradeHop(hop, leg.pool.spec.protocol, amount_in, amount_out)
+        TradeHop(hop, leg.pool.spec, amount_in, amount_out)
         for hop, leg, amount_in, amount_out in zip(opportunity.cycle, route.legs, amounts, amounts[1:], strict=False)
     )
     return Trade(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address
 
 
@@ -14,7 +15,11 @@ class Hop:
     pool: Address
     token_in: Address
     token_out: Address
-    zero_for_one: bool
+
+    @property
+    def zero_for_one(self) -> bool:
+        """The direction through a pool of two tokens in ascending order, as Uniswap's pools have them."""
+        return self.token_in < self.token_out
 
 
 Cycle = tuple[Hop, ...]
@@ -33,12 +38,22 @@ class Opportunity:
 
 @dataclass(frozen=True, slots=True)
 class TradeHop:
-    """A hop with its exact integer amounts, in the tokens' smallest units."""
+    """A hop with its exact integer amounts, in the tokens' smallest units, and what is fixed about its pool."""
 
     hop: Hop
-    protocol: str
+    spec: PoolSpec
     amount_in: int
     amount_out: int
+
+    @property
+    def protocol(self) -> str:
+        """The pool's protocol."""
+        return self.spec.protocol
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The indices of the hop's tokens in the pool."""
+        return self.spec.ends(self.hop.token_in, self.hop.token_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def arbitrage(folder: Path, number: int, index: int) -> Arbitrage:
         if spec is None:
             assert leg["kind"] == "v2"
             strange.add(at[0])
-            spec = PoolSpec(at[0], "uniswap_v2", min(tokens), max(tokens), 3000)
+            spec = PoolSpec(at[0], "uniswap_v2", (min(tokens), max(tokens)), 3000)
         specs.append(spec)
     return Arbitrage(
         tuple(specs),
@@ -309,7 +309,7 @@ async def test_without_the_gap_nothing_is_found(mainnet_blocks: Path, number: in
         (trade,) = (await find(chain, theirs)).trades
         pools = {pool.spec.address: pool for pool in await load(chain, theirs)}
         for hop in trade.hops:
-            swapped = pools[hop.hop.pool].swapped(hop.hop.zero_for_one, hop.amount_in)
+            swapped = pools[hop.hop.pool].swapped(*hop.ends, hop.amount_in)
             assert swapped.amount_out == hop.amount_out
             pools[hop.hop.pool] = swapped.pool
         market = Market.load(number, pools.values(), [])

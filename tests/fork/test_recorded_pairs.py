@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from eth_hash.auto import keccak
 
-from flasharb.pools import V2Pool, amount_in, amount_out
+from flasharb.pools import V2Pool, ends
 from flasharb.pools.protocols import PROTOCOLS, check_address
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address
@@ -36,10 +36,10 @@ def test_no_recorded_swap_got_more_than_we_quote(mainnet_blocks: Path) -> None:
                 continue  # a mint or burn, or a swap that was paid in both tokens
             zero_for_one = bool(data[0])
             paid, given = (data[0], data[3]) if zero_for_one else (data[1], data[2])
-            quote = amount_out(pool, zero_for_one, paid)
+            quote = pool.amount_out(*ends(zero_for_one), paid)
 
             assert given <= quote
-            assert amount_in(pool, zero_for_one, given) <= paid
+            assert pool.amount_in(*ends(zero_for_one), given) <= paid
             total += 1
             exact += given == quote
             if not data[2] or not data[3]:
@@ -56,7 +56,7 @@ def known_pair(recorded: dict[str, Any]) -> V2Pool | None:
     raw = [Address(bytes.fromhex(recorded[key][2:])) for key in ("pool", "token0", "token1")]
     for name, protocol in PROTOCOLS.items():
         if protocol.default_fee_pips is not None:
-            spec = PoolSpec(raw[0], name, raw[1], raw[2], protocol.default_fee_pips)
+            spec = PoolSpec(raw[0], name, (raw[1], raw[2]), protocol.default_fee_pips)
             if check_address(spec, 1) is None:
                 state = recorded["state_at_parent"]
                 return V2Pool(spec, int(state["reserve0"]), int(state["reserve1"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,15 +10,14 @@ from eth_abi.abi import decode
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.evm import CallFrame, LogEntry, Machine, MissingState
+from flasharb.pools.concentrated.known_part import known_part
+from flasharb.pools.concentrated.storage import V3Layout
 from flasharb.pools.managed.key import ManagedFacts, PoolKey, admit, facts_of, spec_of
 from flasharb.pools.managed.pool import V4Pool, v4_pool
 from flasharb.pools.managed.storage import LIQUIDITY, TICK_BITMAP, TICKS, state_slot
-from flasharb.pools.protocols import V3Layout
-from flasharb.pools.spec import PoolSpec
 from flasharb.simulation.recorded import RecordedState
 from flasharb.units import Address, address
 from tests.support import managed_chain as chain
-from tests.support.known_part import known_range
 
 MANAGER = address("0x000000000004444c5dc75cB358380D2e3dE08A90")
 BLOCK = "22944300"
@@ -82,16 +80,15 @@ def keys_of(frame: CallFrame) -> Iterator[PoolKey]:
 def known_pool(machine: Machine, facts: ManagedFacts) -> V4Pool:
     """The pool as far as the block's file knows its ticks."""
 
-    async def read(account: Address, slot: int) -> int | None:
+    def read(slot: int) -> int | None:
         try:
-            return machine.storage(account, slot)
+            return machine.storage(MANAGER, slot)
         except MissingState:
             return None
 
     at, spec = state_slot(facts.pool_id), spec_of(facts)
     layout = V3Layout(at, at + LIQUIDITY, at + TICKS, at + TICK_BITMAP)
-    inside = PoolSpec(MANAGER, spec.protocol, spec.token0, spec.token1, spec.fee_pips, spec.tick_spacing)
-    like_v3 = asyncio.run(known_range(inside, layout, read))
-    fees = machine.storage(MANAGER, at) >> 184 & 0xFFFFFF
-    state = (like_v3.sqrt_price_x96, like_v3.tick, like_v3.liquidity)
-    return v4_pool(spec, state, like_v3.ladder.info, fees)
+    part = known_part(spec, layout, read)
+    assert part is not None
+    state = (part.pool.sqrt_price_x96, part.pool.tick, part.pool.liquidity)
+    return v4_pool(spec, state, part.pool.ladder.info, machine.storage(MANAGER, at) >> 184 & 0xFFFFFF)

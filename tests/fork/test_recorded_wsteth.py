@@ -7,7 +7,7 @@ from eth_hash.auto import keccak
 
 from flasharb.evm import Machine
 from flasharb.pools.errors import InsufficientLiquidity
-from flasharb.pools.needs import NeedsSlots
+from flasharb.pools.storage import Elsewhere, Needs
 from flasharb.pools.wrapped_steth.pool import STETH, WSTETH, WrappedFacts, WrappedPool, spec_of
 from flasharb.pools.wrapped_steth.storage import SLOTS, load
 from flasharb.simulation.overlay import Overlay
@@ -47,7 +47,7 @@ def test_staking_changes_the_totals_as_its_event_says() -> None:
     for amount in (1, 12_345, ETHER, 10**4 * ETHER + 7):
         # the block does not know the limit of staking: here there is none
         machine = Machine(Overlay(state, {(FACTS.steth, STAKING): 1}), context, fork)
-        before = load(FACTS, stored())
+        before = load(spec_of(FACTS), Elsewhere(stored()))
         assert isinstance(before, WrappedPool)
         result = machine.call(FACTS.steth, call_data("submit(address)", bytes(20)), sender=USER, value=amount)
         assert result.success, result.output
@@ -69,7 +69,7 @@ def test_the_probe_accepts_lido_and_refuses_what_is_otherwise() -> None:
 
 def test_loading_and_edges() -> None:
     """All slots are stETH's; amounts beyond all shares, negative and zero ones."""
-    assert load(FACTS, {}) == NeedsSlots(elsewhere=frozenset((FACTS.steth, slot) for slot in SLOTS))
+    assert load(spec_of(FACTS), Elsewhere()) == Needs(elsewhere=frozenset((FACTS.steth, slot) for slot in SLOTS))
     pool = WrappedPool(spec_of(FACTS), 115, 100)
     assert (pool.amount_out(STETH, WSTETH, 0), pool.amount_in(WSTETH, STETH, 0)) == (0, 0)
     assert (pool.amount_out(STETH, WSTETH, 115), pool.amount_out(WSTETH, STETH, 3)) == (100, 2)

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise, permutations
+from itertools import pairwise, permutations, product
+from math import prod
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flasharb.market import Market
-from flasharb.pools import Pool, V2Pool
+from flasharb.pools import Pool, V3Pool
 from flasharb.strategy.detect import Detector
+from flasharb.strategy.trade import Hop
 from flasharb.units import Address
-from tests.support.market_samples import address_of, market, numbered, v2, v3
+from tests.support.market_samples import address_of, basket, market, numbered, v2, v3
 
 TOKENS = [numbered(n << 64) for n in (9, 3, 7, 1, 5)]
 BASES = TOKENS[:2]
 WHOLE = (-887_220, 887_220)
 
-Found = set[tuple[Address, ...]]
-
 
 @st.composite
 def pools_of_a_market(draw: st.DrawFn) -> list[Pool]:
-    """Up to a dozen pools among five tokens at about one price, so that some cycles gain and some do not."""
+    """Up to a dozen pools among five tokens at about one price, so that some cycles gain and some do not.
+
+    Pools of two tokens and of up to four.
+    """
     pools: list[Pool] = []
     for n in range(draw(st.integers(2, 12))):
         a, b = draw(st.permutations(TOKENS))[:2]
         fee = draw(st.sampled_from([0, 100, 500, 3000]))
         name = f"{n}: {sorted((a, b))}"
-        if draw(st.integers(0, 3)):
-            reserves = st.integers(950, 1050).map(lambda r: r * 10**15)
+        reserves = st.integers(950, 1050).map(lambda r: r * 10**15)
+        kind = draw(st.integers(0, 7))
+        if kind < 2:
+            tokens = draw(st.permutations(TOKENS))[: 3 + kind]
+            pools.append(basket(f"{n}: {tokens}", {one: draw(reserves) for one in tokens}, fee))
+        elif kind < 6:
             pools.append(v2(name, (a, draw(reserves)), (b, draw(reserves)), fee))
         else:
             position = (*WHOLE, draw(st.sampled_from([10**18, 10**22])))
@@ -39,80 +46,55 @@ def pools_of_a_market(draw: st.DrawFn) -> list[Pool]:
     return pools
 
 
-def exact_rate(pool: Pool, zero_for_one: bool) -> Fraction:
+def exact_rate(pool: Pool, start: Address, end: Address) -> Fraction:
     """The marginal rate as a fraction."""
-    if isinstance(pool, V2Pool):
-        price = Fraction(pool.reserve1, pool.reserve0)
-    else:
+    i, j = pool.spec.ends(start, end)
+    if isinstance(pool, V3Pool):
         price = Fraction(pool.sqrt_price_x96, 1 << 96) ** 2
-    return (price if zero_for_one else 1 / price) * Fraction(1_000_000 - pool.spec.fee_pips, 1_000_000)
+        price = 1 / price if i else price
+    else:
+        price = Fraction(pool.reserve_in(j, i), pool.reserve_in(i, j))
+    return price * Fraction(1_000_000 - pool.spec.fee_pips, 1_000_000)
 
 
-def by_brute_force(snapshot: Market, max_hops: int) -> Found:
-    """The pools of every cycle that gains at the margin, once per direction, from its first base token."""
-    found: Found = set()
+def by_brute_force(snapshot: Market, max_hops: int) -> dict[tuple[Hop, ...], Fraction]:
+    """Every cycle over different tokens and different pools, from its first base token, with its exact rate."""
+    found: dict[tuple[Hop, ...], Fraction] = {}
     for hops in range(2, max_hops + 1):
-        for chosen in permutations(snapshot.pools.values(), hops):
-            for base in BASES:
-                if gains(chosen, base) and preferred(chosen, base):
-                    found.add(tuple(pool.spec.address for pool in chosen))
+        for tokens in permutations(TOKENS, hops):
+            if tokens[0] != min((token for token in tokens if token in BASES), key=BASES.index, default=None):
+                continue
+            legs = list(pairwise((*tokens, tokens[0])))
+            for pools in product(*(snapshot.pools_between(*leg) for leg in legs)):
+                if len(set(pools)) == hops:
+                    cycle = tuple(Hop(pool, *leg) for pool, leg in zip(pools, legs, strict=True))
+                    found[cycle] = prod(
+                        exact_rate(snapshot.pools[hop.pool], hop.token_in, hop.token_out) for hop in cycle
+                    )
     return found
 
 
-def tokens_along(pools: tuple[Pool, ...], base: Address) -> list[Address] | None:
-    path = [base]
-    for pool in pools:
-        ends = {pool.spec.token0, pool.spec.token1}
-        if path[-1] not in ends:
-            return None
-        path.append((ends - {path[-1]}).pop())
-    return path if path[-1] == base and len(set(path)) == len(pools) else None
+def by_screen(detector: Detector, snapshot: Market, touched: frozenset[Address] | None) -> list[tuple[Hop, ...]]:
+    return [found.cycle for found in detector.update(snapshot, touched)]
 
 
-def gains(pools: tuple[Pool, ...], base: Address) -> bool:
-    path = tokens_along(pools, base)
-    if path is None:
-        return False
-    product = Fraction(1)
-    for pool, (start, _) in zip(pools, pairwise(path), strict=True):
-        product *= exact_rate(pool, pool.spec.token0 == start)
-    return product > 1
-
-
-def preferred(pools: tuple[Pool, ...], base: Address) -> bool:
-    """Whether no more preferred base token lies on the cycle."""
-    path = tokens_along(pools, base)
-    assert path is not None
-    return base == min((token for token in path if token in BASES), key=BASES.index)
-
-
-def by_screen(detector: Detector, snapshot: Market, touched: frozenset[Address] | None) -> list[tuple[Address, ...]]:
-    return [tuple(hop.pool for hop in found.cycle) for found in detector.update(snapshot, touched)]
-
-
-@given(pools_of_a_market(), st.sampled_from([2, 3]))
+@given(pools_of_a_market(), st.sampled_from([2, 3, 4]))
 def test_the_screen_loses_nothing_and_repeats_nothing(pools: list[Pool], max_hops: int) -> None:
     snapshot = market(*pools)
     found = by_screen(Detector(max_hops, BASES), snapshot, None)
-    expected = by_brute_force(snapshot, max_hops)
+    rates = by_brute_force(snapshot, max_hops)
     assert len(found) == len(set(found))
-    assert expected <= set(found)
+    assert {cycle for cycle, rate in rates.items() if rate > 1} <= set(found)
     # what it lets through beyond is within the margin of the floats
-    for extra in set(found) - expected:
-        cycle = tuple(snapshot.pools[address] for address in extra)
-        base = next(base for base in BASES if tokens_along(cycle, base) and preferred(cycle, base))
-        path = tokens_along(cycle, base)
-        assert path is not None
-        product = Fraction(1)
-        for pool, (start, _) in zip(cycle, pairwise(path), strict=True):
-            product *= exact_rate(pool, pool.spec.token0 == start)
-        assert product > 1 - Fraction(1, 10**8)
+    assert all(rates[cycle] > 1 - Fraction(1, 10**8) for cycle in found)
 
 
-@given(pools_of_a_market(), st.lists(pools_of_a_market(), min_size=1, max_size=4))
-def test_block_by_block_finds_what_a_fresh_search_finds(first: list[Pool], later: list[list[Pool]]) -> None:
+@given(pools_of_a_market(), st.lists(pools_of_a_market(), min_size=1, max_size=4), st.sampled_from([3, 4]))
+def test_block_by_block_finds_what_a_fresh_search_finds(
+    first: list[Pool], later: list[list[Pool]], max_hops: int
+) -> None:
     """Pools change, come and go; the running detector hears only of the touched ones."""
-    running = Detector(3, BASES)
+    running = Detector(max_hops, BASES)
     snapshot = market(*first)
     by_screen(running, snapshot, None)
     for pools in later:
@@ -123,7 +105,7 @@ def test_block_by_block_finds_what_a_fresh_search_finds(first: list[Pool], later
             for address in before.pools.keys() | snapshot.pools.keys()
             if before.pools.get(address) != snapshot.pools.get(address)
         )
-        assert by_screen(running, snapshot, touched) == by_screen(Detector(3, BASES), snapshot, None)
+        assert by_screen(running, snapshot, touched) == by_screen(Detector(max_hops, BASES), snapshot, None)
 
 
 @given(pools_of_a_market(), st.data())
@@ -132,8 +114,8 @@ def test_excluded_pools_are_in_no_cycle_and_come_back(pools: list[Pool], data: s
     left_out = data.draw(st.sets(st.sampled_from(sorted(snapshot.pools))))
     detector = Detector(3, BASES)
     whole = by_screen(detector, snapshot, None)
-    without = [tuple(hop.pool for hop in found.cycle) for found in detector.update(snapshot, (), left_out)]
-    assert without == [cycle for cycle in whole if not left_out & set(cycle)]
+    without = [found.cycle for found in detector.update(snapshot, (), left_out)]
+    assert without == [cycle for cycle in whole if not left_out & {hop.pool for hop in cycle}]
     assert by_screen(detector, snapshot, frozenset()) == whole
 
 
@@ -170,7 +152,22 @@ def test_order_and_ids_are_those_of_the_rates() -> None:
     assert rates == sorted(rates, reverse=True)
 
 
-@pytest.mark.parametrize("max_hops", [1, 4])
+@pytest.mark.parametrize("max_hops", [1, 5])
 def test_other_lengths_are_refused(max_hops: int) -> None:
-    with pytest.raises(ValueError, match="2 or 3 hops"):
+    with pytest.raises(ValueError, match="2 to 4 hops"):
         Detector(max_hops, BASES)
+
+
+def test_a_pool_is_used_once_and_a_worse_one_opens_the_cycle_when_it_gets_better() -> None:
+    """The basket is the best of two legs, so that no cycle may use it for both until another pool comes close."""
+    a, b, c = BASES[0], TOKENS[2], TOKENS[3]
+    rich = basket("rich", {a: 10**21, b: 2 * 10**21, c: 4 * 10**21}, fee_pips=0)
+    back = v2("back", (c, 10**21), (a, 3 * 10**20))
+    other = v2("other", (a, 10**21), (b, 2 * 10**21))
+    detector = Detector(3, BASES)
+    assert {len(cycle) for cycle in by_screen(detector, market(rich, back), None)} == {2}
+    snapshot = market(rich, back, other, number=101)
+    found = by_screen(detector, snapshot, frozenset({other.spec.address}))
+    assert [address_of(name) for name in ("other", "rich", "back")] in [[hop.pool for hop in cycle] for cycle in found]
+    assert all(len({hop.pool for hop in cycle}) == len(cycle) for cycle in found)
+    assert found == by_screen(Detector(3, BASES), snapshot, None)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Callable
+from itertools import accumulate
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,13 +16,8 @@ from flasharb.pools import (
     UnknownRange,
     V2Pool,
     V3Pool,
-    amount_in,
-    amount_out,
-    liquidity_within,
-    marginal_rate,
-    pieces,
+    ends,
     v3_pool,
-    virtual_reserves,
 )
 from flasharb.pools.concentrated.tick_bitmap import full_range, word_of
 from flasharb.pools.concentrated.tick_math import (
@@ -31,6 +28,7 @@ from flasharb.pools.concentrated.tick_math import (
     sqrt_price_at_tick,
     tick_at_sqrt_price,
 )
+from flasharb.pools.inverse import least_input
 from flasharb.pools.spec import PoolSpec
 from tests.support.pool_bytecode import POOL, TOKEN0, TOKEN1, v3_spec
 from tests.support.pool_cases import V3_KINDS, pool_of, ticks_of, v3_case
@@ -63,10 +61,10 @@ def test_the_ladder_is_the_loop(kind: str, number: int, amount: int, exact_in: b
     """Wherever the contract's loop fills the amount, the ladder gives the same; where it runs dry, it says so."""
     case = v3_case(kind, number)
     pool = case.pool()
-    plain = pool.swapped(case.zero_for_one, amount, exact_in=exact_in)
+    plain = pool.swapped(*ends(case.zero_for_one), amount, exact_in=exact_in)
 
     try:
-        quote = (amount_out if exact_in else amount_in)(pool, case.zero_for_one, amount)
+        quote = (pool.amount_out if exact_in else pool.amount_in_exact_out)(*ends(case.zero_for_one), amount)
     except InsufficientLiquidity:
         assert amount != (plain.amount_in if exact_in else plain.amount_out)
     else:
@@ -122,15 +120,15 @@ def test_partial_knowledge_never_gives_another_answer(kind: str, number: int, wo
     ticks = {t: i for t, i in whole.ladder.info.items() if known[0] <= word_of(t, case.tier[3]) <= known[1]}
     part = v3_pool(whole.spec, whole.sqrt_price_x96, whole.tick, whole.liquidity, ticks, known)
 
-    for quote in (amount_out, amount_in):
+    for quote in (V3Pool.amount_out, V3Pool.amount_in_exact_out, V3Pool.amount_in):
         answer = _answer(quote, part, case.zero_for_one, amount)
 
         assert answer in ("unknown", _answer(quote, whole, case.zero_for_one, amount))
 
 
-def _answer(quote: Callable[[V3Pool, bool, int], int], pool: V3Pool, zero_for_one: bool, amount: int) -> int | str:
+def _answer(quote: Callable[[V3Pool, int, int, int], int], pool: V3Pool, zero_for_one: bool, amount: int) -> int | str:
     try:
-        return quote(pool, zero_for_one, amount)
+        return quote(pool, *ends(zero_for_one), amount)
     except InsufficientLiquidity:
         return "dry"
     except UnknownRange:
@@ -144,7 +142,7 @@ def test_pieces_follow_the_exact_quote(kind: str, number: int) -> None:
     case = v3_case(kind, number)
     pool = case.pool()
     before = 0.0
-    for piece in list(pieces(pool, case.zero_for_one))[:6]:
+    for piece in list(pool.pieces(*ends(case.zero_for_one)))[:6]:
         assert piece.offset_in == before
         assert piece.end_in == piece.offset_in + piece.room
         before = piece.end_in
@@ -153,7 +151,7 @@ def test_pieces_follow_the_exact_quote(kind: str, number: int) -> None:
         if probe < 10**12 or inside < piece.end_in * 1e-6 or piece.virtual_out > 1e9 * piece.virtual_in:
             continue  # too coarse in whole units for a comparison
         curve = piece.virtual_out * piece.gamma * inside / (piece.virtual_in + piece.gamma * inside)
-        exact = amount_out(pool, case.zero_for_one, probe)
+        exact = pool.amount_out(*ends(case.zero_for_one), probe)
         assert abs(exact - piece.offset_out - curve) <= 1e-6 * exact + 1000 * (1 + piece.virtual_out / piece.virtual_in)
 
 
@@ -164,10 +162,10 @@ def test_marginal_rate_is_the_first_piece(kind: str, number: int) -> None:
     pool = case.pool()
     if pool.liquidity < 10**9:
         return
-    first = next(pieces(pool, case.zero_for_one), None)
+    first = next(pool.pieces(*ends(case.zero_for_one)), None)
     if first is not None and first.virtual_in > 0:
         rate = first.gamma * first.virtual_out / first.virtual_in
-        assert abs(marginal_rate(pool, case.zero_for_one) - rate) <= 1e-6 * rate
+        assert abs(pool.marginal_rate(*ends(case.zero_for_one)) - rate) <= 1e-6 * rate
 
 
 @given(kind=KINDS, number=NUMBERS, share=st.sampled_from((0.001, 0.1, 0.5)))
@@ -175,13 +173,13 @@ def test_liquidity_within_is_what_a_swap_takes_out(kind: str, number: int, share
     """The amounts within a share of the price are what a swap to that price pays, within rounding."""
     case = v3_case(kind, number)
     pool = case.pool()
-    token0, token1 = liquidity_within(pool, share)
+    token0, token1 = pool.depth(share)
     price = pool.sqrt_price_x96
     for zero_for_one, amount, factor in ((False, token0, (1 + share) ** 0.5), (True, token1, (1 - share) ** 0.5)):
         limit = min(MAX_SQRT_PRICE_X96 - 1, max(MIN_SQRT_PRICE_X96 + 1, int(price * factor)))
         if (limit < price) != zero_for_one or limit == price:
             continue
-        given_out = pool.swapped(zero_for_one, 1 << 250, sqrt_price_limit_x96=limit).amount_out
+        given_out = pool.swapped(*ends(zero_for_one), 1 << 250, sqrt_price_limit_x96=limit).amount_out
         assert abs(amount - given_out) <= 2000 + max(amount, given_out) * 1e-9
 
 
@@ -206,16 +204,16 @@ def test_v2_input_is_the_least_for_its_output(
     reserves: tuple[int, int], fee_pips: int, amount: int, zero_for_one: bool
 ) -> None:
     """The exact inverse: amount_in(amount_out(x)) is the least input with that output."""
-    pool = V2Pool(PoolSpec(POOL, "uniswap_v2", TOKEN0, TOKEN1, fee_pips), *reserves)
-    given_out = amount_out(pool, zero_for_one, amount)
+    pool = V2Pool(PoolSpec(POOL, "uniswap_v2", (TOKEN0, TOKEN1), fee_pips), *reserves)
+    given_out = pool.amount_out(*ends(zero_for_one), amount)
     if not given_out:
         return
-    least = amount_in(pool, zero_for_one, given_out)
+    least = pool.amount_in(*ends(zero_for_one), given_out)
 
     assert least <= amount
-    assert amount_out(pool, zero_for_one, least) == given_out
-    assert amount_out(pool, zero_for_one, least - 1) < given_out
-    assert virtual_reserves(pool) == reserves
+    assert pool.amount_out(*ends(zero_for_one), least) == given_out
+    assert pool.amount_out(*ends(zero_for_one), least - 1) < given_out
+    assert (pool.reserve_in(0, 1), pool.reserve_in(1, 0)) == reserves
 
 
 def test_words_partition_the_positions() -> None:
@@ -227,3 +225,38 @@ def test_words_partition_the_positions() -> None:
 
         assert (word_of(-top, spacing), word_of(top, spacing)) == (low, high)
         assert pool.ticks_agree()
+
+
+@given(kind=KINDS, number=NUMBERS, amount=st.integers(1, 1 << 100))
+def test_v3_inverse_is_the_least_input(kind: str, number: int, amount: int) -> None:
+    """amount_in of what an input gives is the least input that gives it, whatever the exact-output swap asks."""
+    case = v3_case(kind, number)
+    pool, (i, j) = case.pool(), ends(case.zero_for_one)
+    try:
+        given_out = pool.amount_out(i, j, amount)
+    except InsufficientLiquidity:
+        return
+    least = pool.amount_in(i, j, given_out)
+
+    assert least <= amount
+    assert pool.amount_out(i, j, least) == given_out
+    if given_out:
+        assert pool.amount_out(i, j, least - 1) < given_out
+
+
+@given(st.lists(st.integers(0, 5), max_size=40), st.integers(0, 60), st.integers(0, 60))
+def test_the_inverse_of_any_rising_quote_is_found_from_any_guess(steps: list[int], guess: int, wanted: int) -> None:
+    """Against a search through all inputs; the quote refuses what lies beyond its steps."""
+    outputs = list(accumulate(steps, initial=0))
+
+    def quote(amount: int) -> int:
+        if amount >= len(outputs):
+            raise InsufficientLiquidity(f"{amount} is too much")
+        return outputs[amount]
+
+    expected = next((amount for amount, output in enumerate(outputs) if output >= wanted), None)
+    if expected is None:
+        with pytest.raises(InsufficientLiquidity):
+            least_input(quote, wanted, guess)
+    else:
+        assert least_input(quote, wanted, guess) == expected

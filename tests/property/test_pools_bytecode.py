@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 
+from flasharb.pools import ends
 from flasharb.pools.concentrated.tick_math import MIN_TICK, sqrt_price_at_tick
 from tests.support.pool_cases import TIERS, V2_KINDS, V3_KINDS, V3Case, run_cases, v3_case
 
@@ -62,7 +63,8 @@ def _side(case: V3Case) -> bool:
 def features(case: V3Case) -> set[str]:
     """The situations that a case brings about."""
     pool = case.pool()
-    result = pool.swapped(case.zero_for_one, case.amount, exact_in=case.exact_in, sqrt_price_limit_x96=case.limit)
+    i, j = ends(case.zero_for_one)
+    result = pool.swapped(i, j, case.amount, exact_in=case.exact_in, sqrt_price_limit_x96=case.limit)
     filled = case.amount == (result.amount_in if case.exact_in else result.amount_out)
     low, high = sorted((pool.tick, result.pool.tick))
     above_start, above_end = sqrt_price_at_tick(pool.tick + 1), sqrt_price_at_tick(result.pool.tick + 1)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from flasharb.evm import Machine
-from flasharb.pools import V2Pool, V3Pool
+from flasharb.pools import V2Pool, V3Pool, ends
 from flasharb.pools.concentrated.tick_math import MAX_TICK, MIN_TICK, sqrt_price_at_tick
 from flasharb.pools.loading import Needs, load_pool
 from flasharb.pools.spec import PoolSpec
@@ -68,7 +68,7 @@ def test_events_and_storage_tell_the_same(seed: int) -> None:
             target = pool.tick + dice.randint(1, 12 * spacing) * (-1 if zero_for_one else 1)
             limit = sqrt_price_at_tick(max(MIN_TICK + 1, min(MAX_TICK - 1, target)))
             amount = dice.randint(1, 10**15)
-            expected = pool.swapped(zero_for_one, amount, sqrt_price_limit_x96=limit)
+            expected = pool.swapped(*ends(zero_for_one), amount, sqrt_price_limit_x96=limit)
             assert chain.v3_swap(machine, zero_for_one, amount, limit) == (expected.amount_in, expected.amount_out)
             pool = pool.with_price(*chain.v3_state(machine, protocol))
             assert pool == expected.pool
@@ -87,7 +87,7 @@ def test_pairs_load_from_their_storage(name: str) -> None:
     """Reserves after a real swap, read from the packed slot."""
     code, spec = chain.v2_pair(name)
     pool = V2Pool(spec, 10**21 + 7, (1 << 112) - 10**9)
-    swapped = pool.swapped(True, 10**18)
+    swapped = pool.swapped(0, 1, 10**18)
     machine = chain.v2_machine(code, pool, 10**18, 0)
     chain.send(machine, chain.POOL, chain.v2_swap_data(0, swapped.amount_out))
 

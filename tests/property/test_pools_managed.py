@@ -10,16 +10,16 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from eth_abi.abi import decode
 from eth_hash.auto import keccak
 
 from flasharb.evm import LogEntry, Machine
-from flasharb.pools.concentrated.storage import signed
+from flasharb.feed.events import PoolLog
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick, tick_at_sqrt_price
-from flasharb.pools.loading import Needs
 from flasharb.pools.managed.key import ManagedFacts, spec_of
 from flasharb.pools.managed.pool import V4Pool, v4_pool
-from flasharb.pools.managed.storage import load, state_slot
+from flasharb.pools.managed.storage import RULES, load, state_slot
+from flasharb.pools.storage import Elsewhere, Needs
+from flasharb.units import Address
 from tests.support import managed_chain as chain
 from tests.support.managed_cases import KINDS, managed_case, run_case
 from tests.support.pool_bytecode import SENDER, RevertedError, word
@@ -56,8 +56,10 @@ def test_events_lead_to_the_stored_state(seed: int) -> None:
     machine = chain.manager_machine({})
     chain.transact(machine, chain.MANAGER, chain.SET_CONTROLLER + word(SENDER))
     tick = dice.randint(-100_000, 100_000)
-    chain.transact(machine, chain.MANAGER, chain.initialize_call(key, sqrt_price_at_tick(tick) + dice.randint(0, 999)))
+    price = sqrt_price_at_tick(tick) + dice.randint(0, 999)
+    (begun,) = chain.transact(machine, chain.MANAGER, chain.initialize_call(key, price)).logs
     pool = stored(machine, facts)
+    assert after(v4_pool(spec_of(facts), (0, 0, 0), {}), begun) == pool
     assert pool == v4_pool(spec_of(facts), (pool.sqrt_price_x96, tick_at_sqrt_price(pool.sqrt_price_x96), 0), {})
     seen: Counter[bytes] = Counter()
     for _ in range(12):
@@ -72,16 +74,15 @@ def test_events_lead_to_the_stored_state(seed: int) -> None:
 
 def stored(machine: Machine, facts: ManagedFacts) -> V4Pool:
     """The pool as its storage says, all words of it, in three rounds at most."""
-    slots: dict[int, int] = {}
-    for _ in range(3):
-        answer = load(facts, slots, EVERY_WORD)
+    slots: dict[tuple[Address, int], int] = {}
+    for _ in range(4):
+        answer = load(spec_of(facts), Elsewhere(slots), EVERY_WORD)
         if isinstance(answer, V4Pool):
             return answer
-        assert not answer.slots & slots.keys()
-        slots |= {slot: machine.storage(chain.MANAGER, slot) for slot in answer.slots}
-    answer = load(facts, slots, EVERY_WORD)
-    assert isinstance(answer, V4Pool)
-    return answer
+        assert isinstance(answer, Needs)
+        assert not answer.elsewhere & slots.keys()
+        slots |= {(at, slot): machine.storage(at, slot) for at, slot in answer.elsewhere}
+    raise AssertionError("more than three rounds")
 
 
 def act(dice: random.Random, machine: Machine, pool: V4Pool, facts: ManagedFacts) -> tuple[LogEntry, ...]:
@@ -111,21 +112,17 @@ def act(dice: random.Random, machine: Machine, pool: V4Pool, facts: ManagedFacts
 
 
 def after(pool: V4Pool, log: LogEntry) -> V4Pool:
-    """Our pool after one event of the manager."""
-    match log.topics[0]:
-        case chain.SWAPPED:
-            amounts, words = log.data[:64], log.data[64:]
-            price, liquidity, tick, fee = decode(["uint160", "uint128", "int24", "uint24"], words)
-            one, two = (signed(int.from_bytes(part, "big"), 256) for part in (amounts[:32], amounts[32:]))
-            return pool.after_swap((one, two), price, liquidity, tick, fee)
-        case chain.MODIFIED:
-            lower, upper, delta, _ = decode(["int24", "int24", "int256", "bytes32"], log.data)
-            return pool.with_liquidity_change(lower, upper, delta)
-        case chain.FEE_UPDATED:
-            return pool.with_protocol_fees(int.from_bytes(log.data, "big"))
-        case chain.DONATED:
-            return pool
-    raise AssertionError(log)
+    """Our pool after one log of the manager, by the rules of its protocol."""
+    rule = RULES.get(log.topics[0])
+    if rule is None:
+        assert log.topics[0] == chain.DONATED
+        return pool
+    handed_over = PoolLog(Address(log.topics[rule.pool_topic][:20]), log.topics, log.data, 1, 0)
+    assert handed_over.pool == pool.spec.address
+    assert rule.fits(handed_over)
+    moved = rule.apply(pool, handed_over)
+    assert isinstance(moved, V4Pool)
+    return moved
 
 
 def test_a_missed_fee_update_is_noticed() -> None:
@@ -148,4 +145,4 @@ def test_slots_are_where_the_manager_says() -> None:
     extsload = keccak(b"extsload(bytes32)")[:4] + word(state_slot(key.pool_id()))
 
     assert int.from_bytes(machine.call(chain.MANAGER, extsload).output, "big") == 1 << 96 | 3000 << 208
-    assert isinstance(load(chain.facts(key), {}), Needs)
+    assert isinstance(load(spec_of(chain.facts(key)), Elsewhere()), Needs)

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flasharb.market import Market
-from flasharb.pools import Pool, QuoteUnavailable, amount_out, virtual_reserves
+from flasharb.pools import Pool, QuoteUnavailable, ends
 from flasharb.strategy.limits import SHARE_SCALE, UNLIMITED, Limits
 from flasharb.strategy.size import size
 from flasharb.strategy.trade import Cycle, Hop, Opportunity, Rejected, Trade
@@ -27,7 +27,7 @@ def cycle_of(pools: list[Pool], base: Address = WETH.address) -> Cycle:
     for pool in pools:
         zero_for_one = pool.spec.token0 == token
         after = pool.spec.token1 if zero_for_one else pool.spec.token0
-        hops.append(Hop(pool.spec.address, token, after, zero_for_one))
+        hops.append(Hop(pool.spec.address, token, after))
         token = after
     assert token == base
     return tuple(hops)
@@ -44,7 +44,7 @@ def gain(pools: list[Pool], amount: int) -> int | None:
     for pool in pools:
         zero_for_one = pool.spec.token0 == token
         try:
-            amount = amount_out(pool, zero_for_one, amount)
+            amount = pool.amount_out(*ends(zero_for_one), amount)
         except QuoteUnavailable:
             return None
         token = pool.spec.token1 if zero_for_one else pool.spec.token0
@@ -82,7 +82,7 @@ def tiny_routes(draw: st.DrawFn) -> list[Pool]:
 @given(tiny_routes())
 def test_no_input_gains_more_on_tiny_reserves(pools: list[Pool]) -> None:
     trade = sized(pools, THOROUGH)
-    most = 4 * max(max(virtual_reserves(pool)) for pool in pools)
+    most = 4 * max(max(pool.reserve_in(0, 1), pool.reserve_in(1, 0)) for pool in pools)
     best = max(0, *(gain(pools, amount) or 0 for amount in range(1, most)))
     if isinstance(trade, Trade):
         assert trade.gross_profit == best
@@ -174,7 +174,7 @@ def test_position_limit_is_kept_and_used_up(pools: list[Pool], share: int) -> No
         assert trade.reason in ("position_too_small", "no_profit")
         return
     caps = [
-        limits.most_input(virtual_reserves(pool)[0 if hop.hop.zero_for_one else 1])
+        limits.most_input(pool.reserve_in(*ends(hop.hop.zero_for_one)))
         for pool, hop in zip(pools, trade.hops, strict=True)
     ]
     assert all(hop.amount_in <= cap for hop, cap in zip(trade.hops, caps, strict=True))

@@ -7,7 +7,7 @@ from eth_account.messages import encode_defunct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flasharb.execution.rlp import encode_bytes, encode_int, encode_list
+from flasharb.evm.rlp import encode_bytes, encode_int, encode_list
 from flasharb.execution.signing import CURVE_ORDER, SigningKey, sign
 from flasharb.execution.transaction import MAX_TRANSACTION_GAS, Transaction
 

@@ -17,7 +17,7 @@ from tests.support.pool_bytecode import TOKEN0, TOKEN1, v3_spec, v3_storage
 from tests.support.pool_cases import pool_of
 
 V3 = v3_spec("pancakeswap_v3", 2500, 50)
-V2 = PoolSpec(Address(b"\x02" * 20), "uniswap_v2", TOKEN0, TOKEN1, 3000)
+V2 = PoolSpec(Address(b"\x02" * 20), "uniswap_v2", (TOKEN0, TOKEN1), 3000)
 WHOLE = pool_of(V3, [(-5000, 5000, 10**18), (100, 150, 77)], 1 << 96, 0)
 
 
@@ -52,9 +52,9 @@ def node(answer: Any = None) -> StorageNode:
 async def test_all_pools_in_three_rounds() -> None:
     """In the order asked for, at one block, whatever their number."""
     fake = node()
-    pools = await load_pools(fake, [V2, V3], 17, v3_words=4000)
+    loaded = await load_pools(fake, [V2, V3], 17, v3_words=4000)
 
-    assert pools == (V2Pool(V2, 1000, 2000), WHOLE)
+    assert loaded.pools == (V2Pool(V2, 1000, 2000), WHOLE)
     assert len(fake.rounds) == 3
     assert set(fake.blocks) == {"0x11"}
 
@@ -71,7 +71,7 @@ async def test_no_pools() -> None:
     """Nothing is asked."""
     fake = node()
 
-    assert await load_pools(fake, [], 1) == ()
+    assert (await load_pools(fake, [], 1)).pools == ()
     assert fake.rounds == []
 
 

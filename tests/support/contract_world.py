@@ -19,6 +19,7 @@ from eth_hash.auto import keccak
 from flasharb.evm import Account, BlockContext, DictState, Fork, Machine, TransactionResult, UnsignedTransaction
 from flasharb.execution import artifact
 from flasharb.execution.program import encode_call, encode_sweep
+from flasharb.pools import PoolSpec
 from flasharb.strategy.trade import Hop, Trade, TradeHop
 from flasharb.units import Address
 
@@ -313,8 +314,9 @@ class World:
         for pool in route:
             out_token = pool.token1 if token == pool.token0 else pool.token0
             out = self.quote(pool, token, amount)
-            hop = Hop(pool.address, token, out_token, token == pool.token0)
-            hops.append(TradeHop(hop, pool.protocol, amount, out))
+            spec = PoolSpec(pool.address, pool.protocol, (pool.token0, pool.token1), pool.fee_pips)
+            hop = Hop(pool.address, token, out_token)
+            hops.append(TradeHop(hop, spec, amount, out))
             token, amount = out_token, out
         return Trade(1, base, tuple(hops), amount - amount_in, 0, 0, 0, self.number)
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from flasharb.pools import Pool, PoolSpec, TickLiquidity, V2Pool, v3_pool
-from flasharb.pools.concentrated.storage import mapping_slot
 from flasharb.pools.concentrated.tick_bitmap import ticks_of_word, word_of
-from flasharb.pools.loading import load_pool
+from flasharb.pools.loading import load_pool, mapping_slot
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, V2Layout, V3Layout, pool_address
 from flasharb.units import Address
 
@@ -29,7 +28,7 @@ def vouched_for(
     for name, deployment in DEPLOYMENTS[1].items():
         protocol = PROTOCOLS[name]
         fee = fee_pips or protocol.default_fee_pips or 0
-        spec = PoolSpec(pool, name, min(tokens), max(tokens), fee, tick_spacing)
+        spec = PoolSpec(pool, name, (min(tokens), max(tokens)), fee, tick_spacing)
         if protocol.kind == kind and pool_address(deployment, spec) == pool:
             return spec
     return None
@@ -44,10 +43,10 @@ async def known_part(spec: PoolSpec, read: ReadSlot) -> Pool:
         pool = load_pool(spec, {layout.reserves: reserves})
         assert isinstance(pool, V2Pool)
         return pool
-    return await known_range(spec, layout, read)
+    return await _known_range(spec, layout, read)
 
 
-async def known_range(spec: PoolSpec, layout: V3Layout, read: ReadSlot) -> Pool:
+async def _known_range(spec: PoolSpec, layout: V3Layout, read: ReadSlot) -> Pool:
     slot0, packed = await read(spec.address, layout.slot0), await read(spec.address, layout.liquidity)
     assert slot0 is not None, "the pool's price is not known"
     assert packed is not None, "the pool's liquidity is not known"

@@ -16,10 +16,10 @@ from eth_hash.auto import keccak
 
 from flasharb.evm import Account, DictState, Fork, Machine, TransactionResult, UnsignedTransaction
 from flasharb.pools.concentrated.liquidity import TickLiquidity
-from flasharb.pools.concentrated.storage import mapping_slot, signed
 from flasharb.pools.concentrated.tick_bitmap import words_from_ticks
 from flasharb.pools.managed.key import ManagedFacts, PoolKey, facts_of
 from flasharb.pools.managed.storage import LIQUIDITY, TICK_BITMAP, TICKS, state_slot
+from flasharb.pools.storage import mapping_slot, signed
 from flasharb.units import ZERO_ADDRESS, Address
 from tests.support.node_tools import REPOSITORY
 from tests.support.pool_bytecode import (

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
+
+import msgspec
 
 from flasharb.feed.events import BlockHeader, ClosedBlock, PoolEvent, PoolUnreliable
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool, PoolSpec, Token, V2Pool, V3Pool, v3_pool
+from flasharb.pools import InsufficientLiquidity, Pool, PoolSpec, Swapped, Token, V2Pool, V3Pool, v3_pool
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.concentrated.tick_bitmap import word_of
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick
+from flasharb.pools.inverse import least_input
 from flasharb.units import Address, Hash32
 
 
@@ -44,7 +48,7 @@ def v2(
 ) -> V2Pool:
     """A constant-product pool with its two (token, reserve) in any order."""
     (token0, reserve0), (token1, reserve1) = sorted((reserve_a, reserve_b))
-    return V2Pool(PoolSpec(address_of(name), protocol, token0, token1, fee_pips), reserve0, reserve1)
+    return V2Pool(PoolSpec(address_of(name), protocol, (token0, token1), fee_pips), reserve0, reserve1)
 
 
 def v3(
@@ -68,8 +72,48 @@ def v3(
         active += liquidity if lower <= tick < upper else 0
     if words is not None:
         ticks = {at: known for at, known in ticks.items() if words[0] <= word_of(at, tick_spacing) <= words[1]}
-    spec = PoolSpec(address_of(name), "uniswap_v3", token0, token1, fee_pips, tick_spacing)
+    spec = PoolSpec(address_of(name), "uniswap_v3", (token0, token1), fee_pips, tick_spacing)
     return v3_pool(spec, sqrt_price_x96 or sqrt_price_at_tick(tick), tick, active, ticks, words)
+
+
+class Basket(msgspec.Struct, frozen=True):
+    """A constant product between any two of several tokens, in no closed form that the sizing knows."""
+
+    spec: PoolSpec
+    reserves: tuple[int, ...]
+
+    def amount_out(self, i: int, j: int, amount: int) -> int:
+        if amount < 0:
+            raise ValueError(f"an amount cannot be negative: {amount}")
+        paid = amount * (1_000_000 - self.spec.fee_pips) // 1_000_000
+        return self.reserves[j] * paid // (self.reserves[i] + paid)
+
+    def amount_in(self, i: int, j: int, amount: int) -> int:
+        if amount >= self.reserves[j]:
+            raise InsufficientLiquidity(f"{amount} is not less than the reserve of {self.reserves[j]}")
+        guess = self.reserves[i] * amount // (self.reserves[j] - amount)
+        return least_input(partial(self.amount_out, i, j), amount, guess)
+
+    def marginal_rate(self, i: int, j: int) -> float:
+        return (1_000_000 - self.spec.fee_pips) / 1_000_000 * (self.reserves[j] / self.reserves[i])
+
+    def reserve_in(self, i: int, j: int) -> int:
+        return self.reserves[i]
+
+    def depth(self) -> tuple[int, ...]:
+        return self.reserves
+
+    def swapped(self, i: int, j: int, amount: int) -> Swapped[Basket]:
+        paid = self.amount_out(i, j, amount)
+        after = list(self.reserves)
+        after[i] += amount
+        after[j] -= paid
+        return Swapped(amount, paid, Basket(self.spec, tuple(after)))
+
+
+def basket(name: str, reserves: dict[Address, int], fee_pips: int = 400) -> Basket:
+    """A pool of as many tokens as there are reserves, under the name of a protocol that the registry has."""
+    return Basket(PoolSpec(address_of(name), "uniswap_v2", tuple(reserves), fee_pips), tuple(reserves.values()))
 
 
 def market(*pools: Pool, number: int = 100, tokens: tuple[Token, ...] = TOKENS, stale_after_blocks: int = 0) -> Market:

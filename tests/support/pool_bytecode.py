@@ -15,8 +15,8 @@ from eth_hash.auto import keccak
 
 from flasharb.evm import Account, BlockContext, DictState, Fork, Machine, UnsignedTransaction
 from flasharb.pools import PoolSpec, TickLiquidity, V2Pool, V3Pool
-from flasharb.pools.concentrated.storage import mapping_slot
 from flasharb.pools.concentrated.tick_bitmap import words_from_ticks
+from flasharb.pools.loading import mapping_slot
 from flasharb.pools.protocols import PROTOCOLS, V2Layout, V3Layout
 from flasharb.units import Address
 from tests.support.assembly import assemble
@@ -184,13 +184,13 @@ def v2_pair(name: str) -> tuple[bytes, PoolSpec]:
         ):
             assert code.count(bytes.fromhex(old)) == count
             code = code.replace(bytes.fromhex(old), bytes.fromhex(new))
-        return code, PoolSpec(POOL, "pancakeswap_v2", TOKEN0, TOKEN1, 2500)
+        return code, PoolSpec(POOL, "pancakeswap_v2", (TOKEN0, TOKEN1), 2500)
     protocol, fee_pips = {
         "UniswapV2Pair": ("uniswap_v2", 3000),
         "SushiV2Pair": ("sushiswap_v2", 3000),
         "PancakeV2Pair": ("pancakeswap_v2", 2000),
     }[name]
-    return deployed_code(name), PoolSpec(POOL, protocol, TOKEN0, TOKEN1, fee_pips)
+    return deployed_code(name), PoolSpec(POOL, protocol, (TOKEN0, TOKEN1), fee_pips)
 
 
 def v2_machine(code: bytes, pool: V2Pool, paid0: int, paid1: int) -> Machine:
@@ -294,7 +294,7 @@ def v2_reserves(machine: Machine) -> tuple[int, int]:
 
 def v3_spec(protocol: str, fee_pips: int, tick_spacing: int) -> PoolSpec:
     """The spec of the one pool of a world."""
-    return PoolSpec(POOL, protocol, TOKEN0, TOKEN1, fee_pips, tick_spacing)
+    return PoolSpec(POOL, protocol, (TOKEN0, TOKEN1), fee_pips, tick_spacing)
 
 
 def v3_facts(pool: V3Pool) -> tuple[int, int, int]:

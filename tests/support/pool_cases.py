@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from flasharb.pools import InsufficientLiquidity, TickLiquidity, V2Pool, V3Pool, v3_pool
+from flasharb.pools import InsufficientLiquidity, TickLiquidity, V2Pool, V3Pool, ends, v3_pool
 from flasharb.pools.concentrated.tick_math import (
     MAX_SQRT_PRICE_X96,
     MAX_TICK,
@@ -110,7 +110,7 @@ def _with_amount(dice: random.Random, kind: str, case: V3Case) -> V3Case:
     """The case with an amount, and a price limit: a dry swap goes to the end of the world, others not much too far."""
     pool, limit = case.pool(), None
     end = _outermost(case.zero_for_one) if kind == "dry" else _target(dice, kind, case)
-    reached = pool.swapped(case.zero_for_one, HUGE, exact_in=case.exact_in, sqrt_price_limit_x96=end)
+    reached = pool.swapped(*ends(case.zero_for_one), HUGE, exact_in=case.exact_in, sqrt_price_limit_x96=end)
     there = reached.amount_in if case.exact_in else reached.amount_out
     if kind == "dry":
         amount = there + dice.choice((-1, 0, 1, dice.randint(1, max(2, there)), 1 << dice.randint(1, 200)))
@@ -264,7 +264,7 @@ def run_v3(case: V3Case) -> str | None:
         chain.v3_swap(machine, case.zero_for_one, signed, limit),
         chain.v3_state(machine, protocol),
     )
-    ours = pool.swapped(case.zero_for_one, case.amount, exact_in=case.exact_in, sqrt_price_limit_x96=case.limit)
+    ours = pool.swapped(*ends(case.zero_for_one), case.amount, exact_in=case.exact_in, sqrt_price_limit_x96=case.limit)
     if real != ((ours.amount_in, ours.amount_out), chain.v3_facts(ours.pool)):
         return f"bytecode {real}, swap {ours} of {case}"
     if not ours.pool.ticks_agree():
@@ -273,16 +273,16 @@ def run_v3(case: V3Case) -> str | None:
     # a swap that its price limit stopped may have used up its amount and given less than the price allows
     if case.limit is None or (filled and ours.pool.sqrt_price_x96 != case.limit):
         expected = (ours.amount_out if case.exact_in else ours.amount_in) if filled else None
-        quote = _quote(pool.amount_out if case.exact_in else pool.amount_in, case.zero_for_one, case.amount)
+        quote = _quote(pool.amount_out if case.exact_in else pool.amount_in_exact_out, case.zero_for_one, case.amount)
         if quote != expected:
             return f"quote {quote}, bytecode {expected} of {case}"
     return None
 
 
-def _quote(quote: Callable[[bool, int], int], zero_for_one: bool, amount: int) -> int | None:
+def _quote(quote: Callable[[int, int, int], int], zero_for_one: bool, amount: int) -> int | None:
     """The quote, or None where it says that the pool runs dry."""
     try:
-        return quote(zero_for_one, amount)
+        return quote(*ends(zero_for_one), amount)
     except InsufficientLiquidity:
         return None
 

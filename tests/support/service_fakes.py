@@ -9,6 +9,7 @@ from decimal import Decimal
 from eth_hash.auto import keccak
 
 from flasharb.adapters.chain import Landing
+from flasharb.adapters.pool_loader import Loaded
 from flasharb.errors import NodeError
 from flasharb.execution.inclusion import Receipt
 from flasharb.execution.realised import Holdings
@@ -28,7 +29,7 @@ TOKENS = (Token(WETH, "WETH", 18), Token(USDC, "USDC", 6))
 
 
 def spec(address: Address) -> PoolSpec:
-    return PoolSpec(address, "uniswap_v2", WETH, USDC, 3000)
+    return PoolSpec(address, "uniswap_v2", (WETH, USDC), 3000)
 
 
 def pool(address: Address, weth: int, usdc: int) -> V2Pool:
@@ -63,6 +64,7 @@ class FakeChain:
     balances: dict[int, int] = field(default_factory=dict)
     failing: bool = False
     loads: list[tuple[frozenset[Address] | None, int]] = field(default_factory=list)
+    refused: dict[Address, str] = field(default_factory=dict)
     public: list[bytes] = field(default_factory=list)
 
     def grow(self, last: int, pools: Iterable[Pool], branch: str = "", first: int = 0) -> None:
@@ -84,12 +86,16 @@ class FakeChain:
         self._alive()
         return self.headers.get(self.head if number is None else number)
 
-    async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> tuple[Pool, ...]:
+    async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> Loaded:
         self._alive()
         wanted = None if only is None else frozenset(only)
         self.loads.append((wanted, header.number))
         state = self.pools[header.number]
-        return tuple(one for address, one in state.items() if wanted is None or address in wanted)
+        asked = {address: one for address, one in state.items() if wanted is None or address in wanted}
+        return Loaded(
+            tuple(one for address, one in asked.items() if address not in self.refused),
+            {address: self.refused[address] for address in asked if address in self.refused},
+        )
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:
         return None

@@ -12,7 +12,8 @@ from eth_hash.auto import keccak
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.evm import BlockContext, Fork, Machine
-from flasharb.pools.wrapped_steth.pool import STETH, WrappedFacts, WrappedPool
+from flasharb.pools.storage import Elsewhere
+from flasharb.pools.wrapped_steth.pool import STETH, WrappedFacts, WrappedPool, spec_of
 from flasharb.pools.wrapped_steth.storage import BUFFERED, REPORTED, SHARES, SLOTS, load
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.overlay import Overlay
@@ -58,7 +59,7 @@ def case(number: int) -> tuple[WrappedPool, dict[tuple[bytes, int], int], int, i
         slots[FACTS.steth, BUFFERED] = dice.randint(0, 10 ** dice.choice((5, 19, 24)))
         slots[FACTS.steth, REPORTED] = dice.randint(0, 10 ** dice.choice((20, 25, 27)))
         slots[FACTS.steth, SHARES] = dice.randint(1, 10 ** dice.choice((3, 20, 25, 27)))
-    pool = load(FACTS, slots)
+    pool = load(spec_of(FACTS), Elsewhere(slots))
     assert isinstance(pool, WrappedPool)
     i = dice.randint(0, 1)
     most = max(1, pool.shares if i else pool.pooled)

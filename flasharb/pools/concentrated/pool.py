@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import msgspec
 
+from flasharb.pools.concentrated import shape
 from flasharb.pools.concentrated.ladder import Ladder
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.concentrated.quote import amount_in_for_exact_out, amount_out_for_exact_in
+from flasharb.pools.concentrated.rate import marginal_rate
 from flasharb.pools.concentrated.swap import swap
+from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import Uninitialised
+from flasharb.pools.inverse import least_input
+from flasharb.pools.pieces import Piece
 from flasharb.pools.spec import PoolSpec
 
 
@@ -51,60 +56,77 @@ class V3Pool(msgspec.Struct, frozen=True):
         """Whether the known ticks add up to the active liquidity; if not, a Mint or Burn was missed."""
         return self.liquidity == self.ladder.liquidity_at(self.tick)
 
-    def amount_out(self, zero_for_one: bool, amount_in: int) -> int:
-        """What the pool pays for ``amount_in``, all of which it takes. See ``pools.amount_out``."""
+    def amount_out(self, i: int, j: int, amount_in: int) -> int:
+        """What the pool pays for ``amount_in``, all of which it takes."""
         if amount_in <= 0 or not self.sqrt_price_x96:
             return self._nothing(amount_in)
-        return amount_out_for_exact_in(
-            self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, zero_for_one, amount_in
-        )
+        return amount_out_for_exact_in(self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, not i, amount_in)
 
-    def amount_in(self, zero_for_one: bool, amount_out: int) -> int:
-        """What the pool takes for exactly ``amount_out``. See ``pools.amount_in``."""
+    def amount_in_exact_out(self, i: int, j: int, amount_out: int) -> int:
+        """What the pool takes in a swap of exact output; its rounding may ask for more than ``amount_in`` does."""
         if amount_out <= 0 or not self.sqrt_price_x96:
             return self._nothing(amount_out)
-        return amount_in_for_exact_out(
-            self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, zero_for_one, amount_out
-        )
+        return amount_in_for_exact_out(self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, not i, amount_out)
+
+    def amount_in(self, i: int, j: int, amount_out: int) -> int:
+        """The least input of a swap of exact input that pays ``amount_out``.
+
+        The pool's own quote for an exact output comes close, but rounds otherwise: its neighbours decide.
+        """
+        guess = self.amount_in_exact_out(i, j, amount_out)
+        return least_input(partial(self.amount_out, i, j), amount_out, guess) if guess else 0
+
+    def marginal_rate(self, i: int, j: int) -> float:
+        """See ``Pool.marginal_rate``; in a stretch without liquidity the rate where the liquidity begins."""
+        return marginal_rate(self.ladder, (self.sqrt_price_x96, self.tick, self.liquidity), not i)
+
+    def reserve_in(self, i: int, j: int) -> int:
+        """The virtual reserve at the current price: ``L / sqrt(P)`` or ``L * sqrt(P)``, rounded down."""
+        price = self._price()
+        return self.liquidity * price >> 96 if i else (self.liquidity << 96) // price
+
+    def depth(self, share: float = 0.10) -> tuple[int, int]:
+        """What the pool pays of each token until its price has moved by ``share``. See ``shape.liquidity_within``."""
+        self._price()
+        return shape.liquidity_within(self, share)
+
+    def pieces(self, i: int, j: int) -> Iterator[Piece]:
+        """The ranges of constant liquidity from the current price to the end of what is known."""
+        return shape.pieces(self, not i)
 
     def swapped(
-        self, zero_for_one: bool, amount: int, *, exact_in: bool = True, sqrt_price_limit_x96: int | None = None
-    ) -> V3Swapped:
+        self, i: int, j: int, amount: int, *, exact_in: bool = True, sqrt_price_limit_x96: int | None = None
+    ) -> Swapped[V3Pool]:
         """The whole swap: what it takes and gives, also where the pool runs dry or meets the limit, and the pool after.
 
         Raises:
             ValueError: an amount that is not positive, or a limit behind the current price.
         """
-        if not self.sqrt_price_x96:
-            raise Uninitialised("the pool has no price yet")
+        price = self._price()
         if amount <= 0:
             raise ValueError(f"a swap needs a positive amount, not {amount}")
         result = swap(
             self.ladder,
-            (self.sqrt_price_x96, self.tick, self.liquidity),
-            zero_for_one,
+            (price, self.tick, self.liquidity),
+            not i,
             amount,
             exact_in=exact_in,
             sqrt_price_limit_x96=sqrt_price_limit_x96,
         )
         after = self.with_price(result.sqrt_price_x96, result.tick, result.liquidity)
-        return V3Swapped(result.amount_in, result.amount_out, after)
+        return Swapped(result.amount_in, result.amount_out, after)
 
     def _nothing(self, amount: int) -> int:
         """Zero for zero, otherwise why there is no answer."""
         if amount < 0:
             raise ValueError(f"an amount cannot be negative: {amount}")
-        if not self.sqrt_price_x96:
-            raise Uninitialised("the pool has no price yet")
+        self._price()
         return 0
 
-
-class V3Swapped(NamedTuple):
-    """Input taken (fee included), output given, and the pool afterwards."""
-
-    amount_in: int
-    amount_out: int
-    pool: V3Pool
+    def _price(self) -> int:
+        if not self.sqrt_price_x96:
+            raise Uninitialised("the pool has no price yet")
+        return self.sqrt_price_x96
 
 
 def v3_pool(

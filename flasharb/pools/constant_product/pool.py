@@ -8,11 +8,14 @@ adds one always).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from math import inf
 
 import msgspec
 
+from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
+from flasharb.pools.pieces import Piece
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import PIPS
 
@@ -32,23 +35,23 @@ class V2Pool(msgspec.Struct, frozen=True):
         """The pool after a Sync event."""
         return V2Pool(self.spec, reserve0, reserve1)
 
-    def amount_out(self, zero_for_one: bool, amount_in: int) -> int:
-        """The most that the pair lets out for ``amount_in``. See ``pools.amount_out``."""
-        if zero_for_one:
-            reserve_in, reserve_out = self.reserve0, self.reserve1
-        else:
+    def amount_out(self, i: int, j: int, amount_in: int) -> int:
+        """The most that the pair lets out for ``amount_in``."""
+        if i:
             reserve_in, reserve_out = self.reserve1, self.reserve0
+        else:
+            reserve_in, reserve_out = self.reserve0, self.reserve1
         if amount_in <= 0 or not reserve_in or not reserve_out or reserve_in + amount_in > MAX_RESERVE:
             return self._refuse_in(reserve_in, reserve_out, amount_in)
         paid = amount_in * (PIPS - self.spec.fee_pips)
         return paid * reserve_out // (reserve_in * PIPS + paid)
 
-    def amount_in(self, zero_for_one: bool, amount_out: int) -> int:
-        """The least that the pair accepts for ``amount_out``. See ``pools.amount_in``."""
-        if zero_for_one:
-            reserve_in, reserve_out = self.reserve0, self.reserve1
-        else:
+    def amount_in(self, i: int, j: int, amount_out: int) -> int:
+        """The least that the pair accepts for ``amount_out``."""
+        if i:
             reserve_in, reserve_out = self.reserve1, self.reserve0
+        else:
+            reserve_in, reserve_out = self.reserve0, self.reserve1
         if not 0 < amount_out < reserve_out or not reserve_in:
             return self._refuse_out(reserve_in, reserve_out, amount_out)
         paid = (reserve_out - amount_out) * (PIPS - self.spec.fee_pips)
@@ -57,7 +60,30 @@ class V2Pool(msgspec.Struct, frozen=True):
             raise InsufficientLiquidity(f"input {amount_in} would overflow the pair's reserve of {reserve_in}")
         return amount_in
 
-    def swapped(self, zero_for_one: bool, amount: int, *, exact_in: bool = True) -> V2Swapped:
+    def marginal_rate(self, i: int, j: int) -> float:
+        """See ``Pool.marginal_rate``."""
+        self._require_reserves()
+        price = self.reserve1 / self.reserve0
+        gamma = (PIPS - self.spec.fee_pips) / PIPS
+        return gamma / price if i else gamma * price
+
+    def reserve_in(self, i: int, j: int) -> int:
+        """The reserve of the token that goes in."""
+        self._require_reserves()
+        return self.reserve1 if i else self.reserve0
+
+    def depth(self) -> tuple[int, int]:
+        """Both reserves, whole."""
+        self._require_reserves()
+        return self.reserve0, self.reserve1
+
+    def pieces(self, i: int, j: int) -> Iterator[Piece]:
+        """One piece without an end; none without reserves."""
+        if self.reserve0 and self.reserve1:
+            reserves = float(self.reserve0), float(self.reserve1)
+            yield Piece((PIPS - self.spec.fee_pips) / PIPS, reserves[i], reserves[j], 0.0, 0.0, inf, inf)
+
+    def swapped(self, i: int, j: int, amount: int, *, exact_in: bool = True) -> Swapped[V2Pool]:
         """The swap at the pair's limit, and the pool after it.
 
         Raises:
@@ -65,13 +91,17 @@ class V2Pool(msgspec.Struct, frozen=True):
         """
         if amount <= 0:
             raise ValueError(f"a swap needs a positive amount, not {amount}")
-        amount_in = amount if exact_in else self.amount_in(zero_for_one, amount)
-        amount_out = self.amount_out(zero_for_one, amount) if exact_in else amount
-        if zero_for_one:
-            after = self.with_reserves(self.reserve0 + amount_in, self.reserve1 - amount_out)
-        else:
+        amount_in = amount if exact_in else self.amount_in(i, j, amount)
+        amount_out = self.amount_out(i, j, amount) if exact_in else amount
+        if i:
             after = self.with_reserves(self.reserve0 - amount_out, self.reserve1 + amount_in)
-        return V2Swapped(amount_in, amount_out, after)
+        else:
+            after = self.with_reserves(self.reserve0 + amount_in, self.reserve1 - amount_out)
+        return Swapped(amount_in, amount_out, after)
+
+    def _require_reserves(self) -> None:
+        if not self.reserve0 or not self.reserve1:
+            raise Uninitialised("the pool has no reserves")
 
     def _refuse_in(self, reserve_in: int, reserve_out: int, amount_in: int) -> int:
         if amount_in < 0:
@@ -90,11 +120,3 @@ class V2Pool(msgspec.Struct, frozen=True):
         if amount_out:
             raise InsufficientLiquidity(f"output {amount_out} is not less than the reserve of {reserve_out}")
         return 0
-
-
-class V2Swapped(NamedTuple):
-    """Input taken, output given, and the pool afterwards."""
-
-    amount_in: int
-    amount_out: int
-    pool: V2Pool

@@ -68,7 +68,9 @@ def facts_of(manager: Address, key: PoolKey) -> ManagedFacts:
 def spec_of(facts: ManagedFacts) -> PoolSpec:
     """The market's view: the key is the first 20 bytes of the id, since the contract holds many pools."""
     key = facts.key
-    return PoolSpec(Address(facts.pool_id[:20]), PROTOCOL, key.currency0, key.currency1, key.fee, key.tick_spacing)
+    return PoolSpec(
+        Address(facts.pool_id[:20]), PROTOCOL, (key.currency0, key.currency1), key.fee, key.tick_spacing, facts
+    )
 
 
 def admit(facts: ManagedFacts) -> str | None:

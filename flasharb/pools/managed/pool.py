@@ -9,20 +9,23 @@ output and the price reached are the same. What differs is the fee, which holds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
+from flasharb.pools.concentrated import shape
 from flasharb.pools.concentrated.ladder import Ladder
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.concentrated.quote import amount_in_for_exact_out, amount_out_for_exact_in
 from flasharb.pools.concentrated.rate import marginal_rate
 from flasharb.pools.concentrated.swap import swap
+from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.inverse import least_input
 from flasharb.pools.managed.fees import swap_fees
+from flasharb.pools.pieces import Piece
 from flasharb.pools.spec import PoolSpec
 
 MAX_AMOUNT: Final = (1 << 127) - 1
@@ -46,7 +49,7 @@ class V4Pool(msgspec.Struct, frozen=True):
     # --- quotes ---
 
     def amount_out(self, i: int, j: int, amount_in: int) -> int:
-        """What the manager pays for exactly ``amount_in``. See ``pools.amount_out``."""
+        """What the manager pays for exactly ``amount_in``. See ``Pool.amount_out``."""
         if not 0 < amount_in <= MAX_AMOUNT or not self.sqrt_price_x96:
             return self._nothing(amount_in)
         out = amount_out_for_exact_in(self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, not i, amount_in)
@@ -77,9 +80,18 @@ class V4Pool(msgspec.Struct, frozen=True):
         price = self._price()
         return self.liquidity * price >> 96 if i else (self.liquidity << 96) // price
 
+    def depth(self, share: float = 0.10) -> tuple[int, int]:
+        """What the pool pays of each currency until its price has moved by ``share``."""
+        self._price()
+        return shape.liquidity_within(self, share)
+
+    def pieces(self, i: int, j: int) -> Iterator[Piece]:
+        """The ranges of constant liquidity from the current price to the end of what is known."""
+        return shape.pieces(self, not i)
+
     def swapped(
         self, i: int, j: int, amount: int, *, exact_in: bool = True, sqrt_price_limit_x96: int | None = None
-    ) -> V4Swapped:
+    ) -> Swapped[V4Pool]:
         """The whole swap: what it takes and gives, also where the pool runs dry or meets the limit, and the pool after.
 
         Raises:
@@ -93,7 +105,7 @@ class V4Pool(msgspec.Struct, frozen=True):
         if max(result.amount_in, result.amount_out) > MAX_AMOUNT:
             self._nothing(max(result.amount_in, result.amount_out))
         after = self.with_price(result.sqrt_price_x96, result.tick, result.liquidity)
-        return V4Swapped(result.amount_in, result.amount_out, after)
+        return Swapped(result.amount_in, result.amount_out, after)
 
     # --- events ---
 
@@ -148,14 +160,6 @@ class V4Pool(msgspec.Struct, frozen=True):
         if not self.sqrt_price_x96:
             raise Uninitialised("the pool has no price yet")
         return self.sqrt_price_x96
-
-
-class V4Swapped(NamedTuple):
-    """Input taken (fee included), output given, and the pool afterwards."""
-
-    amount_in: int
-    amount_out: int
-    pool: V4Pool
 
 
 def v4_pool(

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from flasharb.pools.concentrated.liquidity import MAX_UINT128
-from flasharb.pools.concentrated.storage import mapping_slot, signed, stored_ticks
-from flasharb.pools.loading import CorruptPool, Needs
-from flasharb.pools.managed.key import ManagedFacts, spec_of
+from flasharb.pools.concentrated.storage import StoredTicks, stored_ticks
+from flasharb.pools.events import Log, Rule, rules, word
+from flasharb.pools.managed.key import ManagedFacts, admit
 from flasharb.pools.managed.pool import V4Pool, v4_pool
+from flasharb.pools.spec import PoolSpec
+from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused, mapping_slot, signed
 
 POOLS_SLOT: Final = 6
 LIQUIDITY, TICKS, TICK_BITMAP = 3, 4, 5
@@ -27,27 +29,71 @@ def state_slot(pool_id: bytes) -> int:
     return mapping_slot(int.from_bytes(pool_id, "big"), POOLS_SLOT)
 
 
-def load(facts: ManagedFacts, slots: Mapping[int, int], words_each_side: int | None = None) -> V4Pool | Needs:
-    """The pool that these slots of the manager describe, or the slots that are still missing (three rounds).
+def load(spec: PoolSpec, elsewhere: Elsewhere, words_each_side: int | None = None) -> V4Pool | Needs | Refused:
+    """The pool that the manager's slots describe, or those that are still missing (three rounds), or why not.
 
     ``words_each_side`` as in ``pools.loading.load_pool``.
 
     Raises:
         CorruptPool: the slots contradict each other or the key.
     """
+    facts = spec.facts
+    assert isinstance(facts, ManagedFacts)
+    refused = admit(facts)
+    if refused is not None:
+        return Refused(refused)
     at = state_slot(facts.pool_id)
+    slots = {slot: value for (contract, slot), value in elsewhere.slots.items() if contract == facts.manager}
+    found = _read(facts, at, slots, words_each_side)
+    if isinstance(found, Needs):
+        return Needs(elsewhere=frozenset((facts.manager, slot) for slot in found.slots))
+    state = (slots[at] & _UINT160, signed(slots[at] >> 160, 24), slots[at + LIQUIDITY] & MAX_UINT128)
+    try:
+        return v4_pool(spec, state, found.ticks, slots[at] >> 184 & 0xFFFFFF, found.words)
+    except ValueError as error:
+        raise CorruptPool(str(error)) from None
+
+
+def _read(facts: ManagedFacts, at: int, slots: Mapping[int, int], words_each_side: int | None) -> StoredTicks | Needs:
     missing = {at, at + LIQUIDITY} - slots.keys()
     if missing:
         return Needs(frozenset(missing))
-    slot0, spacing = slots[at], facts.key.tick_spacing
-    price, tick = slot0 & _UINT160, signed(slot0 >> 160, 24)
-    if price and slot0 >> 208 != facts.key.fee:
-        raise CorruptPool(f"the manager charges {slot0 >> 208} pips in a pool whose key says {facts.key.fee}")
-    found = stored_ticks(slots, (at + TICKS, at + TICK_BITMAP), tick, spacing, words_each_side)
-    if isinstance(found, frozenset):
-        return Needs(found)
-    state = (price, tick, slots[at + LIQUIDITY] & MAX_UINT128)
-    try:
-        return v4_pool(spec_of(facts), state, found.ticks, slot0 >> 184 & 0xFFFFFF, found.words)
-    except ValueError as error:
-        raise CorruptPool(str(error)) from None
+    price, tick, fee = slots[at] & _UINT160, signed(slots[at] >> 160, 24), slots[at] >> 208
+    if price and fee != facts.key.fee:
+        raise CorruptPool(f"the manager charges {fee} pips in a pool whose key says {facts.key.fee}")
+    return stored_ticks(slots, (at + TICKS, at + TICK_BITMAP), tick, facts.key.tick_spacing, words_each_side)
+
+
+def _after_swap(pool: V4Pool, log: Log) -> V4Pool:
+    one, two, price, liquidity, tick, fee = (word(log, at) for at in range(6))
+    return pool.after_swap((signed(one, 256), signed(two, 256)), price, liquidity, signed(tick, 256), fee)
+
+
+def _after_modification(pool: V4Pool, log: Log) -> V4Pool:
+    lower, upper, delta = (signed(word(log, at), 256) for at in range(3))
+    return pool.with_liquidity_change(lower, upper, delta)
+
+
+def _after_initialisation(pool: V4Pool, log: Log) -> V4Pool:
+    return pool.with_price(word(log, 3), signed(word(log, 4), 256), 0)
+
+
+RULES: Final = rules(
+    Rule("Swap(bytes32,address,int128,int128,uint160,uint128,int24,uint24)", 2, 6, _after_swap, pool_topic=1),
+    Rule("ModifyLiquidity(bytes32,address,int24,int24,int256,bytes32)", 2, 4, _after_modification, pool_topic=1),
+    Rule(
+        "Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)",
+        3,
+        5,
+        _after_initialisation,
+        pool_topic=1,
+    ),
+    Rule(
+        "ProtocolFeeUpdated(bytes32,uint24)",
+        1,
+        1,
+        lambda pool, log: pool.with_protocol_fees(word(log, 0)),
+        pool_topic=1,
+    ),
+)
+"""How a pool follows the manager's logs; a Donate changes nothing that a quote needs."""

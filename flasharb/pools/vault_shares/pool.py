@@ -14,10 +14,11 @@ take exactly ``amount_in``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
+from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address
@@ -47,7 +48,7 @@ class VaultFacts:
 
 def spec_of(facts: VaultFacts) -> PoolSpec:
     """The market's view."""
-    return PoolSpec(facts.vault, PROTOCOL, facts.asset, facts.vault, 0)
+    return PoolSpec(facts.vault, PROTOCOL, (facts.asset, facts.vault), 0, facts=facts)
 
 
 class VaultPool(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ class VaultPool(msgspec.Struct, frozen=True):
     supply: int
 
     def amount_out(self, i: int, j: int, amount_in: int) -> int:
-        """Shares for assets (``i`` = 0), or assets for shares. See ``pools.amount_out``."""
+        """Shares for assets (``i`` = 0), or assets for shares. See ``Pool.amount_out``."""
         if amount_in <= 0:
             return self._nothing(amount_in)
         into, out = self._sides(i)
@@ -112,7 +113,7 @@ class VaultPool(msgspec.Struct, frozen=True):
         """All assets can be had for all shares; of shares there may be any number, as many as there are for a scale."""
         return self.held, self.supply
 
-    def swapped(self, i: int, j: int, amount_in: int) -> VaultSwapped:
+    def swapped(self, i: int, j: int, amount_in: int) -> Swapped[VaultPool]:
         """The deposit or redemption, and the vault after it.
 
         Raises:
@@ -122,8 +123,8 @@ class VaultPool(msgspec.Struct, frozen=True):
             raise ValueError(f"a swap needs a positive amount, not {amount_in}")
         given = self.amount_out(i, j, amount_in)
         if i == ASSET:
-            return VaultSwapped(amount_in, given, self._with(self.held + amount_in, self.supply + given))
-        return VaultSwapped(amount_in, given, self._with(self.held - given, self.supply - amount_in))
+            return Swapped(amount_in, given, self._with(self.held + amount_in, self.supply + given))
+        return Swapped(amount_in, given, self._with(self.held - given, self.supply - amount_in))
 
     # --- events: Transfer of the asset to or from the vault, Transfer of shares from or to nobody. Deposit and Withdraw
     # repeat these and are not needed.
@@ -154,11 +155,3 @@ class VaultPool(msgspec.Struct, frozen=True):
         if amount < 0:
             raise ValueError(f"an amount cannot be negative: {amount}")
         return 0
-
-
-class VaultSwapped(NamedTuple):
-    """Input taken, output given, and the vault afterwards."""
-
-    amount_in: int
-    amount_out: int
-    pool: VaultPool

@@ -19,10 +19,11 @@ which the pool must be loaded anew. ``amount_out`` is linear up to rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
+from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.inverse import least_input
 from flasharb.pools.spec import PoolSpec
@@ -43,7 +44,7 @@ class WrappedFacts:
 
 def spec_of(facts: WrappedFacts) -> PoolSpec:
     """The market's view."""
-    return PoolSpec(facts.wsteth, PROTOCOL, facts.steth, facts.wsteth, 0)
+    return PoolSpec(facts.wsteth, PROTOCOL, (facts.steth, facts.wsteth), 0, facts=facts)
 
 
 class WrappedPool(msgspec.Struct, frozen=True):
@@ -54,7 +55,7 @@ class WrappedPool(msgspec.Struct, frozen=True):
     shares: int
 
     def amount_out(self, i: int, j: int, amount_in: int) -> int:
-        """wstETH for stETH (``i`` = 0), or the stETH that a receiver without any then has. See ``pools.amount_out``."""
+        """wstETH for stETH (``i`` = 0), or the stETH that a receiver without any then has. See ``Pool.amount_out``."""
         if amount_in <= 0:
             return self._nothing(amount_in)
         if i == STETH:
@@ -90,7 +91,7 @@ class WrappedPool(msgspec.Struct, frozen=True):
         """All of both: wrapping takes from nobody."""
         return self.pooled, self.shares
 
-    def swapped(self, i: int, j: int, amount_in: int) -> WrappedSwapped:
+    def swapped(self, i: int, j: int, amount_in: int) -> Swapped[WrappedPool]:
         """The wrap or unwrap; the pool is the same afterwards.
 
         Raises:
@@ -98,7 +99,7 @@ class WrappedPool(msgspec.Struct, frozen=True):
         """
         if amount_in <= 0:
             raise ValueError(f"a swap needs a positive amount, not {amount_in}")
-        return WrappedSwapped(amount_in, self.amount_out(i, j, amount_in), self)
+        return Swapped(amount_in, self.amount_out(i, j, amount_in), self)
 
     def after_submitted(self, amount: int) -> WrappedPool:
         """The pool after Lido's Submitted event: ``amount`` wei were staked at the rate before."""
@@ -123,11 +124,3 @@ class WrappedPool(msgspec.Struct, frozen=True):
         if amount < 0:
             raise ValueError(f"an amount cannot be negative: {amount}")
         return 0
-
-
-class WrappedSwapped(NamedTuple):
-    """Input taken, output given, and the pool afterwards."""
-
-    amount_in: int
-    amount_out: int
-    pool: WrappedPool

@@ -80,7 +80,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 def test_pools_with_a_quarantined_token_are_left_out() -> None:
     """Named, with the token."""
-    specs = [PoolSpec(C, "uniswap_v2", A, B, 3000), PoolSpec(B, "uniswap_v2", B, C, 3000)]
+    specs = [PoolSpec(C, "uniswap_v2", (A, B), 3000), PoolSpec(B, "uniswap_v2", (B, C), 3000)]
     left_out = excluded(specs, {A: FOUND})
 
     assert left_out.keys() == {C}

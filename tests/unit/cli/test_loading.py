@@ -103,7 +103,7 @@ def test_all_errors_at_once_with_key_value_range_and_source(tmp_path: Path) -> N
 
     assert sorted(errors_of(path, environ)) == sorted(
         [
-            f"strategy.max_hops = 9 ({path} line 2): must be a whole number from 2 to 3 (pools in a cycle)",
+            f"strategy.max_hops = 9 ({path} line 2): must be a whole number from 2 to 4 (pools in a cycle)",
             (
                 f'strategy.min_profit_usd = "a" ({path} line 3): must be a number from 0 to 1_000_000_000'
                 " (USD, net after loan, gas and bid)"
@@ -142,7 +142,8 @@ def test_contradiction_that_rests_on_a_wrong_key_is_not_said(tmp_path: Path) -> 
         ("3", True),
         ("2", True),
         ("1", False),
-        ("4", False),
+        ("4", True),
+        ("5", False),
         ("2.0", False),
         ("true", False),
         ('"2"', False),

@@ -17,6 +17,7 @@ from flasharb.execution.outcome import Included, Missed
 from flasharb.execution.realised import Holdings, net_profit_wei
 from flasharb.market.prices import usd_prices
 from flasharb.market.snapshot import Market
+from flasharb.pools import PoolSpec
 from flasharb.service.figures import Figures
 from flasharb.service.reports import BlockApplied, Notice, Report, Started, TradeFound
 from flasharb.service.serve import Result
@@ -26,8 +27,8 @@ from flasharb.units import Address, Hash32
 
 WETH, USDC, POOL = (Address(bytes([byte]) * 20) for byte in (1, 2, 3))
 HOPS = (
-    TradeHop(Hop(POOL, WETH, USDC, True), "uniswap_v2", 10**18, 2_000),
-    TradeHop(Hop(WETH, USDC, WETH, False), "uniswap_v3", 2_000, 10**18 + 7),
+    TradeHop(Hop(POOL, WETH, USDC), PoolSpec(POOL, "uniswap_v2", (WETH, USDC), 3000), 10**18, 2_000),
+    TradeHop(Hop(WETH, USDC, WETH), PoolSpec(WETH, "uniswap_v3", (WETH, USDC), 500, 10), 2_000, 10**18 + 7),
 )
 TRADE = Trade(5, WETH, HOPS, 7, 0, 130_000, 6, 41)
 COSTS = Costs(1, WETH, usd_prices(Market(41), ()))

@@ -93,7 +93,7 @@ HIGH_S = (SECP256K1_N - int.from_bytes(rlp.decode(TYPE_2[1:])[-1], "big")).to_by
         (TYPE_2[:-1], "not RLP"),
         (TYPE_2 + b"\x00", "not RLP"),
         (b"\x02\xc0", "0 fields instead of 12"),
-        (b"\x02\x80", "0 fields instead of 12"),
+        (b"\x02\x80", "no list"),
         (tampered(TYPE_2, 1, b"\x00\x09"), "leading zeros"),
         (tampered(TYPE_2, 1, b"\xff" * 8), "nonce"),
         (tampered(TYPE_2, 4, b"\x01" * 9), "gas"),

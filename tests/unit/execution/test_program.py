@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flasharb.execution.program import (
+    KINDS,
     Borrow,
     Command,
     Execution,
@@ -26,22 +27,26 @@ from flasharb.execution.program import (
     pick_loan,
     plan,
 )
+from flasharb.pools import PoolSpec
 from flasharb.pools.protocols import PROTOCOLS
 from flasharb.settings import Mev, Settings
 from flasharb.strategy.trade import Hop, Trade, TradeHop
 from flasharb.units import Address
 
 WETH = Address(b"\xee" * 20)
+ENCODED = sorted(name for name, one in PROTOCOLS.items() if one.kind in KINDS)
 TERMS = {"weth": WETH, "loan": "flash_swap", "min_profit": 5, "bid_wei": 0, "deadline_block": 9}
 
 
 def trade(*protocols: str, base: Address = WETH) -> Trade:
     """A cycle through one pool of each protocol; amounts 100, 101, …"""
-    tokens = [base, *(Address(bytes([0x40 + n]) * 20) for n in range(1, len(protocols))), base]
-    hops = [
-        TradeHop(Hop(Address(bytes([n + 1]) * 20), tokens[n], tokens[n + 1], n % 2 == 0), protocol, 100 + n, 101 + n)
-        for n, protocol in enumerate(protocols)
-    ]
+    # up and down in turns, so that the first hop is zero for one, the second one for zero, and so on
+    tokens = [base, *(Address(bytes([0xF0 + n if n % 2 else n]) * 20) for n in range(1, len(protocols))), base]
+    hops = []
+    for n, protocol in enumerate(protocols):
+        hop = Hop(Address(bytes([n + 1]) * 20), tokens[n], tokens[n + 1])
+        spec = PoolSpec(hop.pool, protocol, (min(tokens[n : n + 2]), max(tokens[n : n + 2])), 3000)
+        hops.append(TradeHop(hop, spec, 100 + n, 101 + n))
     return Trade(1, base, tuple(hops), len(protocols), 0, 0, 0, 7)
 
 
@@ -219,7 +224,10 @@ def test_any_bytes_decode_to_themselves_or_are_refused(data: bytes) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(sorted(PROTOCOLS)), min_size=2, max_size=6), st.sampled_from(["flash_swap", "balancer_v2"])
+    st.lists(
+        st.sampled_from(sorted(name for name, one in PROTOCOLS.items() if one.kind in KINDS)), min_size=2, max_size=6
+    ),
+    st.sampled_from(["flash_swap", "balancer_v2"]),
 )
 def test_every_mix_has_a_plan_that_calls_each_pool_once(protocols: list[str], loan: str) -> None:
     chosen = trade(*protocols)
@@ -247,3 +255,8 @@ def test_a_program_in_words() -> None:
     assert lines[3] == "  pay the caller what it is owed in WETH"
     assert lines[4:] == ("require that the WETH balance grew by at least 5", "pay 2 wei to the fee recipient")
     assert describe(Sweep(None, None)) == ("sweep everything of ether to the owner",)
+
+
+def test_a_pool_that_no_command_swaps_in_is_refused() -> None:
+    with pytest.raises(ValueError, match="no command swaps in a pool of wrapped_native"):
+        plan(trade("uniswap_v2", "wrapped_native"), "balancer_v2", WETH)

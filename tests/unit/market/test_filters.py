@@ -6,7 +6,7 @@ import pytest
 
 from flasharb.market.filters import Cause, LiquidityFilter, resolve, tracked
 from flasharb.market.prices import usd_prices
-from flasharb.pools import Pool, liquidity_within
+from flasharb.pools import Pool
 from flasharb.units import checksum
 from tests.support.market_samples import DAI, TOKENS, USDC, WBTC, WETH, market, token, v2, v3
 
@@ -29,7 +29,7 @@ def test_a_constant_product_pool_needs_both_reserves(dai: int, kept: bool) -> No
 
 def test_a_concentrated_pool_needs_both_tokens_within_ten_percent() -> None:
     pool = v3("edge", (USDC.address, DAI.address), 0, [(-60, 120, 10**12), (-60_000, -30_000, 10**30)])
-    amount0, amount1 = liquidity_within(pool)
+    amount0, amount1 = pool.depth()
     assert USDC.address < DAI.address, "token0 is USDC"
     usd0, usd1 = amount0 / 10**6, amount1 / 10**18
     least = min(usd0, usd1)
@@ -82,11 +82,14 @@ def test_track_all_or_only_listed_tokens() -> None:
     ours = v2("ours", (WETH.address, 1), (USDC.address, 1)).spec
     theirs = v2("theirs", (WETH.address, 1), (strange.address, 1)).spec
     listed = {WETH.address, USDC.address}
-    kept, left_out = tracked([ours, theirs], track_all=False, listed=listed)
+    kept, left_out = tracked([ours, theirs], track_all=False, listed=listed, kinds={"v2"})
     assert kept == [ours]
     assert left_out[theirs.address].cause is Cause.NOT_TRACKED
     assert checksum(strange.address) in left_out[theirs.address].detail
-    assert tracked([ours, theirs], track_all=True, listed=listed) == ([ours, theirs], {})
+    assert tracked([ours, theirs], track_all=True, listed=listed, kinds={"v2"}) == ([ours, theirs], {})
+    kept, left_out = tracked([ours, theirs], track_all=True, listed=listed, kinds={"v3"})
+    assert not kept
+    assert {one.cause for one in left_out.values()} == {Cause.NOT_EXECUTABLE}
 
 
 def test_tokens_are_named_by_symbol_or_address() -> None:

@@ -13,13 +13,8 @@ from flasharb.pools import (
     Uninitialised,
     UnknownRange,
     V3Pool,
-    amount_in,
-    amount_out,
-    liquidity_within,
-    marginal_rate,
-    pieces,
+    ends,
     v3_pool,
-    virtual_reserves,
 )
 from flasharb.pools.concentrated.swap import PriceLimitAlreadyExceeded
 from flasharb.pools.concentrated.tick_bitmap import (
@@ -111,75 +106,75 @@ class TestTickBitmap:
 class TestQuotes:
     def test_nothing_for_nothing(self) -> None:
         """Zero is not an error."""
-        assert amount_out(pool(WIDE), True, 0) == 0
-        assert amount_in(pool(WIDE), False, 0) == 0
+        assert pool(WIDE).amount_out(0, 1, 0) == 0
+        assert pool(WIDE).amount_in(1, 0, 0) == 0
 
     def test_negative_amounts_are_refused(self) -> None:
         """Direction is never coded in a sign."""
         with pytest.raises(ValueError, match="cannot be negative"):
-            amount_out(pool(WIDE), True, -1)
+            pool(WIDE).amount_out(0, 1, -1)
         with pytest.raises(ValueError, match="cannot be negative"):
-            amount_in(pool(WIDE), True, -1)
+            pool(WIDE).amount_in(0, 1, -1)
         with pytest.raises(ValueError, match="positive amount"):
-            pool(WIDE).swapped(True, 0)
+            pool(WIDE).swapped(0, 1, 0)
 
     def test_without_a_price(self) -> None:
         """A created pool that nobody has initialised."""
         fresh = v3_pool(SPEC, 0, 0, 0, {})
 
         for ask in (
-            lambda: amount_out(fresh, True, 1),
-            lambda: amount_in(fresh, True, 1),
-            lambda: marginal_rate(fresh, True),
-            lambda: virtual_reserves(fresh),
-            lambda: liquidity_within(fresh),
-            lambda: fresh.swapped(True, 1),
+            lambda: fresh.amount_out(0, 1, 1),
+            lambda: fresh.amount_in(0, 1, 1),
+            lambda: fresh.marginal_rate(0, 1),
+            lambda: fresh.reserve_in(0, 1),
+            fresh.depth,
+            lambda: fresh.swapped(0, 1, 1),
         ):
             with pytest.raises(Uninitialised):
                 ask()
-        assert list(pieces(fresh, True)) == []
+        assert list(fresh.pieces(0, 1)) == []
 
     @pytest.mark.parametrize("zero_for_one", [True, False])
     def test_a_dry_pool(self, zero_for_one: bool) -> None:
         """More than there is: no quote, but the swap says what it takes and gives; exactly all of it is a quote."""
         shallow = pool(NARROW)
-        swapped = shallow.swapped(zero_for_one, 10**30)
+        swapped = shallow.swapped(*ends(zero_for_one), 10**30)
 
         assert 0 < swapped.amount_in < 10**30
-        assert amount_out(shallow, zero_for_one, swapped.amount_in) == swapped.amount_out
-        assert amount_in(shallow, zero_for_one, swapped.amount_out) == swapped.amount_in
+        assert shallow.amount_out(*ends(zero_for_one), swapped.amount_in) == swapped.amount_out
+        assert shallow.amount_in_exact_out(*ends(zero_for_one), swapped.amount_out) == swapped.amount_in
         with pytest.raises(InsufficientLiquidity, match="runs dry"):
-            amount_out(shallow, zero_for_one, swapped.amount_in + 1)
+            shallow.amount_out(*ends(zero_for_one), swapped.amount_in + 1)
         with pytest.raises(InsufficientLiquidity, match="runs dry"):
-            amount_in(shallow, zero_for_one, swapped.amount_out + 1)
+            shallow.amount_in(*ends(zero_for_one), swapped.amount_out + 1)
         with pytest.raises(PriceLimitAlreadyExceeded):
-            swapped.pool.swapped(zero_for_one, 1)
+            swapped.pool.swapped(*ends(zero_for_one), 1)
         with pytest.raises(InsufficientLiquidity):
-            amount_out(swapped.pool, zero_for_one, 1)
+            swapped.pool.amount_out(*ends(zero_for_one), 1)
 
     def test_a_gap_is_jumped(self) -> None:
         """A swap crosses a stretch without liquidity for nothing, however many words it has."""
         far = pool((-600, 600, 10**18), (300_000, 300_600, 10**18))
-        first = far.swapped(False, 10**40, sqrt_price_limit_x96=sqrt_price_at_tick(600))
+        first = far.swapped(1, 0, 10**40, sqrt_price_limit_x96=sqrt_price_at_tick(600))
 
-        assert amount_out(far, False, first.amount_in) == first.amount_out
-        assert amount_out(far, False, first.amount_in + 10**22) > first.amount_out
+        assert far.amount_out(1, 0, first.amount_in) == first.amount_out
+        assert far.amount_out(1, 0, first.amount_in + 10**22) > first.amount_out
         in_gap = first.pool
         assert in_gap.liquidity == 0
-        assert marginal_rate(in_gap, False) == pytest.approx(0.997 / 1.0001**300_000)
-        assert marginal_rate(in_gap, True) == pytest.approx(0.997 * 1.0001**600)
-        assert virtual_reserves(in_gap) == (0, 0)
+        assert in_gap.marginal_rate(1, 0) == pytest.approx(0.997 / 1.0001**300_000)
+        assert in_gap.marginal_rate(0, 1) == pytest.approx(0.997 * 1.0001**600)
+        assert in_gap.reserve_in(0, 1) == in_gap.reserve_in(1, 0) == 0
 
     def test_lowest_initial_price_cannot_be_sold_into(self) -> None:
         """A pool initialised at the very minimum: the contract refuses every price limit."""
         bottom = v3_pool(v3_spec("uniswap_v3", 100, 1), MIN_SQRT_PRICE_X96, MIN_TICK, 5, ticks_of([(MIN_TICK, 0, 5)]))
 
         with pytest.raises(InsufficientLiquidity, match="lowest price"):
-            amount_out(bottom, True, 10)
+            bottom.amount_out(0, 1, 10)
         with pytest.raises(InsufficientLiquidity, match="lowest price"):
-            amount_in(bottom, True, 10)
+            bottom.amount_in(0, 1, 10)
         with pytest.raises(PriceLimitAlreadyExceeded):
-            bottom.swapped(True, 10)
+            bottom.swapped(0, 1, 10)
 
     def test_price_after_an_overflow(self) -> None:
         """One step over the whole range with an amount whose product with the price leaves 256 bits."""
@@ -188,7 +183,7 @@ class TestQuotes:
         )
         amount = 1 << 110
 
-        assert amount_out(steep, True, amount) == steep.swapped(True, amount).amount_out > 0
+        assert steep.amount_out(0, 1, amount) == steep.swapped(0, 1, amount).amount_out > 0
 
 
 class TestKnowledge:
@@ -202,37 +197,39 @@ class TestKnowledge:
         part = self.part((-1, 0))
         whole = pool(WIDE, NARROW)
 
-        assert amount_out(part, True, 10**15) == amount_out(whole, True, 10**15)
-        assert amount_out(part, True, 33 * 10**17) == amount_out(whole, True, 33 * 10**17)
+        assert part.amount_out(0, 1, 10**15) == whole.amount_out(0, 1, 10**15)
+        assert part.amount_out(0, 1, 33 * 10**17) == whole.amount_out(0, 1, 33 * 10**17)
         with pytest.raises(UnknownRange, match="word -2 is unknown") as caught:
-            amount_out(part, True, 10**20)
+            part.amount_out(0, 1, 10**20)
         assert caught.value.word == -2
         with pytest.raises(UnknownRange) as caught:
-            amount_in(part, False, 5 * 10**18)
+            part.amount_in(1, 0, 5 * 10**18)
         assert caught.value.word == 1
         with pytest.raises(UnknownRange):
-            part.swapped(True, 10**20)
+            part.swapped(0, 1, 10**20)
 
     def test_emptiness_at_the_edge_of_knowledge_is_not_dryness(self) -> None:
         """No liquidity left in the last known word: beyond it there may be more."""
         part = v3_pool(SPEC, Q96, 0, 10**20, ticks_of([NARROW]), (-1, 0))
 
         with pytest.raises(UnknownRange):
-            amount_out(part, True, 10**20)
+            part.amount_out(0, 1, 10**20)
 
     def test_the_current_word_must_be_known(self) -> None:
         """After a price move out of the known words nothing is answered."""
         moved = self.part((-1, 0)).with_price(sqrt_price_at_tick(40_000), 40_000, 10**18)
 
         with pytest.raises(UnknownRange):
-            amount_out(moved, True, 1)
-        assert list(pieces(moved, True)) == []
+            moved.amount_out(0, 1, 1)
+        assert list(moved.pieces(0, 1)) == []
 
     def test_liquidity_needs_its_range(self) -> None:
         """±10 % must be known."""
-        assert liquidity_within(self.part((-1, 0))) == liquidity_within(pool(WIDE, NARROW))
+        assert self.part((-1, 0)).depth() == pool(WIDE, NARROW).depth()
         with pytest.raises(UnknownRange):
-            liquidity_within(self.part((-1, 0)), 0.9)
+            self.part((-1, 0)).depth(0.9)
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            pool(WIDE).depth(1.5)
 
     def test_a_change_beyond_the_known_words_keeps_what_is_known(self) -> None:
         """A position over everything: both bounds unknown, the middle deeper."""
@@ -240,9 +237,7 @@ class TestKnowledge:
 
         assert part.liquidity == 10**18 + 10**20 + 10**19
         assert part.ticks_agree()
-        assert amount_out(part, True, 10**15) == amount_out(
-            pool(WIDE, NARROW, (-120_000, 120_000, 10**19)), True, 10**15
-        )
+        assert part.amount_out(0, 1, 10**15) == pool(WIDE, NARROW, (-120_000, 120_000, 10**19)).amount_out(0, 1, 10**15)
 
     def test_a_change_wholly_outside_changes_nothing(self) -> None:
         """Neither bound nor middle are known."""
@@ -310,10 +305,11 @@ def test_on_chain_quoter(quoter: tuple[V3Pool, dict[str, Any]]) -> None:
     for question, answer in answers.items():
         _, function, direction, text = question.split("|")
         zero_for_one, amount, exact_in = direction == "WBTC->WETH", int(text), "ExactInput" in function
-        swapped = real.swapped(zero_for_one, amount, exact_in=exact_in)
+        swapped = real.swapped(*ends(zero_for_one), amount, exact_in=exact_in)
 
         assert (swapped.amount_out if exact_in else swapped.amount_in) == answer["value"], question
         filled = amount == (swapped.amount_in if exact_in else swapped.amount_out)
         if filled:
-            assert (amount_out if exact_in else amount_in)(real, zero_for_one, amount) == answer["value"], question
+            quote = real.amount_out if exact_in else real.amount_in_exact_out
+            assert quote(*ends(zero_for_one), amount) == answer["value"], question
     assert len(answers) == 80

@@ -88,7 +88,7 @@ def test_all_mistakes_at_once() -> None:
         "chain_id: expected a whole number from 1 on, not 0",
         "pools[1]: expected an object, not 7",
         "pools[2].address: 0x88e6A0c2dDD26FEEb64F039a2c41296FcB3f5640 is listed twice",
-        "pools[3]: tick_spacing: expected a whole number from 0 to 0 (a V2 pool has none), not 1",
+        "pools[3]: tick_spacing: expected a whole number from 0 to 0 (a pool of uniswap_v2 has none), not 1",
     ]
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from flasharb.pools import V2Pool, V3Pool
-from flasharb.pools.concentrated.storage import mapping_slot
 from flasharb.pools.concentrated.tick_bitmap import full_range
-from flasharb.pools.loading import CorruptPool, Needs, load_pool
+from flasharb.pools.loading import CorruptPool, Needs, load_pool, mapping_slot
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address
 from tests.support.pool_bytecode import POOL, TOKEN0, TOKEN1, v3_spec, v3_storage
@@ -58,7 +57,7 @@ def test_mapping_slots() -> None:
 
 def test_pairs() -> None:
     """Two uint112 in one slot, the time above them."""
-    spec = PoolSpec(POOL, "sushiswap_v2", TOKEN0, TOKEN1, 3000)
+    spec = PoolSpec(POOL, "sushiswap_v2", (TOKEN0, TOKEN1), 3000)
 
     assert load_pool(spec, {}) == Needs(frozenset({8}))
     assert load_pool(spec, {8: 5 | ((1 << 112) - 1) << 112 | 1_700_000_000 << 224}) == V2Pool(spec, 5, (1 << 112) - 1)
@@ -91,7 +90,7 @@ def test_recorded_pairs_load(mainnet_blocks: Path) -> None:
             if pool["kind"] != "v2" or pool["pool"] in FOREIGN:
                 continue
             slots = {int(slot, 16): int(value, 16) for slot, value in state[pool["pool"]]["storage"].items()}
-            spec = PoolSpec(Address(bytes.fromhex(pool["pool"][2:])), "uniswap_v2", TOKEN0, TOKEN1, 3000)
+            spec = PoolSpec(Address(bytes.fromhex(pool["pool"][2:])), "uniswap_v2", (TOKEN0, TOKEN1), 3000)
             recorded = pool["state_at_parent"]
 
             assert load_pool(spec, slots) == V2Pool(spec, int(recorded["reserve0"]), int(recorded["reserve1"]))

@@ -8,11 +8,11 @@ import pytest
 
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
-from flasharb.pools.loading import CorruptPool, Needs
 from flasharb.pools.managed.fees import swap_fee
 from flasharb.pools.managed.key import DYNAMIC_FEE, ManagedFacts, PoolKey, admit, facts_of, spec_of
 from flasharb.pools.managed.pool import MAX_AMOUNT, V4Pool, v4_pool
 from flasharb.pools.managed.storage import load, state_slot
+from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused
 from flasharb.units import ZERO_ADDRESS, Address, address
 
 MANAGER = address("0x000000000004444c5dc75cB358380D2e3dE08A90")
@@ -116,18 +116,21 @@ def test_the_rate_begins_where_the_liquidity_does() -> None:
 
 
 def test_slots_of_another_pool_are_noticed() -> None:
-    """The manager's own fee must be the key's; ticks must add up."""
-    at = state_slot(FACTS.pool_id)
+    """The manager's own fee must be the key's; ticks must add up; a pool that is not admitted is refused."""
+    at, spec = state_slot(FACTS.pool_id), spec_of(FACTS)
     with pytest.raises(CorruptPool, match="charges 3000 pips"):
-        load(FACTS, {at: 1 << 96 | 3000 << 208, at + 3: 0})
-    slots = {at: 1 << 96 | 500 << 208, at + 3: 7}
+        load(spec, Elsewhere({(MANAGER, at): 1 << 96 | 3000 << 208, (MANAGER, at + 3): 0}))
+    slots = {(MANAGER, at): 1 << 96 | 500 << 208, (MANAGER, at + 3): 7}
     while isinstance(answer := _load(slots), Needs):
-        slots |= dict.fromkeys(answer.slots, 0)
+        assert not answer.slots
+        slots |= dict.fromkeys(answer.elsewhere, 0)
     assert isinstance(answer, CorruptPool)
+    dynamic = spec_of(facts_of(MANAGER, replace(KEY, fee=DYNAMIC_FEE)))
+    assert load(dynamic, Elsewhere()) == Refused("dynamic fee: its hook may set another fee for each swap")
 
 
-def _load(slots: dict[int, int]) -> V4Pool | Needs | CorruptPool:
+def _load(slots: dict[tuple[Address, int], int]) -> V4Pool | Needs | Refused | CorruptPool:
     try:
-        return load(FACTS, slots, 1 << 16)
+        return load(spec_of(FACTS), Elsewhere(slots), 1 << 16)
     except CorruptPool as error:
         return error

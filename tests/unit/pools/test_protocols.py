@@ -21,7 +21,7 @@ USDT = address("0xdAC17F958D2ee523a2206206994597C13D831ec7")
 
 def spec(protocol: str, pool: str, fee_pips: int, token0: Address = USDC, token1: Address = WETH) -> PoolSpec:
     """A pool on mainnet."""
-    return PoolSpec(address(pool), protocol, token0, token1, fee_pips)
+    return PoolSpec(address(pool), protocol, (token0, token1), fee_pips)
 
 
 KNOWN = [
@@ -88,7 +88,7 @@ def test_layouts_and_callbacks() -> None:
     """What others read: slot numbers by protocol, selectors of the callbacks."""
     assert PROTOCOLS["uniswap_v3"].layout == V3Layout(0, 4, 5, 6)
     assert PROTOCOLS["pancakeswap_v3"].layout == V3Layout(0, 5, 6, 7)
-    assert {name: one.callback_selector.hex() for name, one in PROTOCOLS.items()} == {
+    assert {name: one.callback_selector.hex() for name, one in PROTOCOLS.items() if one.callback} == {
         "uniswap_v2": "10d1e85c",
         "sushiswap_v2": "10d1e85c",
         "shibaswap_v2": "10d1e85c",
@@ -97,12 +97,16 @@ def test_layouts_and_callbacks() -> None:
         "sushiswap_v3": "fa461e33",
         "pancakeswap_v3": "23a69e75",
     }
+    with pytest.raises(ValueError, match="calls nobody back"):
+        _ = PROTOCOLS["wrapped_native"].callback_selector
 
 
 def test_every_deployment_is_of_a_known_protocol() -> None:
     """The two tables belong together."""
     assert all(named.keys() <= PROTOCOLS.keys() for named in DEPLOYMENTS.values())
-    assert DEPLOYMENTS[1].keys() == PROTOCOLS.keys()
+    assert DEPLOYMENTS[1].keys() == {name for name, one in PROTOCOLS.items() if one.create2_salt is not None}
+    # whatever is not where its factory puts it needs somebody else to vouch for it
+    assert all((one.create2_salt is None) != (one.vouch is None) for one in PROTOCOLS.values())
 
 
 @pytest.mark.mainnet
@@ -132,8 +136,8 @@ def owner(pool: dict[str, object]) -> str:
     tokens = [Address(bytes.fromhex(str(pool[key])[2:])) for key in ("token0", "token1")]
     at = Address(bytes.fromhex(str(pool["pool"])[2:]))
     for name, protocol in PROTOCOLS.items():
-        if (pool["kind"] == "v2") == (protocol.kind == "v2"):
-            candidate = PoolSpec(at, name, tokens[0], tokens[1], int(state.get("fee", 3000)))
+        if protocol.create2_salt is not None and (pool["kind"] == "v2") == (protocol.kind == "v2"):
+            candidate = PoolSpec(at, name, (tokens[0], tokens[1]), int(state.get("fee", 3000)))
             if check_address(candidate, 1) is None:
                 return name
     return "nobody"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from flasharb.feed.events import PoolLog
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
-from flasharb.pools.needs import NeedsSlots
+from flasharb.pools.storage import Elsewhere, Needs
 from flasharb.pools.vault_shares.pool import VaultFacts, VaultPool, spec_of
-from flasharb.pools.vault_shares.storage import load
-from flasharb.units import Address
+from flasharb.pools.vault_shares.storage import RULES, load
+from flasharb.units import ZERO_ADDRESS, Address
 
 VAULT, COIN = Address(b"\x01" * 20), Address(b"\x02" * 20)
 FACTS = VaultFacts(VAULT, COIN, 7, 2, 0, refuses_nothing=True, wide=False)
@@ -21,10 +22,11 @@ def vault(held: int, supply: int, facts: VaultFacts = FACTS) -> VaultPool:
 
 def test_two_slots_of_two_contracts() -> None:
     """Asked for together; the tokens are the asset and the vault itself, which is the market's key."""
-    assert load(FACTS, {}, {}) == NeedsSlots(frozenset({2}), frozenset({(COIN, 7)}))
-    assert load(FACTS, {2: 5}, {}) == NeedsSlots(frozenset(), frozenset({(COIN, 7)}))
-    assert load(FACTS, {2: 5}, {(COIN, 7): 9}) == vault(9, 5)
-    assert (spec_of(FACTS).address, spec_of(FACTS).token0, spec_of(FACTS).token1) == (VAULT, COIN, VAULT)
+    spec = spec_of(FACTS)
+    assert load(spec, {}, Elsewhere()) == Needs(frozenset({2}), frozenset({(COIN, 7)}))
+    assert load(spec, {2: 5}, Elsewhere()) == Needs(elsewhere=frozenset({(COIN, 7)}))
+    assert load(spec, {2: 5}, Elsewhere({(COIN, 7): 9})) == vault(9, 5)
+    assert (spec.address, spec.tokens) == (VAULT, (COIN, VAULT))
 
 
 def test_the_first_deposit_is_one_to_one() -> None:
@@ -67,10 +69,27 @@ def test_transfers_lead_to_the_state_after() -> None:
     """A deposit is two of them, a donation one; what cannot be is an event that was missed."""
     before = vault(1000, 100, VIRTUAL)
     deposited = before.swapped(0, 1, 77)
-    assert before.after_assets_moved(77).after_shares_changed(deposited.amount_out) == deposited.pool
-    assert before.after_assets_moved(5) == vault(1005, 100, VIRTUAL)
+    somebody = Address(b"\x09" * 20)
+    after = moved(before, COIN, somebody, VAULT, 77)
+    assert moved(after, VAULT, ZERO_ADDRESS, somebody, deposited.amount_out) == deposited.pool
+    assert moved(before, COIN, somebody, VAULT, 5) == vault(1005, 100, VIRTUAL)
+    assert moved(before, COIN, VAULT, somebody, 5) == vault(995, 100, VIRTUAL)
+    assert moved(before, VAULT, somebody, ZERO_ADDRESS, 5) == vault(1000, 95, VIRTUAL)
+    for contract in (COIN, VAULT):
+        assert moved(before, contract, somebody, COIN, 5) == before
     with pytest.raises(ValueError, match="events were missed"):
         before.after_shares_changed(-101)
+
+
+def moved(pool: VaultPool, contract: Address, sender: Address, receiver: Address, amount: int) -> VaultPool:
+    """The vault after a Transfer event of this contract."""
+    (rule,) = RULES.values()
+    topics = (rule.topic, bytes(12) + sender, bytes(12) + receiver)
+    log = PoolLog(contract, topics, amount.to_bytes(32, "big"), 1, 0)
+    assert rule.fits(log)
+    after = rule.apply(pool, log)
+    assert isinstance(after, VaultPool)
+    return after
 
 
 def test_figures() -> None:

@@ -56,7 +56,7 @@ CODE = next(iter(DOCUMENT["codes"]))
     [
         ([], "the file"),
         (damaged("format", value="mainnet-block-bundle/2"), "format"),
-        (damaged("fork", value="osaka"), "fork"),
+        (damaged("fork", value="amsterdam"), "fork"),
         (damaged("number", value="1"), "number"),
         (damaged("number", value=DOCUMENT["number"] + 1), "number"),
         (damaged("hash", value="0x12"), "hash"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flasharb.pools import amount_out
+from flasharb.pools import ends
 from flasharb.settings import Mev, Pools, Settings, Strategy
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.limits import UNLIMITED, Limits
@@ -41,7 +41,7 @@ def test_a_concentrated_hop_depends_on_its_input_in_both_directions(first_is_che
     pool = v3("p", (WETH.address, DAI.address), 0, [(-6000, 6000, 10**22)])
     other = v2("q", (WETH.address, 10**22), (DAI.address, 102 * 10**20 if first_is_cheap else 98 * 10**20))
     for zero_for_one in (True, False):
-        small, large = amount_out(pool, zero_for_one, 10**18), amount_out(pool, zero_for_one, 2 * 10**18)
+        small, large = pool.amount_out(*ends(zero_for_one), 10**18), pool.amount_out(*ends(zero_for_one), 2 * 10**18)
         assert 1.9 * small < large < 2 * small
     snapshot = market(pool, other)
     (opportunity,) = Detector(2, [WETH.address]).update(snapshot, None)

@@ -19,7 +19,8 @@ TOKENS = Tokens((WETH.address, USDC.address), (USDC.address, USDT.address, DAI.a
 
 
 def trade(number: int, net: int, *pools: str) -> Trade:
-    hops = tuple(TradeHop(Hop(address_of(pool), WETH.address, DAI.address, True), "uniswap_v2", 1, 1) for pool in pools)
+    one = v2("any", (WETH.address, 1), (DAI.address, 1)).spec
+    hops = tuple(TradeHop(Hop(address_of(pool), WETH.address, DAI.address), one, 1, 1) for pool in pools)
     return Trade(number, WETH.address, hops, net, 0, 0, net, 100)
 
 

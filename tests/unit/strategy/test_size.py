@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flasharb.pools import Pool, UnknownRange, V3Pool, amount_out, v3_pool
+from flasharb.pools import Pool, UnknownRange, V3Pool, ends, v3_pool
 from flasharb.strategy.limits import UNLIMITED, Limits
 from flasharb.strategy.optimum import optimum
 from flasharb.strategy.route import Route
@@ -20,10 +20,9 @@ POSITIONS = [(-887_220, 887_220, 10**22)]
 
 
 def cycle(first: Pool, second: Pool) -> Cycle:
-    there = WETH.address < DAI.address
     return (
-        Hop(first.spec.address, WETH.address, DAI.address, there),
-        Hop(second.spec.address, DAI.address, WETH.address, not there),
+        Hop(first.spec.address, WETH.address, DAI.address),
+        Hop(second.spec.address, DAI.address, WETH.address),
     )
 
 
@@ -47,9 +46,9 @@ def test_the_input_ends_where_the_ticks_end() -> None:
     assert trade.gross_profit < whole.gross_profit
     used = trade.hops[1].amount_in
     zero_for_one = trade.hops[1].hop.zero_for_one
-    assert amount_out(known, zero_for_one, used) == trade.hops[1].amount_out
+    assert known.amount_out(*ends(zero_for_one), used) == trade.hops[1].amount_out
     with pytest.raises(UnknownRange):
-        amount_out(known, zero_for_one, used + used // 10**6 + 1)
+        known.amount_out(*ends(zero_for_one), used + used // 10**6 + 1)
 
 
 def test_a_range_that_gains_nothing_is_named() -> None:

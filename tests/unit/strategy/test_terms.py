@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flasharb.market.prices import NoPrice, usd_prices
+from flasharb.pools import PoolSpec
 from flasharb.settings import Mev, Settings, Simulation, Strategy
 from flasharb.strategy.gas import COINBASE_PAYMENT_GAS, gas_estimate
 from flasharb.strategy.profit import Costs, estimate, gas_price_cap, least_net_profit_wei
@@ -32,9 +33,10 @@ def costs(base_fee: int = 10 * GWEI, snapshot: object = PRICED) -> Costs:
 
 
 def trade(gross: int = ETHER // 10, base: Address = WETH.address, fee: int = 0) -> Trade:
-    there = Hop(address_of("p"), base, DAI.address, base < DAI.address)
-    back = Hop(address_of("q"), DAI.address, base, base > DAI.address)
-    hops = (TradeHop(there, "uniswap_v2", ETHER, 5), TradeHop(back, "uniswap_v3", 5, ETHER + gross))
+    specs = [PoolSpec(address_of(f), f, (base, DAI.address), 3000) for f in ("uniswap_v2", "uniswap_v3")]
+    there = Hop(specs[0].address, base, DAI.address)
+    back = Hop(specs[1].address, DAI.address, base)
+    hops = (TradeHop(there, specs[0], ETHER, 5), TradeHop(back, specs[1], 5, ETHER + gross))
     return Trade(3, base, hops, gross, fee, gas_estimate(hops), 0, 100)
 
 

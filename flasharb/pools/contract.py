@@ -1,0 +1,91 @@
+"""What every pool answers, whatever its mathematics.
+
+A pool is an immutable value. ``i`` and ``j`` index ``spec.tokens``: ``i`` goes in, ``j`` comes out, never the same.
+Amounts are whole numbers of the tokens' smallest units. A quote that cannot be given raises one of ``pools.errors``.
+How a pool follows its events is its protocol's own business (``pools.protocols``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from flasharb.pools.pieces import Piece
+from flasharb.pools.spec import PoolSpec
+
+
+class Pool(Protocol):
+    """The state of one pool."""
+
+    @property
+    def spec(self) -> PoolSpec:
+        """What is fixed about it."""
+        ...
+
+    def amount_out(self, i: int, j: int, amount: int, /) -> int:
+        """Exactly what the contract pays, fee taken off, for exactly this input, all of which it takes; 0 for 0.
+
+        Raises:
+            Uninitialised: no reserves or no price.
+            InsufficientLiquidity: the pool runs dry before it has taken the input.
+            UnknownRange: the quote needs state that nobody has loaded.
+            ValueError: a negative amount.
+        """
+        ...
+
+    def amount_in(self, i: int, j: int, amount: int, /) -> int:
+        """The least input for which ``amount_out`` gives at least this output; 0 for 0. Raises as that does."""
+        ...
+
+    def marginal_rate(self, i: int, j: int, /) -> float:
+        """Output per input, both in smallest units, for an infinitesimal amount, fee taken off.
+
+        Raises:
+            QuoteUnavailable: nothing to be had in this direction, or not known.
+        """
+        ...
+
+    def reserve_in(self, i: int, j: int, /) -> int:
+        """The input-side reserve that position limits are a share of.
+
+        Raises:
+            Uninitialised: no reserves or no price.
+        """
+        ...
+
+    def depth(self) -> tuple[int, ...]:
+        """What it pays of each token at about its price: its balances, of ticks those within 10 % of the price.
+
+        Raises:
+            QuoteUnavailable: no reserves or no price, or not all of that is known.
+        """
+        ...
+
+    def swapped(self, i: int, j: int, amount: int, /) -> tuple[int, int, Pool]:
+        """Input taken, output given, and the pool afterwards, as its storage is after the contract's own swap."""
+        ...
+
+
+@runtime_checkable
+class Piecewise(Pool, Protocol):
+    """A pool whose curve is a chain of Möbius maps, so that a route of such pools is sized in closed form."""
+
+    def pieces(self, i: int, j: int, /) -> Iterator[Piece]:
+        """The pieces from the current price, lazily; none for a pool without price or reserves."""
+        ...
+
+
+After = TypeVar("After")
+
+
+class Swapped(NamedTuple, Generic[After]):
+    """Input taken (fee included), output given, and the pool afterwards."""
+
+    amount_in: int
+    amount_out: int
+    pool: After
+
+
+def ends(zero_for_one: bool) -> tuple[int, int]:
+    """The indices of a direction through a pool of two tokens."""
+    return (0, 1) if zero_for_one else (1, 0)

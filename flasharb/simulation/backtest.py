@@ -1,0 +1,308 @@
+"""The live detection, sizing and simulation over a recorded block, held against the arbitrages that really happened.
+
+The block is replayed. Before each transaction that is a real arbitrage, and at the block's end, the pools that the
+file knows make a market; every cycle in it is sized, the best are tried through FlashArb on the state of that moment.
+No threshold is applied: what a configuration would have left alone is a question of its settings, not of what was
+there to be found. Each real arbitrage that was not found gets one reason of a fixed list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from flasharb.evm import LogEntry
+from flasharb.execution.program import FLASH_SWAP
+from flasharb.market.snapshot import Market
+from flasharb.simulation.arbitrage import Arbitrage
+from flasharb.simulation.recorded import RecordedBlock
+from flasharb.simulation.recorded_pools import KnownPools, Offered, known_pools, offered
+from flasharb.simulation.replay import Examined, Replay
+from flasharb.simulation.swaps import SWAP_TOPICS, Swap
+from flasharb.simulation.trial import Place, Refused, try_out
+from flasharb.strategy.detect import Detector
+from flasharb.strategy.limits import UNLIMITED
+from flasharb.strategy.route import Route
+from flasharb.strategy.select import choose
+from flasharb.strategy.size import size
+from flasharb.strategy.trade import Opportunity, Rejected, Trade
+from flasharb.units import Address, Hash32
+
+ENOUGH: Final = 10**6
+"""One part of this many may be missing from the searcher's profit: searchers size at the optimum too."""
+
+
+CURVE_STEPS: Final = 24
+"""Points of a size curve up to the chosen size; as many beyond it."""
+
+
+class Missed(StrEnum):
+    """Why a real arbitrage was not found."""
+
+    PROTOCOL = "protocol"
+    """A pool of its path is of a protocol that we do not trade."""
+    PATH_LENGTH = "path_length"
+    """It goes through more pools than ``strategy.max_hops``."""
+    TOKEN_FILTERED = "token_filtered"  # noqa: S105  # no secret
+    """It was won in a token that is no base token here."""
+    BELOW_THRESHOLD = "below_threshold"
+    """Found, and left alone by a threshold of the configuration."""
+    UNKNOWN_STATE = "unknown_state"
+    """State of its pools, or what a simulation needs, is not known."""
+    TIMING = "timing"
+    """The market showed it only when it was over."""
+    SIZING = "sizing"
+    """Its cycle was found, with less profit than the searcher made."""
+    SIMULATION_REFUSED = "simulation_refused"
+    """Found and sized, but the simulation did not make that profit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """A cycle of ours. ``net_profit_wei`` is after gas at the base fee, before any bid: measured where the trial ran
+    (``simulated``), else by the least gas; None where its token has no price in ETH. ``refused``: why a trial failed.
+    """
+
+    trade: Trade
+    net_profit_wei: int | None
+    simulated: bool
+    refused: str | None = None
+    curve: tuple[tuple[int, int], ...] = ()
+    """(amount in, gross profit) of the same cycle at other sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealArbitrage:
+    """A transaction that was an arbitrage, and the best that we found through its pools just before it.
+
+    ``path``: its pools in the order the money went, with their ``protocols``. ``supported``: we trade all of them.
+    ``amount_in`` is what it paid in that token, None where that is not plain from its swaps.
+    """
+
+    tx_hash: Hash32
+    index: int
+    token: Address
+    path: tuple[bytes, ...]
+    protocols: Mapping[bytes, str]
+    gross_profit: int
+    amount_in: int | None
+    supported: bool
+    ours: Ours | None
+    missed: Missed | None
+    detail: str
+
+    @property
+    def found(self) -> bool:
+        """Whether we would have made at least as much."""
+        return self.missed is None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What we found on the state after transaction ``after_index`` (-1: before the first)."""
+
+    after_index: int
+    ours: tuple[Ours, ...]
+    rejected: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """One block. ``pools`` that it offers; ``unusable`` of them have no usable state, by reason."""
+
+    number: int
+    pools: int
+    unusable: dict[str, int]
+    arbitrages: tuple[RealArbitrage, ...]
+    moments: tuple[Moment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment."""
+
+    base_tokens: tuple[Address, ...]
+    wrapped_native: Address
+    vault: Address
+    max_hops: int = 3
+    most_trials: int = 4
+
+
+def backtest(block: RecordedBlock, terms: Terms) -> Backtest:
+    """Run the corridor over the block.
+
+    Raises:
+        MissingState, InvalidTransaction: the block cannot be replayed from its file.
+    """
+    return _Backtest(block, terms).run()
+
+
+class _Backtest:
+    """One block's passage."""
+
+    def __init__(self, block: RecordedBlock, terms: Terms) -> None:
+        self.block = block
+        self.terms = terms
+        self.replay = Replay(block)
+        self.offered: Offered = offered(self.replay)
+        self.arbitrages: list[RealArbitrage] = []
+        self.moments: list[Moment] = []
+
+    def run(self) -> Backtest:
+        for index, receipt in enumerate(self.block.receipts):
+            if receipt.status and _swaps_twice(receipt.logs):
+                self._examine(index)
+            self.replay.advance()
+        known = self._known()
+        self.moments.append(self._look(known)[0])
+        unusable: dict[str, int] = {}
+        for reason in (*known.unknown.values(), *self.offered.refused.values()):
+            unusable[reason] = unusable.get(reason, 0) + 1
+        offers = len(self.offered.specs) + len(self.offered.refused)
+        return Backtest(self.block.number, offers, unusable, tuple(self.arbitrages), tuple(self.moments))
+
+    def _examine(self, index: int) -> None:
+        examined = self.replay.examine(self.terms.wrapped_native)
+        if examined.arbitrage is None:
+            return
+        known = self._known()
+        moment, market, trades = self._look(known)
+        self.moments.append(moment)
+        theirs = examined.arbitrage
+        ours = self._best_through(_pools_of(examined), theirs.token, moment, trades, market)
+        self.arbitrages.append(self._judge(index, examined, theirs, known, ours))
+
+    # Our side
+
+    def _known(self) -> KnownPools:
+        return known_pools(self.replay, self.offered.specs.values())
+
+    def _look(self, known: KnownPools) -> tuple[Moment, Market, list[Trade]]:
+        """All cycles of this moment, the best of them tried."""
+        block = self.block
+        market = Market.load(block.number, known.pools.values(), ())
+        trades: list[Trade] = []
+        rejected: dict[str, int] = {}
+        detector = Detector(self.terms.max_hops, self.terms.base_tokens)
+        for opportunity in detector.update(market, None):
+            sized = self._sized(market, opportunity)
+            if isinstance(sized, Trade):
+                trades.append(sized)
+            else:
+                rejected[sized.reason] = rejected.get(sized.reason, 0) + 1
+        chosen, _ = choose(trades, self.terms.most_trials)
+        ours = tuple(self._tried(market, trade) for trade in chosen)
+        return Moment(self.replay.position - 1, ours, rejected), market, trades
+
+    def _sized(self, market: Market, opportunity: Opportunity) -> Trade | Rejected:
+        sized = size(market, opportunity, UNLIMITED)
+        if isinstance(sized, Trade):
+            return replace(sized, net_profit_wei_estimate=self._net(sized, sized.gross_profit, sized.gas_estimate) or 0)
+        return sized
+
+    def _tried(self, market: Market, trade: Trade) -> Ours:
+        block, terms = self.block, self.terms
+        place = Place(self.replay.state(), block.context, block.fork, terms.wrapped_native, terms.vault)
+        answer = try_out(trade, FLASH_SWAP, place)
+        curve = size_curve(market, trade)
+        if isinstance(answer, Refused):
+            return Ours(trade, self._net(trade, trade.gross_profit, trade.gas_estimate), False, answer.reason, curve)
+        net = self._net(trade, answer.gross_profit, answer.gas_used)
+        if answer.gross_profit != trade.gross_profit:
+            made = f"made {answer.gross_profit} where {trade.gross_profit} was sized"
+            return Ours(trade, net, False, made, curve)
+        return Ours(trade, net, True, None, curve)
+
+    def _net(self, trade: Trade, gross_profit: int, gas: int) -> int | None:
+        if trade.base_token != self.terms.wrapped_native:
+            return None
+        return gross_profit - trade.loan_fee - gas * self.block.context.base_fee_per_gas
+
+    # Theirs against ours
+
+    def _judge(
+        self, index: int, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None
+    ) -> RealArbitrage:
+        pools = _pools_of(examined)
+        if ours is not None and ours.trade.gross_profit * ENOUGH >= theirs.gross_profit * (ENOUGH - 1):
+            missed = None if ours.simulated else Missed.SIMULATION_REFUSED
+            detail = ours.refused or ""
+        else:
+            missed, detail = next(self._reasons(examined, theirs, known, ours))
+        return RealArbitrage(
+            tx_hash=self.block.receipts[index].hash,
+            index=index,
+            token=theirs.token,
+            path=theirs.path,
+            protocols={swap.pool: swap.protocol for swap in examined.swaps},
+            gross_profit=theirs.gross_profit,
+            amount_in=_paid_in(examined.swaps, theirs.token),
+            supported=pools <= self.offered.specs.keys(),
+            ours=ours,
+            missed=missed,
+            detail=detail,
+        )
+
+    def _best_through(
+        self, pools: frozenset[bytes], token: Address, moment: Moment, trades: Sequence[Trade], market: Market
+    ) -> Ours | None:
+        """The best of our cycles in that token that uses one of the pools, tried."""
+        fitting = [
+            trade for trade in trades if trade.base_token == token and any(hop.hop.pool in pools for hop in trade.hops)
+        ]
+        if not fitting:
+            return None
+        best = max(fitting, key=lambda trade: trade.gross_profit)
+        return next((one for one in moment.ours if one.trade is best), None) or self._tried(market, best)
+
+    def _reasons(
+        self, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None
+    ) -> Iterator[tuple[Missed, str]]:
+        pools = _pools_of(examined)
+        foreign = pools - self.offered.specs.keys()
+        if foreign:
+            yield Missed.PROTOCOL, _names(examined, foreign)
+        if theirs.token not in self.terms.base_tokens:
+            yield Missed.TOKEN_FILTERED, f"won in 0x{theirs.token.hex()}"
+        if len(pools) > self.terms.max_hops:
+            yield Missed.PATH_LENGTH, f"{len(pools)} pools, at most {self.terms.max_hops} are searched"
+        for pool in pools & known.unknown.keys():
+            yield Missed.UNKNOWN_STATE, f"0x{pool.hex()}: {known.unknown[Address(pool)]}"
+        if ours is not None:
+            yield Missed.SIZING, f"ours makes {ours.trade.gross_profit} of {theirs.gross_profit}"
+        yield Missed.UNKNOWN_STATE, "no cycle through its pools shows within the ticks that the file has"
+
+
+def size_curve(market: Market, trade: Trade) -> tuple[tuple[int, int], ...]:
+    """(amount in, gross profit) of the trade's cycle from nothing to twice its size, where its pools can quote."""
+    route = Route.through(market, tuple(hop.hop for hop in trade.hops))
+    if route is None:
+        return ()
+    points = []
+    for step in range(1, 2 * CURVE_STEPS + 1):
+        amount = trade.amount_in * step // CURVE_STEPS
+        amounts = route.amounts(amount) if amount else None
+        if amounts is not None:
+            points.append((amount, amounts[-1] - amount))
+    return tuple(points)
+
+
+def _paid_in(swaps: Sequence[Swap], token: Address) -> int | None:
+    paid = [swap.amount_in for swap in swaps if swap.token_in == token]
+    return sum(paid) if paid else None
+
+
+def _swaps_twice(logs: Sequence[LogEntry]) -> bool:
+    return sum(1 for log in logs if log.topics and log.topics[0] in SWAP_TOPICS) > 1
+
+
+def _pools_of(examined: Examined) -> frozenset[bytes]:
+    """The pools that it went through, by the market's keys."""
+    return frozenset(swap.pool[:20] for swap in examined.swaps)
+
+
+def _names(examined: Examined, pools: frozenset[bytes]) -> str:
+    named = {f"{swap.protocol} 0x{swap.pool.hex()}" for swap in examined.swaps if swap.pool[:20] in pools}
+    return ", ".join(sorted(named))
