@@ -5,11 +5,11 @@ A pool that holds such a token stays in the market and is kept up to date; the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flasharb.market.filters import Cause, Excluded
-from flasharb.pools import PoolSpec
+from flasharb.market.snapshot import Market
 from flasharb.units import Address
 
 
@@ -22,13 +22,6 @@ class Quarantined:
     evidence: str
 
 
-def excluded(specs: Iterable[PoolSpec], quarantine: Mapping[Address, Quarantined]) -> dict[Address, Excluded]:
-    """The pools that hold a quarantined token, each with the first such token."""
-    if not quarantine:
-        return {}
-    left_out: dict[Address, Excluded] = {}
-    for spec in specs:
-        token = next((token for token in spec.tokens if token in quarantine), None)
-        if token is not None:
-            left_out[spec.address] = Excluded(Cause.QUARANTINED, token)
-    return left_out
+def excluded(market: Market, quarantine: Mapping[Address, Quarantined]) -> dict[Address, Excluded]:
+    """The pools of a market that hold a quarantined token, each with one such token."""
+    return {pool: Excluded(Cause.QUARANTINED, token) for token in quarantine for pool in market.pools_of(token)}

@@ -64,6 +64,7 @@ class Protocol:
     - ``rules``: the logs that move a pool (``pools.events``). The events of V2 and V3 have types of their own in the
       feed, because a bus brings hundreds of thousands of them a second.
     - ``sources``: other contracts whose logs move the pool (a rate provider, a vault); they are followed as well.
+    - ``holder``: the contract that holds the pool's tokens, where that is not at the pool's address (V4's manager).
     - ``vouch``: why a spec's address cannot be right, by other means than CREATE2; ``create2_salt``: by CREATE2.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
     - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
@@ -79,6 +80,7 @@ class Protocol:
     default_fee_pips: int | None = None
     rules: Mapping[bytes, Rule] = field(default_factory=dict)
     sources: Callable[[PoolSpec], tuple[Address, ...]] = _no_sources
+    holder: Callable[[PoolSpec], Address] | None = None
     vouch: Callable[[PoolSpec, int], str | None] | None = None
     create2_salt: Callable[[PoolSpec], bytes] | None = None
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
@@ -181,6 +183,12 @@ def sources_of(spec: PoolSpec) -> tuple[Address, ...]:
     """The other contracts whose logs move the pool."""
     protocol = PROTOCOLS.get(spec.protocol)
     return protocol.sources(spec) if protocol is not None else ()
+
+
+def holder_of(spec: PoolSpec) -> Address:
+    """The contract that holds the pool's tokens."""
+    protocol = PROTOCOLS.get(spec.protocol)
+    return spec.address if protocol is None or protocol.holder is None else protocol.holder(spec)
 
 
 def _deployment(factory: str, init_code_hash: str, deployer: str | None = None) -> Deployment:

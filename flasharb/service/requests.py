@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flasharb.evm import BlockContext, Fork, UnsignedTransaction
 from flasharb.service.facts import Fact
+from flasharb.simulation.token_check import Parties
 from flasharb.units import Address, Hash32
 
 
@@ -20,6 +21,18 @@ class Request:
     fork: Fork
     transactions: Sequence[bytes | UnsignedTransaction]
     measure: tuple[tuple[Address, Address], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """Try a token out on top of block ``parent``; see ``simulation.token_check``."""
+
+    parent: Hash32
+    facts: Sequence[Fact]
+    context: BlockContext
+    fork: Fork
+    token: Address
+    parties: Parties
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from flasharb.adapters.bus import open_publisher
 from flasharb.adapters.journal import Journal
 from flasharb.adapters.keys import identity_key, identity_key_path
 from flasharb.adapters.node import Node, open_node
+from flasharb.adapters.quarantine import Quarantine
 from flasharb.adapters.relay import Relays, open_relays
 from flasharb.errors import NodeError
 from flasharb.execution.limits import ChainFacts, is_devnet
@@ -34,6 +35,7 @@ from flasharb.service.reports import Notice, Report, Started
 from flasharb.service.simulator import Simulator
 from flasharb.service.tracker import Tracker
 from flasharb.service.updater import Updater
+from flasharb.service.vetting import Vetting
 from flasharb.service.workers import open_workers
 from flasharb.settings import Settings
 from flasharb.strategy.search import Search
@@ -96,6 +98,7 @@ async def serve(
         ground = await survey(plan, node)
         actors = await cast(plan, node)
         lists = read_lists(settings, actors.deployed.weth)
+        quarantine = Quarantine(plan.data_dir, settings.chain.id)
         relays = await _open_relays(plan, ground, stack)
         announcer = None
         if settings.message_bus.signal_address:
@@ -110,12 +113,21 @@ async def serve(
         before = await _holdings(node_chain, actors)
         show(_started(settings, actors, lists, before, sending=relays is not None))
         identity = Identity(actors.sender, actors.contract, actors.deployed.weth, actors.key, relays)
-        simulator = Simulator(workers, node)
-        executor = Executor(settings, identity, ground, node_chain, simulator, figures, reporter.write)
+        vetting = Vetting(
+            Simulator(workers, node),
+            quarantine,
+            lists.specs,
+            (actors.contract, actors.sender),
+            lists.roles.base,
+            lambda detail: show(Notice("quarantine", detail)),
+        )
+        executor = Executor(settings, identity, ground, node_chain, vetting, figures, reporter.write)
         stages = pipeline.Stages(
             read=partial(read, settings, figures, stop=stop),
             updater=lambda note: Updater(node_chain, settings.chain.slot_s, figures, note, enough_blocks),
-            detector=lambda note: Detector(Search(settings, lists.roles), figures, note),
+            detector=lambda note: Detector(
+                Search(settings, lists.roles, quarantine=lambda: quarantine.tokens), figures, note
+            ),
             executor=executor,
             tracker=Tracker(node_chain, settings.chain.slot_s),
             reporter=reporter,

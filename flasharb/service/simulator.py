@@ -9,7 +9,7 @@ one, because the two directions through a pool read different slots (measured: e
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,11 +19,12 @@ from flasharb.adapters.chain import accessed
 from flasharb.adapters.node import Node, RpcError
 from flasharb.adapters.state import fetch_missing
 from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
-from flasharb.service.facts import FactLog
-from flasharb.service.requests import Invalid, Request
+from flasharb.service.facts import Fact, FactLog
+from flasharb.service.requests import Invalid, Request, TokenRequest
 from flasharb.service.workers import Died, Overrun, Workers
 from flasharb.simulation.discovery import named_by
 from flasharb.simulation.result import Simulation
+from flasharb.simulation.token_check import Parties, Verdict
 from flasharb.units import Address, Hash32
 
 MAX_ROUNDS: Final = 512
@@ -56,6 +57,18 @@ class Job:
     route: tuple[Address, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TokenTrial:
+    """A token to be tried out on top of block ``parent``."""
+
+    parent: Hash32
+    parent_number: int
+    context: BlockContext
+    fork: Fork
+    token: Address
+    parties: Parties
+
+
 class Simulator:
     """Simulates jobs; safe for several at once."""
 
@@ -79,11 +92,39 @@ class Simulator:
         """
         log = self._log(job.parent)
         await self._prefetch(job, log)
+        answer = await self._answered(
+            job,
+            log,
+            lambda facts: Request(job.parent, facts, job.context, job.fork, job.transactions, job.measure),
+        )
+        if isinstance(answer, Simulation):
+            self._remember(job.route, answer.touched)
+        assert not isinstance(answer, Verdict)
+        return answer
+
+    async def check_token(self, trial: TokenTrial) -> Verdict | Unsimulated:
+        """Try a token out.
+
+        Raises:
+            NodeError: the node does not give the state.
+            WorkerBug: our own code failed.
+        """
+        answer = await self._answered(
+            trial,
+            self._log(trial.parent),
+            lambda facts: TokenRequest(trial.parent, facts, trial.context, trial.fork, trial.token, trial.parties),
+        )
+        assert not isinstance(answer, Simulation)
+        return answer
+
+    async def _answered(
+        self, job: Job | TokenTrial, log: FactLog, request: Callable[[Sequence[Fact]], Request | TokenRequest]
+    ) -> Simulation | Verdict | Unsimulated:
+        """Ask a worker until it lacks nothing; ``request`` is built around the facts that the worker has not seen."""
         for _ in range(MAX_ROUNDS):
-            answer = await self._workers.call(lambda memory: self._request(job, log, memory))
+            answer = await self._workers.call(lambda memory: request(self._news(job.parent, log, memory)))
             match answer:
-                case Simulation():
-                    self._remember(job.route, answer.touched)
+                case Simulation() | Verdict():
                     return answer
                 case MissingState():
                     await self._fetch(answer, job, log)
@@ -95,13 +136,13 @@ class Simulator:
                     return Unsimulated("simulation_died", f"its worker ended with status {answer.status}")
         return Unsimulated("simulation_endless", f"still lacks state after {MAX_ROUNDS} round trips")
 
-    def _request(self, job: Job, log: FactLog, memory: dict[Any, Any]) -> Request:
-        """The request for a worker that has been sent ``memory[parent]`` facts of this block."""
-        known = memory.get(job.parent, 0)
-        for parent in [one for one in memory if one not in self._logs]:
-            del memory[parent]
-        memory[job.parent] = len(log)
-        return Request(job.parent, log.since(known), job.context, job.fork, job.transactions, job.measure)
+    def _news(self, parent: Hash32, log: FactLog, memory: dict[Any, Any]) -> Sequence[Fact]:
+        """The facts for a worker that has been sent ``memory[parent]`` of this block so far."""
+        known = memory.get(parent, 0)
+        for other in [one for one in memory if one not in self._logs]:
+            del memory[other]
+        memory[parent] = len(log)
+        return log.since(known)
 
     def _log(self, parent: Hash32) -> FactLog:
         log = self._logs.get(parent)
@@ -149,7 +190,7 @@ class Simulator:
             slots |= found[1]
         return MissingState(accounts=accounts, slots=slots)
 
-    async def _fetch(self, missing: MissingState, job: Job, log: FactLog) -> None:
+    async def _fetch(self, missing: MissingState, job: Job | TokenTrial, log: FactLog) -> None:
         self.rounds += 1
         await fetch_missing(self._node, missing, job.parent_number, log)
 

@@ -19,10 +19,11 @@ os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 from flasharb.evm import InvalidTransaction, MissingState
 from flasharb.service.facts import tell
 from flasharb.service.frames import Failed, Ready, read_frame, unpack, write_frame
-from flasharb.service.requests import Invalid, Request
+from flasharb.service.requests import Invalid, Request, TokenRequest
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.result import Simulation
 from flasharb.simulation.simulate import simulate
+from flasharb.simulation.token_check import Verdict, check_token
 from flasharb.units import Hash32
 
 KEPT_BLOCKS: Final = 2
@@ -35,7 +36,7 @@ class Bench:
     def __init__(self) -> None:
         self._states: OrderedDict[Hash32, ForkState] = OrderedDict()
 
-    def work(self, request: Request) -> Simulation | MissingState | Invalid:
+    def work(self, request: Request | TokenRequest) -> Simulation | Verdict | MissingState | Invalid:
         """Run one request."""
         state = self._states.get(request.parent)
         if state is None:
@@ -43,6 +44,8 @@ class Bench:
             while len(self._states) > KEPT_BLOCKS:
                 self._states.popitem(last=False)
         tell(state, request.facts)
+        if isinstance(request, TokenRequest):
+            return check_token(request.token, request.parties, state, request.context, request.fork)
         try:
             return simulate(request.transactions, state, request.context, request.fork, measure=request.measure)
         except InvalidTransaction as error:

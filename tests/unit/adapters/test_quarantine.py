@@ -12,7 +12,8 @@ from flasharb.adapters.quarantine import Quarantine, file_name
 from flasharb.errors import OutsideError, UsageError
 from flasharb.market.filters import Cause
 from flasharb.market.quarantine import Quarantined, excluded
-from flasharb.pools import PoolSpec
+from flasharb.market.snapshot import Market
+from flasharb.pools import PoolSpec, V2Pool
 from flasharb.units import Address
 
 A, B, C = (Address(bytes([number]) * 20) for number in (1, 2, 3))
@@ -81,9 +82,10 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_pools_with_a_quarantined_token_are_left_out() -> None:
     """Named, with the token."""
     specs = [PoolSpec(C, "uniswap_v2", (A, B), 3000), PoolSpec(B, "uniswap_v2", (B, C), 3000)]
-    left_out = excluded(specs, {A: FOUND})
+    market = Market.load(7, [V2Pool(spec, 10, 10) for spec in specs], ())
+    left_out = excluded(market, {A: FOUND})
 
     assert left_out.keys() == {C}
     assert left_out[C].cause is Cause.QUARANTINED
     assert left_out[C].detail == "0x0101010101010101010101010101010101010101 is in quarantine"
-    assert excluded(specs, {}) == {}
+    assert excluded(market, {}) == {}
