@@ -99,19 +99,37 @@ def _run(case: ManagedCase) -> str | None:
 def _quotes(case: ManagedCase, i: int, amounts: tuple[int, int] | None) -> str | None:
     """The ladder's quotes against the manager's amounts; None: the pool ran dry."""
     pool, j = case.pool, 1 - i
+    quote: tuple[int, int] | None
     try:
         if case.exact_in:
             quote = (case.amount, pool.amount_out(i, j, case.amount))
         else:
             quote = (pool.amount_in_exact_out(i, j, case.amount), case.amount)
-            least = pool.amount_in(i, j, case.amount)
-            if pool.amount_out(i, j, least) < case.amount or (
-                least and pool.amount_out(i, j, least - 1) >= case.amount
-            ):
-                return f"{least} is not the least input for {case.amount}"
     except InsufficientLiquidity:
         quote = None
-    return None if quote == amounts else f"quote {quote}, manager {amounts}"
+    if quote != amounts:
+        return f"quote {quote}, manager {amounts}"
+    return None if quote is None or case.exact_in else _least(pool, i, case.amount)
+
+
+def _least(pool: V4Pool, i: int, amount_out: int) -> str | None:
+    """The least input of an exact-in swap is enough, and one less is not (or is refused)."""
+    try:
+        least = pool.amount_in(i, 1 - i, amount_out)
+    except InsufficientLiquidity:
+        # the output of a whole unit of input may be more than the manager can book
+        taken = pool.amount_in_exact_out(i, 1 - i, amount_out)
+        return None if _given(pool, i, taken) is None else f"no least input for {amount_out}, yet {taken} is enough"
+    less = _given(pool, i, least - 1)
+    enough = (_given(pool, i, least) or 0) >= amount_out
+    return None if enough and less is not None and less < amount_out else f"{least} is not the least for {amount_out}"
+
+
+def _given(pool: V4Pool, i: int, amount_in: int) -> int | None:
+    try:
+        return pool.amount_out(i, 1 - i, amount_in)
+    except InsufficientLiquidity:
+        return None
 
 
 def _refused(case: ManagedCase, i: int) -> str | None:
