@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.bench_pools import PRICE_TICK, SPACING, _best, _input_across, _row, busy_pool
-from flasharb.pools.managed.key import PoolKey, facts_of, spec_of
+from flasharb.pools.managed.key import PoolKey, spec_of
 from flasharb.pools.managed.pool import V4Pool, v4_pool
 from flasharb.pools.vault_shares.pool import VaultFacts, VaultPool
 from flasharb.pools.vault_shares.pool import spec_of as vault_spec
@@ -58,4 +58,4 @@ def kept_pool() -> V4Pool:
     busy = busy_pool()
     key = PoolKey(Address(b"\2" * 20), Address(b"\3" * 20), 3000, SPACING)
     state = (busy.sqrt_price_x96, busy.tick, busy.liquidity)
-    return v4_pool(spec_of(facts_of(Address(b"\1" * 20), key)), state, busy.ladder.info, 500)
+    return v4_pool(spec_of(Address(b"\1" * 20), key), state, busy.ladder.info, 500)

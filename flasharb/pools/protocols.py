@@ -23,6 +23,9 @@ from flasharb.pools.constant_rate import files as constant_rate_files
 from flasharb.pools.constant_rate import storage as constant_rate
 from flasharb.pools.contract import Pool
 from flasharb.pools.events import Rule, topics_of
+from flasharb.pools.managed import files as managed_files
+from flasharb.pools.managed import key as managed_key
+from flasharb.pools.managed import storage as managed
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.settings import DEVNET_CHAIN_ID
@@ -70,6 +73,7 @@ class Protocol:
     - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
     - ``flash``: the pool hands out before it takes, so that a route may begin with it without a loan.
     - ``callback``: the function that a pool calls on the recipient of a flash swap (V2) or on the swapper (V3).
+    - ``most_spacing``: its pools choose their tick spacing themselves, up to this.
     - ``tick_spacings``: a V3 fee's spacing, as the factory gives it; ``layout``: where the storage has things.
     """
 
@@ -87,6 +91,7 @@ class Protocol:
     sorted_tokens: bool = False
     flash: bool = False
     callback: str | None = None
+    most_spacing: int = 0
     tick_spacings: Mapping[int, int] = field(default_factory=dict)
     layout: V2Layout | V3Layout | None = None
 
@@ -153,6 +158,18 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
             _v3("uniswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("sushiswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("pancakeswap_v3", _PANCAKE_V3_SPACINGS, _PANCAKE_V3_LAYOUT, "pancakeV3SwapCallback"),
+            Protocol(
+                managed_key.PROTOCOL,
+                "v4",
+                load=lambda spec, _slots, elsewhere, words: managed.load(spec, elsewhere, words),
+                gas=60_000,
+                rules=managed.RULES,
+                sources=lambda spec: (managed_key.facts_of(spec).manager,),
+                holder=lambda spec: managed_key.facts_of(spec).manager,
+                vouch=managed_files.vouch,
+                read_facts=managed_files.read_facts,
+                most_spacing=managed_key.MAX_TICK_SPACING,
+            ),
             Protocol(
                 "wrapped_native",
                 "wrapper",

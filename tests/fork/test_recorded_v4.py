@@ -12,9 +12,10 @@ from flasharb.adapters.blockfile import read_block
 from flasharb.evm import CallFrame, LogEntry, Machine, MissingState
 from flasharb.pools.concentrated.known_part import known_part
 from flasharb.pools.concentrated.storage import V3Layout
-from flasharb.pools.managed.key import ManagedFacts, PoolKey, admit, facts_of, spec_of
+from flasharb.pools.managed.key import PoolKey, admit, facts_of, spec_of
 from flasharb.pools.managed.pool import V4Pool, v4_pool
 from flasharb.pools.managed.storage import LIQUIDITY, TICK_BITMAP, TICKS, state_slot
+from flasharb.pools.spec import PoolSpec
 from flasharb.simulation.recorded import RecordedState
 from flasharb.units import Address, address
 from tests.support import managed_chain as chain
@@ -42,13 +43,13 @@ def test_every_recorded_swap_is_our_quote(mainnet_blocks: Path) -> None:
         # the four pools are swapped in once a transaction, so the state before it is the state before the swap
         assert len({log.topics[1] for log in swaps}) == len(swaps)
         for log in swaps:
-            facts = facts_of(MANAGER, keys[log.topics[1]])
-            assert admit(facts) is None
+            spec = spec_of(MANAGER, keys[log.topics[1]])
+            assert admit(spec) is None
             with machine.rewound(before):
-                pool = known_pool(machine, facts)
+                pool = known_pool(machine, spec)
             agrees(pool, log)
             exact += 1
-            pools.add(facts.pool_id)
+            pools.add(spec.address)
     assert (exact, len(pools)) == (5, 4)
 
 
@@ -77,7 +78,7 @@ def keys_of(frame: CallFrame) -> Iterator[PoolKey]:
         yield from keys_of(call)
 
 
-def known_pool(machine: Machine, facts: ManagedFacts) -> V4Pool:
+def known_pool(machine: Machine, spec: PoolSpec) -> V4Pool:
     """The pool as far as the block's file knows its ticks."""
 
     def read(slot: int) -> int | None:
@@ -86,7 +87,7 @@ def known_pool(machine: Machine, facts: ManagedFacts) -> V4Pool:
         except MissingState:
             return None
 
-    at, spec = state_slot(facts.pool_id), spec_of(facts)
+    at = state_slot(facts_of(spec).pool_id)
     layout = V3Layout(at, at + LIQUIDITY, at + TICKS, at + TICK_BITMAP)
     part = known_part(spec, layout, read)
     assert part is not None

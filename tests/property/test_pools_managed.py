@@ -9,17 +9,22 @@ import random
 from collections import Counter
 from itertools import pairwise
 
+import msgspec
 import pytest
 from eth_hash.auto import keccak
 
 from flasharb.evm import LogEntry, Machine
 from flasharb.feed.events import PoolLog
+from flasharb.feed.logs import event_of
+from flasharb.market.transition import next_state
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick, tick_at_sqrt_price
-from flasharb.pools.managed.key import ManagedFacts, spec_of
+from flasharb.pools.managed.key import PoolKey
 from flasharb.pools.managed.pool import V4Pool, v4_pool
-from flasharb.pools.managed.storage import RULES, load, state_slot
+from flasharb.pools.managed.storage import load, state_slot
+from flasharb.pools.protocols import LOG_TOPICS
+from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import Elsewhere, Needs
-from flasharb.units import Address
+from flasharb.units import Address, hex0x
 from tests.support import managed_chain as chain
 from tests.support.managed_cases import KINDS, managed_case, run_case
 from tests.support.pool_bytecode import SENDER, RevertedError, word
@@ -52,31 +57,31 @@ def test_events_lead_to_the_stored_state(seed: int) -> None:
     """After every event of a random history our pool is the one that the manager's storage describes."""
     dice = random.Random(f"managed history {seed}")
     key = chain.key_of(dice.randint(0, 20_000), dice.choice((10, 60, 200)), native=dice.random() < 0.5)
-    facts = chain.facts(key)
+    spec = chain.spec(key)
     machine = chain.manager_machine({})
     chain.transact(machine, chain.MANAGER, chain.SET_CONTROLLER + word(SENDER))
     tick = dice.randint(-100_000, 100_000)
     price = sqrt_price_at_tick(tick) + dice.randint(0, 999)
     (begun,) = chain.transact(machine, chain.MANAGER, chain.initialize_call(key, price)).logs
-    pool = stored(machine, facts)
-    assert after(v4_pool(spec_of(facts), (0, 0, 0), {}), begun) == pool
-    assert pool == v4_pool(spec_of(facts), (pool.sqrt_price_x96, tick_at_sqrt_price(pool.sqrt_price_x96), 0), {})
+    pool = stored(machine, spec)
+    assert after(v4_pool(spec, (0, 0, 0), {}), begun) == pool
+    assert pool == v4_pool(spec, (pool.sqrt_price_x96, tick_at_sqrt_price(pool.sqrt_price_x96), 0), {})
     seen: Counter[bytes] = Counter()
     for _ in range(12):
-        for log in act(dice, machine, pool, facts):
-            if log.address == chain.MANAGER and log.topics[1:2] == (facts.pool_id,):
+        for log in act(dice, machine, pool, key):
+            if log.address == chain.MANAGER and log.topics[1:2] == (key.pool_id(),):
                 pool = after(pool, log)
                 seen[log.topics[0]] += 1
-        assert pool == stored(machine, facts)
+        assert pool == stored(machine, spec)
         assert pool.ticks_agree()
     assert len(seen) >= 2
 
 
-def stored(machine: Machine, facts: ManagedFacts) -> V4Pool:
+def stored(machine: Machine, spec: PoolSpec) -> V4Pool:
     """The pool as its storage says, all words of it, in three rounds at most."""
     slots: dict[tuple[Address, int], int] = {}
     for _ in range(4):
-        answer = load(spec_of(facts), Elsewhere(slots), EVERY_WORD)
+        answer = load(spec, Elsewhere(slots), EVERY_WORD)
         if isinstance(answer, V4Pool):
             return answer
         assert isinstance(answer, Needs)
@@ -85,9 +90,9 @@ def stored(machine: Machine, facts: ManagedFacts) -> V4Pool:
     raise AssertionError("more than three rounds")
 
 
-def act(dice: random.Random, machine: Machine, pool: V4Pool, facts: ManagedFacts) -> tuple[LogEntry, ...]:
+def act(dice: random.Random, machine: Machine, pool: V4Pool, key: PoolKey) -> tuple[LogEntry, ...]:
     """Somebody does something to the pool; what the manager refuses has no events."""
-    key, spacing = facts.key, facts.key.tick_spacing
+    spacing = key.tick_spacing
     kind = dice.choice(("add", "add", "remove", "swap", "swap", "swap", "donate", "fee"))
     try:
         if kind == "fee":
@@ -112,16 +117,18 @@ def act(dice: random.Random, machine: Machine, pool: V4Pool, facts: ManagedFacts
 
 
 def after(pool: V4Pool, log: LogEntry) -> V4Pool:
-    """Our pool after one log of the manager, by the rules of its protocol."""
-    rule = RULES.get(log.topics[0])
-    if rule is None:
+    """Our pool after one log of the manager, on the way that it takes from the feed into the market."""
+    topics = [hex0x(topic) for topic in log.topics]
+    fields = {"address": hex0x(log.address), "topics": topics, "data": hex0x(log.data)}
+    event = event_of(fields | {"blockNumber": "0x1", "logIndex": "0x0"}, LOG_TOPICS)
+    if event is None:
         assert log.topics[0] == chain.DONATED
         return pool
-    handed_over = PoolLog(Address(log.topics[rule.pool_topic][:20]), log.topics, log.data, 1, 0)
-    assert handed_over.pool == pool.spec.address
-    assert rule.fits(handed_over)
-    moved = rule.apply(pool, handed_over)
-    assert isinstance(moved, V4Pool)
+    assert isinstance(event, PoolLog)
+    assert (event.pool, event.emitter) == (pool.spec.address, chain.MANAGER)
+    moved = next_state(pool, event)
+    assert isinstance(moved, V4Pool), moved
+    assert next_state(pool, msgspec.structs.replace(event, emitter=SENDER)) is pool, "a stranger's log is not believed"
     return moved
 
 
@@ -145,4 +152,4 @@ def test_slots_are_where_the_manager_says() -> None:
     extsload = keccak(b"extsload(bytes32)")[:4] + word(state_slot(key.pool_id()))
 
     assert int.from_bytes(machine.call(chain.MANAGER, extsload).output, "big") == 1 << 96 | 3000 << 208
-    assert isinstance(load(spec_of(chain.facts(key)), Elsewhere()), Needs)
+    assert isinstance(load(chain.spec(key), Elsewhere()), Needs)

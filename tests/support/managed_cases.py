@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flasharb.pools.concentrated.swap import swap
 from flasharb.pools.errors import InsufficientLiquidity
-from flasharb.pools.managed.key import PoolKey, spec_of
+from flasharb.pools.managed.key import PoolKey
 from flasharb.pools.managed.pool import MAX_AMOUNT, V4Pool, v4_pool
 from tests.support import managed_chain as chain
 from tests.support import pool_cases as v3
@@ -43,7 +43,7 @@ def managed_case(kind: str, number: int) -> ManagedCase:
     fees |= 0 if dice.random() < 0.3 else dice.choice((1, 1000, dice.randint(1, 1000))) << 12
     key = chain.key_of(fee, spacing, native=dice.random() < 0.4)
     active = sum(liquidity for lower, upper, liquidity in base.positions if lower <= base.tick < upper)
-    spec = spec_of(chain.facts(key))
+    spec = chain.spec(key)
     pool = v4_pool(spec, (base.price, base.tick, active), v3.ticks_of(base.positions), fees)
     amount, limit = _amount(dice, kind, base, pool)
     return ManagedCase(key, pool, base.zero_for_one, base.exact_in, amount, limit)

@@ -17,8 +17,9 @@ from eth_hash.auto import keccak
 from flasharb.evm import Account, DictState, Fork, Machine, TransactionResult, UnsignedTransaction
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.concentrated.tick_bitmap import words_from_ticks
-from flasharb.pools.managed.key import ManagedFacts, PoolKey, facts_of
+from flasharb.pools.managed.key import PoolKey, spec_of
 from flasharb.pools.managed.storage import LIQUIDITY, TICK_BITMAP, TICKS, state_slot
+from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import mapping_slot, signed
 from flasharb.units import ZERO_ADDRESS, Address
 from tests.support.node_tools import REPOSITORY
@@ -80,8 +81,9 @@ def key_of(fee: int, spacing: int, native: bool = False) -> PoolKey:
     return PoolKey(ZERO_ADDRESS if native else TOKEN0, TOKEN1, fee, spacing)
 
 
-def facts(key: PoolKey) -> ManagedFacts:
-    return facts_of(MANAGER, key)
+def spec(key: PoolKey) -> PoolSpec:
+    """The market's view of the pool."""
+    return spec_of(MANAGER, key)
 
 
 def pool_storage(

@@ -48,45 +48,54 @@ class PoolKey:
 
 @dataclass(frozen=True, slots=True)
 class ManagedFacts:
-    """The facts of a pool of this protocol; ``pool_id`` is what its source says, ``admit`` recomputes it."""
+    """The facts of a pool of this protocol, beside those of its spec; ``admit`` holds ``pool_id`` against the key."""
 
     manager: Address
     pool_id: bytes
-    key: PoolKey
+    hooks: Address = ZERO_ADDRESS
 
     @property
     def hook_bits(self) -> int:
         """The permissions of the hooks, as the manager reads them off their address."""
-        return int.from_bytes(self.key.hooks, "big") & ALL_HOOK_BITS
+        return int.from_bytes(self.hooks, "big") & ALL_HOOK_BITS
 
 
-def facts_of(manager: Address, key: PoolKey) -> ManagedFacts:
-    """The facts of the pool that this key names."""
-    return ManagedFacts(manager, key.pool_id(), key)
+def facts_of(spec: PoolSpec) -> ManagedFacts:
+    """The facts of a pool of this protocol."""
+    assert isinstance(spec.facts, ManagedFacts)
+    return spec.facts
 
 
-def spec_of(facts: ManagedFacts) -> PoolSpec:
-    """The market's view: the key is the first 20 bytes of the id, since the contract holds many pools."""
-    key = facts.key
+def spec_of(manager: Address, key: PoolKey) -> PoolSpec:
+    """The market's view: its key is the first 20 bytes of the id, since the contract holds many pools."""
+    pool_id = key.pool_id()
     return PoolSpec(
-        Address(facts.pool_id[:20]), PROTOCOL, (key.currency0, key.currency1), key.fee, key.tick_spacing, facts
+        Address(pool_id[:20]),
+        PROTOCOL,
+        (key.currency0, key.currency1),
+        key.fee,
+        key.tick_spacing,
+        ManagedFacts(manager, pool_id, key.hooks),
     )
 
 
-def admit(facts: ManagedFacts) -> str | None:
+def admit(spec: PoolSpec) -> str | None:
     """Why the pool must not be traded, or None."""
-    key = facts.key
-    if not key.currency0 < key.currency1:
-        return f"currencies out of order: {checksum(key.currency0)} is not below {checksum(key.currency1)}"
-    if not 1 <= key.tick_spacing <= MAX_TICK_SPACING:
-        return f"tick spacing {key.tick_spacing} is not between 1 and {MAX_TICK_SPACING}"
-    if key.fee == DYNAMIC_FEE:
+    facts = facts_of(spec)
+    if len(spec.tokens) != 2 or not spec.token0 < spec.token1:
+        return f"currencies out of order: {' and '.join(map(checksum, spec.tokens))}"
+    if not 1 <= spec.tick_spacing <= MAX_TICK_SPACING:
+        return f"tick spacing {spec.tick_spacing} is not between 1 and {MAX_TICK_SPACING}"
+    if spec.fee_pips == DYNAMIC_FEE:
         return "dynamic fee: its hook may set another fee for each swap"
-    if not 0 <= key.fee <= PIPS or swap_fee(MAX_PROTOCOL_FEE, key.fee) >= PIPS:
-        return f"fee of {key.fee} pips: with the protocol's share it may reach the whole input"
-    if key.pool_id() != facts.pool_id:
-        return f"pool id 0x{facts.pool_id.hex()} is not that of its key, 0x{key.pool_id().hex()}"
+    if not 0 <= spec.fee_pips <= PIPS or swap_fee(MAX_PROTOCOL_FEE, spec.fee_pips) >= PIPS:
+        return f"fee of {spec.fee_pips} pips: with the protocol's share it may reach the whole input"
+    pool_id = PoolKey(spec.token0, spec.token1, spec.fee_pips, spec.tick_spacing, facts.hooks).pool_id()
+    if pool_id != facts.pool_id:
+        return f"pool id 0x{facts.pool_id.hex()} is not that of its key, 0x{pool_id.hex()}"
+    if spec.address != pool_id[:20]:
+        return f"{checksum(spec.address)} is not how its id 0x{pool_id.hex()} begins"
     touching = [name for bit, name in _SWAP_BITS if facts.hook_bits & bit]
     if touching:
-        return f"hooks {checksum(key.hooks)} take part in swaps: {', '.join(touching)}"
+        return f"hooks {checksum(facts.hooks)} take part in swaps: {', '.join(touching)}"
     return None

@@ -14,7 +14,7 @@ from typing import Final
 from flasharb.pools.concentrated.liquidity import MAX_UINT128
 from flasharb.pools.concentrated.storage import StoredTicks, stored_ticks
 from flasharb.pools.events import Log, Rule, rules, word
-from flasharb.pools.managed.key import ManagedFacts, admit
+from flasharb.pools.managed.key import admit, facts_of
 from flasharb.pools.managed.pool import V4Pool, v4_pool
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused, mapping_slot, signed
@@ -37,14 +37,12 @@ def load(spec: PoolSpec, elsewhere: Elsewhere, words_each_side: int | None = Non
     Raises:
         CorruptPool: the slots contradict each other or the key.
     """
-    facts = spec.facts
-    assert isinstance(facts, ManagedFacts)
-    refused = admit(facts)
+    facts, refused = facts_of(spec), admit(spec)
     if refused is not None:
         return Refused(refused)
     at = state_slot(facts.pool_id)
     slots = {slot: value for (contract, slot), value in elsewhere.slots.items() if contract == facts.manager}
-    found = _read(facts, at, slots, words_each_side)
+    found = _read(spec, at, slots, words_each_side)
     if isinstance(found, Needs):
         return Needs(elsewhere=frozenset((facts.manager, slot) for slot in found.slots))
     state = (slots[at] & _UINT160, signed(slots[at] >> 160, 24), slots[at + LIQUIDITY] & MAX_UINT128)
@@ -54,14 +52,14 @@ def load(spec: PoolSpec, elsewhere: Elsewhere, words_each_side: int | None = Non
         raise CorruptPool(str(error)) from None
 
 
-def _read(facts: ManagedFacts, at: int, slots: Mapping[int, int], words_each_side: int | None) -> StoredTicks | Needs:
+def _read(spec: PoolSpec, at: int, slots: Mapping[int, int], words_each_side: int | None) -> StoredTicks | Needs:
     missing = {at, at + LIQUIDITY} - slots.keys()
     if missing:
         return Needs(frozenset(missing))
     price, tick, fee = slots[at] & _UINT160, signed(slots[at] >> 160, 24), slots[at] >> 208
-    if price and fee != facts.key.fee:
-        raise CorruptPool(f"the manager charges {fee} pips in a pool whose key says {facts.key.fee}")
-    return stored_ticks(slots, (at + TICKS, at + TICK_BITMAP), tick, facts.key.tick_spacing, words_each_side)
+    if price and fee != spec.fee_pips:
+        raise CorruptPool(f"the manager charges {fee} pips in a pool whose key says {spec.fee_pips}")
+    return stored_ticks(slots, (at + TICKS, at + TICK_BITMAP), tick, spec.tick_spacing, words_each_side)
 
 
 def _after_swap(pool: V4Pool, log: Log) -> V4Pool:

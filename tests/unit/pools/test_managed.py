@@ -6,19 +6,23 @@ from dataclasses import replace
 
 import pytest
 
+from flasharb.errors import UsageError
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
+from flasharb.pools.files import parse_pools
 from flasharb.pools.managed.fees import swap_fee
-from flasharb.pools.managed.key import DYNAMIC_FEE, ManagedFacts, PoolKey, admit, facts_of, spec_of
+from flasharb.pools.managed.key import DYNAMIC_FEE, PROTOCOL, ManagedFacts, PoolKey, admit, spec_of
 from flasharb.pools.managed.pool import MAX_AMOUNT, V4Pool, v4_pool
 from flasharb.pools.managed.storage import load, state_slot
+from flasharb.pools.protocols import check_address, holder_of, sources_of
+from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused
 from flasharb.units import ZERO_ADDRESS, Address, address
 
 MANAGER = address("0x000000000004444c5dc75cB358380D2e3dE08A90")
 USDC = address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
 KEY = PoolKey(ZERO_ADDRESS, USDC, 500, 10)
-FACTS = facts_of(MANAGER, KEY)
+SPEC = spec_of(MANAGER, KEY)
 TICKS = {-600: TickLiquidity(10**18, 10**18), 600: TickLiquidity(10**18, -(10**18))}
 
 
@@ -30,13 +34,13 @@ def hooks(bits: int) -> Address:
 def test_the_id_is_that_of_a_real_pool() -> None:
     """ETH/USDC 0.05 % on mainnet: its id as the manager emitted it."""
     assert KEY.pool_id().hex() == "21c67e77068de97969ba93d4aab21826d33ca12bb9f565d8496e8fda8a82ca27"
-    assert spec_of(FACTS).address.hex() == "21c67e77068de97969ba93d4aab21826d33ca12b"
+    assert SPEC.address.hex() == "21c67e77068de97969ba93d4aab21826d33ca12b"
 
 
 @pytest.mark.parametrize("bits", [0, 0b11_1111_0000_0000, 1 << 13, 1 << 5 | 1 << 4, 1 << 8 | 1, 1 << 10 | 1 << 1])
 def test_hooks_that_swaps_never_call_are_fine(bits: int) -> None:
     """Initialize, liquidity and donate hooks, with their return deltas."""
-    assert admit(facts_of(MANAGER, replace(KEY, hooks=hooks(bits)))) is None
+    assert admit(spec_of(MANAGER, replace(KEY, hooks=hooks(bits)))) is None
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,7 @@ def test_hooks_that_swaps_never_call_are_fine(bits: int) -> None:
 )
 def test_hooks_in_swaps_are_refused_by_name(bits: int, name: str) -> None:
     """Whatever they do: the outcome of a swap would be theirs to say."""
-    assert (admit(facts_of(MANAGER, replace(KEY, hooks=hooks(bits)))) or "").endswith(f"in swaps: {name}")
+    assert (admit(spec_of(MANAGER, replace(KEY, hooks=hooks(bits)))) or "").endswith(f"in swaps: {name}")
 
 
 @pytest.mark.parametrize(
@@ -61,18 +65,21 @@ def test_hooks_in_swaps_are_refused_by_name(bits: int, name: str) -> None:
         (replace(KEY, fee=-1), "may reach the whole input"),
         (replace(KEY, tick_spacing=0), "tick spacing 0"),
         (replace(KEY, tick_spacing=40_000), "tick spacing 40000"),
-        (replace(KEY, currency0=USDC), "currencies out of order"),
         (replace(KEY, currency0=USDC, currency1=ZERO_ADDRESS), "currencies out of order"),
     ],
 )
 def test_keys_that_are_refused(key: PoolKey, reason: str) -> None:
     """Each by its own reason; numbers that no key can hold are refused before anything is hashed."""
-    assert reason in (admit(ManagedFacts(MANAGER, bytes(32), key)) or "")
+    tokens = (key.currency0, key.currency1)
+    spec = PoolSpec(MANAGER, PROTOCOL, tokens, key.fee, key.tick_spacing, ManagedFacts(MANAGER, bytes(32)))
+    assert reason in (admit(spec) or "")
 
 
 def test_a_foreign_id_is_refused() -> None:
     """A pool file cannot pass off one pool as another."""
-    assert "is not that of its key" in (admit(ManagedFacts(MANAGER, bytes(32), KEY)) or "")
+    other = replace(SPEC, facts=ManagedFacts(MANAGER, bytes(32)))
+    assert "is not that of its key" in (admit(other) or "")
+    assert "is not how its id" in (admit(replace(SPEC, address=MANAGER)) or "")
 
 
 def test_the_fees_combine_as_the_library_says() -> None:
@@ -80,12 +87,12 @@ def test_the_fees_combine_as_the_library_says() -> None:
     assert swap_fee(1000, 3000) == 3997
     assert swap_fee(0, 500) == 500
     assert swap_fee(1000, 998_999) < 1_000_000
-    assert admit(facts_of(MANAGER, replace(KEY, fee=998_999))) is None
+    assert admit(spec_of(MANAGER, replace(KEY, fee=998_999))) is None
 
 
 def test_what_does_not_fit_the_managers_books_is_refused() -> None:
     """More than an int128 holds, in or out; negative amounts; no price."""
-    pool = v4_pool(spec_of(FACTS), (1 << 96, 0, 10**18), TICKS)
+    pool = v4_pool(SPEC, (1 << 96, 0, 10**18), TICKS)
 
     for quote in (pool.amount_out, pool.amount_in, pool.amount_in_exact_out):
         with pytest.raises(InsufficientLiquidity, match="int128"):
@@ -103,8 +110,8 @@ def test_what_does_not_fit_the_managers_books_is_refused() -> None:
 
 def test_the_rate_begins_where_the_liquidity_does() -> None:
     """At the price 1 it is one less the fee of the direction; at the end of the liquidity it is refused that way."""
-    pool = v4_pool(spec_of(FACTS), (1 << 96, 0, 10**18), TICKS, 1000)
-    far = v4_pool(spec_of(FACTS), (1 << 100, 55_452, 0), TICKS)
+    pool = v4_pool(SPEC, (1 << 96, 0, 10**18), TICKS, 1000)
+    far = v4_pool(SPEC, (1 << 100, 55_452, 0), TICKS)
 
     assert pool.marginal_rate(0, 1) == pytest.approx((1e6 - 1000 - 500 + 0) / 1e6, rel=1e-6)
     assert pool.marginal_rate(1, 0) == pytest.approx(0.9995, rel=1e-12)
@@ -117,7 +124,7 @@ def test_the_rate_begins_where_the_liquidity_does() -> None:
 
 def test_slots_of_another_pool_are_noticed() -> None:
     """The manager's own fee must be the key's; ticks must add up; a pool that is not admitted is refused."""
-    at, spec = state_slot(FACTS.pool_id), spec_of(FACTS)
+    at, spec = state_slot(KEY.pool_id()), SPEC
     with pytest.raises(CorruptPool, match="charges 3000 pips"):
         load(spec, Elsewhere({(MANAGER, at): 1 << 96 | 3000 << 208, (MANAGER, at + 3): 0}))
     slots = {(MANAGER, at): 1 << 96 | 500 << 208, (MANAGER, at + 3): 7}
@@ -125,12 +132,48 @@ def test_slots_of_another_pool_are_noticed() -> None:
         assert not answer.slots
         slots |= dict.fromkeys(answer.elsewhere, 0)
     assert isinstance(answer, CorruptPool)
-    dynamic = spec_of(facts_of(MANAGER, replace(KEY, fee=DYNAMIC_FEE)))
+    dynamic = spec_of(MANAGER, replace(KEY, fee=DYNAMIC_FEE))
     assert load(dynamic, Elsewhere()) == Refused("dynamic fee: its hook may set another fee for each swap")
 
 
 def _load(slots: dict[tuple[Address, int], int]) -> V4Pool | Needs | Refused | CorruptPool:
     try:
-        return load(spec_of(FACTS), Elsewhere(slots), 1 << 16)
+        return load(SPEC, Elsewhere(slots), 1 << 16)
     except CorruptPool as error:
         return error
+
+
+ENTRY = {
+    "address": "0x21C67e77068de97969BA93D4aaB21826d33Ca12B",
+    "protocol": "uniswap_v4",
+    "tokens": ["0x" + "00" * 20, "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"],
+    "fee_pips": 500,
+    "tick_spacing": 10,
+    "facts": {"manager": "0x000000000004444c5dc75cB358380D2e3dE08A90", "pool_id": "0x" + KEY.pool_id().hex()},
+}
+
+
+def test_a_pool_file_names_manager_and_id() -> None:
+    """They give the same spec as the key; the manager must be the chain's, the id that of the key."""
+    (spec,) = parse_pools({"chain_id": 1, "pools": [ENTRY]}).pools
+    assert spec == SPEC
+    assert check_address(spec, 1) is None
+    assert "is not the PoolManager of chain 5: none is known" in (check_address(spec, 5) or "")
+    assert "that is 0x0000" in (check_address(replace(spec, facts=ManagedFacts(USDC, KEY.pool_id())), 1) or "")
+    assert "is not that of its key" in (check_address(replace(spec, fee_pips=3000), 1) or "")
+    assert (holder_of(spec), sources_of(spec)) == (MANAGER, (MANAGER,))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"facts": {}}, "facts: expected the keys manager, pool_id"),
+        ({"facts": ENTRY["facts"] | {"pool_id": "0x12"}}, "facts: pool_id: expected 32 bytes of hex"),
+        ({"facts": ENTRY["facts"] | {"hooks": 7}}, "facts: hooks: expected text"),
+        ({"tick_spacing": 32768}, "tick_spacing: expected a whole number from 1 to 32767"),
+    ],
+)
+def test_wrong_entries_are_named(change: dict[str, object], problem: str) -> None:
+    """What is wrong, and where."""
+    with pytest.raises(UsageError, match=problem):
+        parse_pools({"chain_id": 1, "pools": [ENTRY | change]})
