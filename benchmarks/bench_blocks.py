@@ -35,9 +35,9 @@ def rows() -> list[dict[str, Any]]:
         SHARED_COMPILER.store = CodeCache(Path(directory))
         for _ in range(WARM_UP):
             for block in blocks:
-                _seconds(block, "compiled")
+                _seconds(block, "py-evm")
         SHARED_COMPILER.save()
-        warm = [min(_seconds(block, "compiled") for _ in range(3)) for block in blocks]
+        warm = [min(_seconds(block, "py-evm") for _ in range(3)) for block in blocks]
         cached = _fresh(blocks, CodeCache(Path(directory)))
         SHARED_COMPILER.store = None
     peer = f"stock py-evm {version('py-evm')}"
@@ -58,7 +58,7 @@ def rows() -> list[dict[str, Any]]:
 def _fresh(blocks: list[RecordedBlock], store: CodeCache | None) -> list[float]:
     SHARED_COMPILER.programs.clear()
     SHARED_COMPILER.store = store
-    return [_seconds(block, "compiled") for block in blocks]
+    return [_seconds(block, "py-evm") for block in blocks]
 
 
 def _seconds(block: RecordedBlock, engine: Any) -> float:

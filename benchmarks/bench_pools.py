@@ -13,6 +13,7 @@ from typing import Any
 
 from flasharb.pools import PoolSpec, TickLiquidity, V2Pool, V3Pool, v3_pool
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick
+from flasharb.pools.constant_rate.pool import ConstantRatePool
 from flasharb.units import Address
 
 PRICE_TICK = 265_269
@@ -23,6 +24,7 @@ TICKS = 456
 def rows() -> list[dict[str, Any]]:
     """Quote and update figures."""
     pair = V2Pool(_spec("uniswap_v2", 0), 10**12, 3 * 10**23)
+    psm = ConstantRatePool(_spec("maker_lite_psm", 0), 10**12, 10**15, 0, (10**14, 10**26))
     pool = busy_pool()
     within, across = _input_across(pool, 0) // 2, _input_across(pool, 125)
     out_within, out_across = pool.amount_out(0, 1, within), pool.amount_out(0, 1, across)
@@ -42,6 +44,7 @@ def rows() -> list[dict[str, Any]]:
     return [
         _row("V2 quote exact-in", _best(lambda: pair.amount_out(0, 1, 10**6))),
         _row("V2 quote exact-out", _best(lambda: pair.amount_in(0, 1, 10**15))),
+        _row("constant-rate quote exact-in", _best(lambda: psm.amount_out(0, 1, 10**6))),
         v3("V3 quote exact-in, in range", lambda: pool.amount_out(0, 1, within), lambda: pool.swapped(0, 1, within)),
         v3(
             "V3 quote exact-in, 125 ticks",

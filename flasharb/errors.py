@@ -9,7 +9,8 @@
         ├── NodeError       the node: unreachable, not JSON, an error reply
         ├── RelayError      the bundle relay
         ├── BusError        the message bus
-        └── StateUnavailable  a simulation needs state that nobody here knows
+        ├── StateUnavailable  a simulation needs state that nobody here knows
+        └── StateDisproved    the node told state that the block's state root disproves
 
 Expected results (a rejected trade, a reverted transaction, a missed bundle) are values, not exceptions.
 No message ever holds a key.
@@ -54,3 +55,7 @@ class BusError(OutsideError):
 
 class StateUnavailable(OutsideError):
     """Missing state that neither the recorded block nor the node provides; unknown is never taken as zero."""
+
+
+class StateDisproved(OutsideError):
+    """What the node said of an account, slot, code or header is not what the block's own hash proves."""

@@ -144,7 +144,14 @@ class Simulation:
 
     workers: int = _key(2, "worker processes", 1, 64)
     wall_budget_s: float = _key(2.0, "seconds a candidate may take before its worker is replaced", 0.01, 600)
-    gas_limit: int = _key(3_000_000, "gas a candidate may use", 21_000, 16_777_216)
+    gas_limit: int = _key(
+        3_000_000, "gas a candidate may use; no opcode is free, so it bounds the steps", 21_000, 16_777_216
+    )
+    worker_memory_mb: int = _key(2048, "MiB of address space a worker process may take (Linux)", 512, 65_536)
+    verify_state: bool = _key(False, "what a simulation reads is proven by eth_getProof against the state root")
+    second_opinion: str = _key(
+        "none", "who must agree with the last simulation before it is signed", choices=("none", "revm", "node")
+    )
 
 
 @dataclass(frozen=True, slots=True)

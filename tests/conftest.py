@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Compiled EVM code is kept for this run alone, and shared with the processes that the tests start.
+os.environ["XDG_CACHE_HOME"] = _cache = tempfile.mkdtemp(prefix="flasharb-tests-")
+atexit.register(shutil.rmtree, _cache, ignore_errors=True)
 
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]

@@ -32,7 +32,7 @@ def categories(paths: tuple[Path, ...]) -> list[Path]:
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--engine", type=click.Choice(["py-evm", "compiled", "stock"]), default="py-evm", show_default=True)
+@click.option("--engine", type=click.Choice(["py-evm", "stock"]), default="py-evm", show_default=True)
 @click.option("--warm", type=int, help="Entries after which a place is compiled; 1 compiles everything.")
 def main(paths: tuple[Path, ...], engine: Any, warm: int | None) -> None:
     """Run the categories PATHS."""

@@ -18,6 +18,7 @@ from flasharb.adapters import chain
 from flasharb.adapters.bus import open_bus
 from flasharb.adapters.keys import identity_key_path, load_signer, read_key_file
 from flasharb.adapters.node import Node, open_node
+from flasharb.adapters.proven import proofs_refused
 from flasharb.adapters.relay import Relay, open_relays
 from flasharb.cli.redact import shown_text
 from flasharb.devnet.world import load_world
@@ -111,6 +112,9 @@ async def check_node(settings: Settings, node: Node) -> tuple[Finding, Seen]:
     if settings.message_bus.transport == "node":
         heads = await node.subscribe("newHeads")
         await heads.aclose()
+    if settings.simulation.verify_state and (refused := await proofs_refused(node)):
+        detail = f"it proves no state, as simulation.verify_state = true needs: {refused}"
+        return Finding("node", False, detail, "use a node that offers eth_getProof"), Seen(node, header)
     return Finding("node", True, f"chain {chain_id}, block {header.number}, {delay_ms:.0f} ms"), Seen(node, header)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flasharb.cli.redact import looks_like_key, shown, shown_text
 from flasharb.settings import DEVNET_CHAIN_ID, Settings
+from flasharb.simulation import revm
 from flasharb.units import address
 
 MAINNET_CHAIN_ID: Final = 1
@@ -33,7 +34,8 @@ class Problem:
 
 def contradictions(settings: Settings, environ: Mapping[str, str], sources: Mapping[str, str]) -> tuple[Problem, ...]:
     """Keys that are each in range but cannot stand together, or whose text has a wrong form."""
-    found = [*_forms(settings), *_bus(settings), *_chain(settings), *_signer(settings, environ)]
+    found = [*_forms(settings), *_bus(settings), *_chain(settings), *_simulation(settings)]
+    found += _signer(settings, environ)
     return tuple(_problem(settings, sources, key, expected) for key, expected in found)
 
 
@@ -147,6 +149,11 @@ def _chain(settings: Settings) -> Iterator[Found]:
         yield "node.url", f"must be set: chain {settings.chain.id} is not the devnet ({DEVNET_CHAIN_ID})"
     if settings.chain.id == MAINNET_CHAIN_ID and settings.chain.slot_s != 12:
         yield "chain.slot_s", "must be 12.0 on Ethereum mainnet"
+
+
+def _simulation(settings: Settings) -> Iterator[Found]:
+    if settings.simulation.second_opinion == "revm" and (reason := revm.unavailable()):
+        yield "simulation.second_opinion", f"cannot be revm here: {reason}"
 
 
 def _signer(settings: Settings, environ: Mapping[str, str]) -> Iterator[Found]:

@@ -12,7 +12,9 @@ from typing import Final
 import flasharb
 from flasharb.adapters.blockfile import read_block
 from flasharb.adapters.node import Node
-from flasharb.adapters.state import NodeBlock, fetch_block, fetch_missing, locate, prefetch, simulate_on_node
+from flasharb.adapters.proven import reader_at
+from flasharb.adapters.readers import NodeReader, StateReader
+from flasharb.adapters.state import NodeBlock, fetch_block, locate, prefetch, simulate_on_node
 from flasharb.cli.transaction_argument import Draft, Signed, Wanted
 from flasharb.errors import OutsideError, StateUnavailable, UsageError
 from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
@@ -37,8 +39,8 @@ MAINNET_WETH: Final = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
 class Place:
     """A transaction with all that its execution depends on.
 
-    ``index`` is its position; ``before`` are the transactions that run first; ``node`` is asked for state at block
-    ``number - 1`` (None: ``state`` is all there is). ``beside_block``: it is no part of the block.
+    ``index`` is its position; ``before`` are the transactions that run first; ``reader`` is asked for the state of the
+    parent block (None: ``state`` is all there is). ``beside_block``: it is no part of the block.
     """
 
     context: BlockContext
@@ -48,7 +50,7 @@ class Place:
     transaction: bytes | UnsignedTransaction
     state: ForkState
     origin: str
-    node: Node | None = None
+    reader: StateReader | None = None
     beside_block: bool = False
 
     async def simulate(self, options: Options) -> tuple[Run, Simulation]:
@@ -61,8 +63,8 @@ class Place:
         """
         options = replace(options, beside_block=self.beside_block)
         run = Run([self.transaction], self.state, self.context, self.fork, self.before, options)
-        if self.node is not None:
-            return run, await simulate_on_node(self.node, run, self.context.number - 1, self.state)
+        if self.reader is not None:
+            return run, await simulate_on_node(self.reader, run, self.state)
         answer = run.step()
         if isinstance(answer, MissingState):
             raise StateUnavailable(
@@ -193,11 +195,11 @@ def _mentions(path: Path, tx_hash: bytes) -> bool:
 # A node
 
 
-async def on_node(node: Node, wanted: Wanted, alone: bool, slot_s: float) -> Place:
+async def on_node(node: Node, wanted: Wanted, alone: bool, settings: Settings) -> Place:
     """The transaction where the node has it; one that is not mined runs on the head, in the block after it.
 
     Raises:
-        OutsideError: the node does not know the hash, or does not answer.
+        OutsideError: the node does not know the hash, does not answer, or tells state that is disproved.
     """
     state = ForkState()
     origin = node.shown_url
@@ -209,27 +211,36 @@ async def on_node(node: Node, wanted: Wanted, alone: bool, slot_s: float) -> Pla
         if index >= len(block.transactions):
             raise OutsideError(f"{origin}: block {number} has no transaction {index}")
         before = () if alone else block.transactions[:index]
-        place = Place(block.context, block.fork, index, before, block.transactions[index], state, origin, node)
+        reader = await _parent_reader(node, block.context, settings)
+        place = Place(block.context, block.fork, index, before, block.transactions[index], state, origin, reader)
     elif isinstance(wanted, bytes):
         raise OutsideError(f"transaction {hex0x(wanted)} is unknown to {origin}, or not mined yet")
     else:
-        place = await _on_head(node, wanted, state, slot_s)
+        place = await _on_head(node, wanted, state, settings)
     transactions = [*place.before, place.transaction]
     lockstep = Lockstep(transactions, state, place.context, place.fork)
-    await prefetch(node, lockstep, named_by(transactions, place.context), place.context.number - 1, state)
+    assert place.reader is not None
+    await prefetch(place.reader, lockstep, named_by(transactions, place.context), state)
     return place
 
 
-async def _on_head(node: Node, wanted: Signed | Draft, state: ForkState, slot_s: float) -> Place:
+async def _parent_reader(node: Node, context: BlockContext, settings: Settings) -> StateReader:
+    if settings.simulation.verify_state:
+        return await reader_at(node, Hash32(context.parent_hash), proven=True)
+    return NodeReader(node, context.number - 1)
+
+
+async def _on_head(node: Node, wanted: Signed | Draft, state: ForkState, settings: Settings) -> Place:
     head = int(str(await node.call("eth_blockNumber")), 16)
     block = await fetch_block(node, head, first=0)
-    context, fork = _next_block(block, slot_s)
+    context, fork = _next_block(block, settings.chain.slot_s)
+    reader = await _parent_reader(node, context, settings)
     if isinstance(wanted, Signed):
-        return Place(context, fork, 0, (), wanted.raw, state, node.shown_url, node, beside_block=True)
+        return Place(context, fork, 0, (), wanted.raw, state, node.shown_url, reader, beside_block=True)
     if wanted.nonce is None and wanted.sender not in wanted.create:
-        await fetch_missing(node, MissingState(accounts=(wanted.sender,)), head, state)
+        await reader.fetch(MissingState(accounts=(wanted.sender,)), state)
     transaction = _completed(wanted, context, (), state, node.shown_url)
-    return Place(context, fork, 0, (), transaction, state, node.shown_url, node, beside_block=True)
+    return Place(context, fork, 0, (), transaction, state, node.shown_url, reader, beside_block=True)
 
 
 @dataclass(frozen=True, slots=True)

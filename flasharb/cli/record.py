@@ -11,19 +11,21 @@ import click
 import msgspec
 
 from flasharb.adapters.blockfile import read_block, write_block
-from flasharb.adapters.node import Node, open_node
-from flasharb.adapters.state import MAX_ROUNDS, fetch_available, fetch_block, fetch_header, named_by, prefetch
+from flasharb.adapters.node import open_node
+from flasharb.adapters.proven import reader_at
+from flasharb.adapters.readers import NodeReader, StateReader
+from flasharb.adapters.state import MAX_ROUNDS, fetch_block, fetch_header, prefetch
 from flasharb.cli import trio_main
 from flasharb.cli.loading import load_settings
 from flasharb.errors import FlasharbError, StateUnavailable
 from flasharb.evm import InvalidTransaction
 from flasharb.settings import Settings
-from flasharb.simulation.discovery import Lockstep
+from flasharb.simulation.discovery import Lockstep, named_by
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.recorded import CorruptBlock, RecordedBlock, header_hash, parse, to_json
 from flasharb.simulation.recording import Recorder
 from flasharb.simulation.verify import verify
-from flasharb.units import hex0x
+from flasharb.units import Hash32, hex0x
 
 
 @click.command(name="record", epilog="Example: flasharb record --rpc http://127.0.0.1:8545 --block 22615247")
@@ -84,7 +86,10 @@ async def _record(rpc_url: str, number: int, settings: Settings) -> RecordedBloc
         real = parent is not None and header_hash(parent) == bytes.fromhex(block.header["parentHash"][2:])
         state = ForkState()
         lockstep = Lockstep(block.transactions, state, block.context, block.fork)
-        await prefetch(node, lockstep, named_by(block.transactions, block.context), number - 1, state)
+        reader: StateReader = NodeReader(node, number - 1)
+        if settings.simulation.verify_state:
+            reader = await reader_at(node, Hash32(block.context.parent_hash), proven=True)
+        await prefetch(reader, lockstep, named_by(block.transactions, block.context), state)
         recorder = Recorder(
             block.header,
             parent if real else None,
@@ -94,11 +99,11 @@ async def _record(rpc_url: str, number: int, settings: Settings) -> RecordedBloc
             block.fork,
             state,
         )
-        recorded = await _finish(node, recorder, number, state)
+        recorded = await _finish(reader, recorder, number, state)
         return replace(recorded, source={"node": node.shown_url})
 
 
-async def _finish(node: Node, recorder: Recorder, number: int, state: ForkState) -> RecordedBlock:
+async def _finish(reader: StateReader, recorder: Recorder, number: int, state: ForkState) -> RecordedBlock:
     for _ in range(MAX_ROUNDS):
         try:
             answer = recorder.step()
@@ -106,12 +111,12 @@ async def _finish(node: Node, recorder: Recorder, number: int, state: ForkState)
             raise FlasharbError(f"block {number} does not execute here: {error}") from None
         if isinstance(answer, RecordedBlock):
             return answer
-        refused = await fetch_available(node, answer, number - 1, state)
+        refused = await reader.fetch_available(answer, state)
         if refused is not None:
             if not recorder.executed:
                 raise refused.error
             recorder.leave_out(refused.missing)
-    raise StateUnavailable(f"{node.shown_url}: still something missing after {MAX_ROUNDS} fetches")
+    raise StateUnavailable(f"{reader.node.shown_url}: still something missing after {MAX_ROUNDS} fetches")
 
 
 def _prove(block: RecordedBlock) -> None:

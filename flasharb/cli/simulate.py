@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +14,9 @@ import click
 import msgspec
 from rich.console import Console
 
-from flasharb.adapters.node import open_node
+from flasharb.adapters.code_cache import keep_code
+from flasharb.adapters.node import Node, open_node
+from flasharb.adapters.node_opinion import node_opinion
 from flasharb.cli import trio_main
 from flasharb.cli.data_dir import data_directory
 from flasharb.cli.loading import load_settings
@@ -21,12 +25,16 @@ from flasharb.cli.simulation_view import Report, call_tree, print_report, report
 from flasharb.cli.transaction_argument import Wanted, parse_wanted
 from flasharb.errors import FlasharbError, UsageError
 from flasharb.evm import InvalidTransaction
+from flasharb.evm.machine import SHARED_COMPILER
 from flasharb.settings import Settings
 from flasharb.simulation.arbitrage import classify
 from flasharb.simulation.measure import pairs_of
+from flasharb.simulation.opinion import Case, unconfirmed
 from flasharb.simulation.result import Executed, Simulation
+from flasharb.simulation.revm import revm_objection
 from flasharb.simulation.simulate import Options, Run
 from flasharb.simulation.swaps import read_swaps
+from flasharb.units import Hash32
 
 _PIPE_WIDTH: Final = 240
 
@@ -56,7 +64,7 @@ class Wish:
     type=click.Choice(["py-evm", "stock", "both"]),
     default="py-evm",
     show_default=True,
-    help="Ours, py-evm unchanged, or ours with py-evm as a second opinion.",
+    help="Ours, py-evm unchanged, or ours and a second opinion: simulation.second_opinion, py-evm where that is none.",
 )
 @click.option("--trace", is_flag=True, help="Show the call tree.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -76,6 +84,7 @@ def command(
     if fork_file is not None and rpc_url is not None:
         raise UsageError("--fork and --rpc exclude each other")
     settings = load_settings(None, os.environ).settings
+    keep_code(SHARED_COMPILER, os.environ)
     wish = Wish(parse_wanted(tx), fork_file, rpc_url, alone, engine, trace)
     report, difference = trio_main.run(_simulate, wish, settings)
     console = Console(stderr=as_json, highlight=False)
@@ -90,40 +99,58 @@ def command(
     if report.unmeasured is not None:
         click.echo(f"note: some balances could not be measured: {report.unmeasured}", err=True)
     if difference is not None:
-        click.echo(f"THE ENGINES DISAGREE: {difference}", err=True)
+        click.echo(f"THE SECOND OPINION DOES NOT CONFIRM THIS: {difference}", err=True)
         return 1
     return 0 if report.executed.status else 1
 
 
 async def _simulate(wish: Wish, settings: Settings) -> tuple[Report, str | None]:
-    if wish.rpc_url is None:
-        if wish.fork_file is not None:
+    async with AsyncExitStack() as stack:
+        node = None
+        url = wish.rpc_url or (_opinion_url(settings) if wish.engine == "both" else None)
+        if url is not None:
+            timeout_s, batch_size = settings.node.request_timeout_s, settings.node.batch_size
+            node = await stack.enter_async_context(open_node(url, timeout_s=timeout_s, batch_size=batch_size))
+        if wish.rpc_url is not None:
+            assert node is not None
+            place = await on_node(node, wish.wanted, wish.alone, settings)
+        elif wish.fork_file is not None:
             place = in_file(wish.fork_file, wish.wanted, wish.alone)
         else:
             place = in_recorded_runs(data_directory(settings), wish.wanted, wish.alone)
-        return await _report(place, wish, settings)
-    node_settings = settings.node
-    async with open_node(
-        wish.rpc_url, timeout_s=node_settings.request_timeout_s, batch_size=node_settings.batch_size
-    ) as node:
-        place = await on_node(node, wish.wanted, wish.alone, settings.chain.slot_s)
-        return await _report(place, wish, settings)
+        return await _report(place, wish, settings, node)
 
 
-async def _report(place: Place, wish: Wish, settings: Settings) -> tuple[Report, str | None]:
+def _opinion_url(settings: Settings) -> str | None:
+    if settings.simulation.second_opinion != "node":
+        return None
+    if not settings.node.url:
+        raise UsageError("simulation.second_opinion = node: which one? Give --rpc URL or set node.url")
+    return settings.node.url
+
+
+async def _report(place: Place, wish: Wish, settings: Settings, node: Node | None) -> tuple[Report, str | None]:
     options = Options(trace=True)
     run, simulation, elapsed_s = await _timed(place, options)
+    told = partial(_told, place, wish, settings)
     if wish.engine == "py-evm":
-        return _told(place, wish, settings, run, simulation, elapsed_s), None
-    # The stock engine cannot look back at balances, so that it must know beforehand whose to measure.
+        return told(run, simulation, elapsed_s), None
+    # Only our engine can look back at balances: the others must know beforehand whose to measure.
     ours = simulation.transactions[0]
     pairs = tuple(pair for pair in pairs_of(ours.logs) if pair[1] in ours.balance_changes.get(pair[0], {}))
+    if wish.engine == "both" and settings.simulation.second_opinion != "none":
+        case = Case(place.transaction, place.context, place.fork, run.state_before(), pairs, place.before)
+        if settings.simulation.second_opinion == "revm":
+            objection = revm_objection(ours, case)
+        else:
+            assert node is not None
+            objection = unconfirmed(ours, case, await node_opinion(node, Hash32(place.context.parent_hash), case))
+        return told(run, simulation, elapsed_s), None if objection is None else objection.detail
     stock = replace(options, engine="stock", measure=pairs)
     second_run, second, second_s = await _timed(place, stock)
     if wish.engine == "stock":
-        return _told(place, wish, settings, second_run, second, second_s), None
-    difference = _difference(ours, second.transactions[0])
-    return _told(place, wish, settings, run, simulation, elapsed_s), difference
+        return told(second_run, second, second_s), None
+    return told(run, simulation, elapsed_s), _difference(ours, second.transactions[0])
 
 
 async def _timed(place: Place, options: Options) -> tuple[Run, Simulation, float]:
@@ -143,7 +170,6 @@ def _difference(ours: Executed, stock: Executed) -> str | None:
         "logs",
         "balance_changes",
         "coinbase_payment_wei",
-        "revert_reason",
         "contract_address",
     ):
         mine, other = getattr(ours, name), getattr(stock, name)

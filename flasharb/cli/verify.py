@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -14,7 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from flasharb.adapters.blockfile import read_block
+from flasharb.adapters.code_cache import keep_code
 from flasharb.errors import UsageError
+from flasharb.evm.machine import SHARED_COMPILER
 from flasharb.simulation.quotes import Quotes, check_quotes
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.simulate import Engine
@@ -43,6 +46,7 @@ def command(files: tuple[Path, ...], engine: str, with_quotes: bool, as_json: bo
     a file is damaged.
     """
     console = Console(stderr=as_json, highlight=False)
+    keep_code(SHARED_COMPILER, os.environ)
     reports = []
     damaged: UsageError | None = None
     for path in files:

@@ -19,10 +19,12 @@ from typing import Any, Final
 
 import trio
 
+from flasharb.adapters.code_cache import keep_code
 from flasharb.adapters.nurseries import unwrapped
 from flasharb.devnet.node import Devnet, Options
 from flasharb.devnet.world import load_world
 from flasharb.errors import FlasharbError, OutsideError, UsageError
+from flasharb.evm.machine import SHARED_COMPILER
 
 STDIN: Final = 0
 
@@ -53,6 +55,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
 
 async def run(options: Options) -> None:
     """Run one devnet; returns when it is told to end."""
+    keep_code(SHARED_COMPILER, os.environ)
     devnet = Devnet(load_world(), options)
     stop = trio.Event()
     with unwrapped():

@@ -7,7 +7,7 @@ A block comes about in three steps, so that the heavy one may run in a worker th
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ import rlp
 from eth_hash.auto import keccak
 
 from flasharb.devnet.block import Header, Receipt, joined_bloom, list_root
-from flasharb.devnet.ledger import AccountAfter, Changes, Ledger, StateAt, StateTries
+from flasharb.devnet.ledger import AccountAfter, BlockUnavailable, Changes, Ledger, Proof, StateAt, StateTries
 from flasharb.devnet.pending import Bundle, BundlePool, ByTip, Mempool, Refused
 from flasharb.devnet.transactions import Transaction
 from flasharb.devnet.world import World
@@ -117,6 +117,17 @@ class Chain:
         """The block that holds a transaction, and the index in it."""
         place = self._places.get(transaction_hash)
         return None if place is None else (self._blocks[place[0]], place[1])
+
+    def prove(self, number: int, address: Address, slots: Sequence[int]) -> Proof:
+        """What proves an account and slots of it at the end of a recent block.
+
+        Raises:
+            BlockUnavailable: too old, or in the future.
+        """
+        block = self._blocks.get(number)
+        if block is None:
+            raise BlockUnavailable(f"block {number} is not available")
+        return self._tries.prove(block.header.state_root, address, slots)
 
     def add_transaction(self, transaction: Transaction) -> None:
         """Take a transaction into the mempool.

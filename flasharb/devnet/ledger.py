@@ -9,12 +9,13 @@ commit adds its undo record first and changes the head after that; so a reader n
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import rlp
 from eth_hash.auto import keccak
+from trie.exceptions import MissingTrieNode
 from trie.hexary import HexaryTrie
 
 from flasharb.devnet.block import EMPTY_TRIE_ROOT, quantity
@@ -61,11 +62,48 @@ class BlockUnavailable(LookupError):
     """The state of that block is older than the history, or the block does not exist yet."""
 
 
+class _Nodes(dict[bytes, bytes]):
+    """Nodes of a trie by their hash. What the newest state no longer needs stays as long as an older one may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unneeded: OrderedDict[bytes, int] = OrderedDict()
+        self._blocks = 0
+
+    def __setitem__(self, key: bytes, node: bytes) -> None:
+        self._unneeded.pop(key, None)
+        super().__setitem__(key, node)
+
+    def __delitem__(self, key: bytes) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._unneeded[key] = self._blocks
+        self._unneeded.move_to_end(key)
+
+    def end_block(self) -> None:
+        """Drop what has not been needed for the whole history."""
+        self._blocks += 1
+        while self._unneeded and next(iter(self._unneeded.values())) < self._blocks - STATE_HISTORY:
+            super().__delitem__(self._unneeded.popitem(last=False)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An account under a state root, its nodes from the root down, and (value, nodes) of each slot that was asked."""
+
+    nonce: int
+    balance: int
+    storage_root: bytes
+    code_hash: bytes
+    nodes: tuple[bytes, ...]
+    slots: tuple[tuple[int, tuple[bytes, ...]], ...]
+
+
 class StateTries:
-    """The account trie and the storage tries, kept up to date by what changed; nothing else reads them."""
+    """The account trie and the storage tries, kept up to date by what changed, and proofs of recent states."""
 
     def __init__(self, accounts: Mapping[Address, Account]) -> None:
-        self._accounts = HexaryTrie({}, prune=True)
+        self._accounts = HexaryTrie(_Nodes(), prune=True)
         self._storage: dict[Address, HexaryTrie] = {}
         self.apply(
             {
@@ -87,14 +125,39 @@ class StateTries:
             self._accounts[key] = rlp.encode(
                 [quantity(change.nonce), quantity(change.balance), storage_root, change.code_hash]
             )
+        for trie in (self._accounts, *self._storage.values()):
+            trie.db.end_block()
         return Hash32(self._accounts.root_hash)
+
+    def prove(self, state_root: Hash32, address: Address, slots: Sequence[int]) -> Proof:
+        """What proves an account and slots of it, or that they are not there, under the state root of a recent block.
+
+        Raises:
+            BlockUnavailable: the nodes of that state are gone.
+        """
+        try:
+            leaf, nodes = _proof(HexaryTrie(self._accounts.db, state_root), keccak(address))
+            if not leaf:
+                empty = tuple((0, ()) for _ in slots)
+                return Proof(0, 0, EMPTY_TRIE_ROOT, EMPTY_CODE_HASH, nodes, empty)
+            nonce, balance, root, code_hash = rlp.decode(leaf)
+            database = self._storage[address].db if root != EMPTY_TRIE_ROOT else {}
+            proven = []
+            for slot in slots:
+                value, way = _proof(HexaryTrie(database, root), keccak(slot.to_bytes(32, "big")))
+                proven.append((int.from_bytes(rlp.decode(value), "big") if value else 0, way))
+        except (MissingTrieNode, KeyError):
+            raise BlockUnavailable(f"the state with root 0x{state_root.hex()} is not available any more") from None
+        return Proof(
+            int.from_bytes(nonce, "big"), int.from_bytes(balance, "big"), root, code_hash, nodes, tuple(proven)
+        )
 
     def _apply_slots(self, address: Address, slots: Mapping[int, int]) -> bytes:
         trie = self._storage.get(address)
         if trie is None:
             if not slots:
                 return EMPTY_TRIE_ROOT
-            trie = self._storage[address] = HexaryTrie({}, prune=True)
+            trie = self._storage[address] = HexaryTrie(_Nodes(), prune=True)
         for slot, value in slots.items():
             key = keccak(slot.to_bytes(32, "big"))
             if value:
@@ -103,6 +166,13 @@ class StateTries:
                 trie[key] = b""
         root: bytes = trie.root_hash
         return root
+
+
+def _proof(trie: HexaryTrie, key: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """The value at a key (empty: none) and the nodes on the way; short nodes stand inside the ones above them."""
+    way: Any = trie.get_proof if trie.root_hash != EMPTY_TRIE_ROOT else lambda key: ()
+    encoded = [rlp.encode(node) for node in way(key)]
+    return trie.get(key), tuple(node for at, node in enumerate(encoded) if at == 0 or len(node) >= 32)
 
 
 class Ledger:

@@ -132,6 +132,7 @@ class Rpc:
             "eth_getCode": self.code,
             "eth_getStorageAt": self.storage_at,
             "eth_getTransactionCount": self.transaction_count,
+            "eth_getProof": self.proof,
             "eth_call": self.call,
             "eth_estimateGas": self.estimate_gas,
             "eth_createAccessList": self.create_access_list,
@@ -289,6 +290,24 @@ class Rpc:
         account = self._state(tag).account(owner)
         nonce = account.nonce if account is not None else 0
         return hex_int(self._chain.mempool.next_nonce(owner, nonce) if tag == "pending" else nonce)
+
+    async def proof(self, address: Any, slots: Any, tag: Any = None) -> dict[str, Any]:
+        owner, wanted = Address(parse_bytes(address, 20)), [parse_int(slot) for slot in slots]
+        number = self._number(tag)
+        # In the thread that builds blocks, so that nobody changes the tries meanwhile.
+        proof = await self._evm.run(lambda: self._chain.prove(number, owner, wanted))
+        return {
+            "address": hex_bytes(owner),
+            "balance": hex_int(proof.balance),
+            "nonce": hex_int(proof.nonce),
+            "codeHash": hex_bytes(proof.code_hash),
+            "storageHash": hex_bytes(proof.storage_root),
+            "accountProof": [hex_bytes(node) for node in proof.nodes],
+            "storageProof": [
+                {"key": hex_int(slot), "value": hex_int(value), "proof": [hex_bytes(node) for node in nodes]}
+                for slot, (value, nodes) in zip(wanted, proof.slots, strict=True)
+            ],
+        }
 
     # Execution
 

@@ -23,11 +23,14 @@ from eth.vm.opcode import as_opcode
 
 from flasharb.evm import runtime
 from flasharb.evm.compiler import HALT, Compiler, Contract, Program
-from flasharb.evm.computation import lean
+from flasharb.evm.computation import corrected
+from flasharb.evm.result import CallFrame
+from flasharb.evm.trace import frame_of
 
 _ADDRESS: Final = (1 << 160) - 1
 _from_bytes: Final = int.from_bytes
 _PADDING: Final = bytes(32)
+_RIPEMD160: Final = bytes(19) + b"\x03"
 
 
 class _Message(Message):
@@ -125,6 +128,15 @@ def _storing(schedule: Any) -> Callable[[Any], None]:
     return store
 
 
+def _logging(topics: int) -> Callable[[Any], None]:
+    def log(c: Any) -> None:
+        start, size, *words = c.stack_pop_ints(2 + topics)
+        meter = c._gas_meter
+        meter.gas_remaining = runtime.log(c, c._memory._bytes, start, size, tuple(words), meter.gas_remaining)
+
+    return log
+
+
 def _schedule_of(base: Any) -> Any:
     return GAS_SCHEDULE_EIP3529 if issubclass(base, LondonComputation) else GAS_SCHEDULE_EIP2929
 
@@ -136,6 +148,7 @@ def _opcodes_of(opcodes: dict[int, Any], schedule: Any) -> dict[int, Any]:
         0xF1: _calling(runtime.call, 7),
         0xF4: _calling(runtime.delegate_call, 6),
         0xFA: _calling(runtime.static_call, 6),
+        **{0xA0 + topics: _logging(topics) for topics in range(5)},
     }
     replaced = {code: as_opcode(logic, opcodes[code].mnemonic, opcodes[code].gas_cost) for code, logic in ours.items()}
     return {**opcodes, **replaced}
@@ -237,7 +250,7 @@ def run(c: Any, contract: Contract) -> None:
 
 def compiled(base: Any) -> Any:  # noqa: C901 - a class made for each fork, of short methods
     """The computation class ``base`` with compiled blocks."""
-    parent = lean(base)
+    parent = corrected(base)
     warms_coinbase = issubclass(base, ShanghaiComputation)
     schedule = _schedule_of(base)
     # Forks that execute by the same opcodes share their compiled code.
@@ -248,6 +261,9 @@ def compiled(base: Any) -> Any:  # noqa: C901 - a class made for each fork, of s
         stream: CodeStream | None = None
         data_floor_cost = 0
         follows_delegations = issubclass(base, PragueComputation)
+        # A finished frame is forgotten; what it left is its caller's by then.
+        children = ()
+        _error: VMError | None = None
 
         def __init__(self, state: Any, message: Any, transaction_context: Any) -> None:
             self.state = state
@@ -259,10 +275,11 @@ def compiled(base: Any) -> Any:  # noqa: C901 - a class made for each fork, of s
             self.stack: list[int] = []
             self._gas_meter = _Meter(message.gas)
             self._memory = _Memory()
-            self.children: list[Any] = []
-            self.accounts_to_delete: list[Any] = []
-            self.beneficiaries: list[Any] = []
-            self._log_entries: list[Any] = []
+            self.accounts_to_delete: list[bytes] = []
+            self.beneficiaries: list[bytes] = []
+            self._log_entries: list[tuple[int, bytes, tuple[int, ...], bytes]] = []
+            if state.traces:
+                self.calls: list[CallFrame] = []
 
         # Stack: py-evm's opcode functions meet ints only.
 
@@ -351,6 +368,8 @@ def compiled(base: Any) -> Any:  # noqa: C901 - a class made for each fork, of s
             )
             child = Compiled(state, message, self.transaction_context)
             child.contracts_created = self.contracts_created
+            if not code and db.account_is_empty(to):
+                child.beneficiaries.append(to)
             try:
                 precompile = self._precompiles.get(code_address or to)
                 if precompile is not None:
@@ -363,9 +382,42 @@ def compiled(base: Any) -> Any:  # noqa: C901 - a class made for each fork, of s
                 db.discard(snapshot)
             return child
 
+        def absorb(self, child: Any) -> None:
+            """Take over what a finished call leaves to its caller; whether it failed is known."""
+            if child.beneficiaries:
+                self.beneficiaries += child.get_self_destruct_beneficiaries()
+            if child._error is None:
+                self._gas_meter.gas_refunded += child._gas_meter.gas_refunded
+                if child._log_entries:
+                    self._log_entries += child._log_entries
+                if child.accounts_to_delete:
+                    self.accounts_to_delete += child.accounts_to_delete
+            if self.state.traces:
+                self.calls.append(frame_of(child))
+
+        def add_child_computation(self, child_computation: Any) -> None:
+            """What py-evm's own CREATE and CALLCODE do with a finished call."""
+            failed = child_computation.is_error
+            if child_computation.msg.is_create:
+                self.return_data = child_computation.output if failed else b""
+            else:
+                self.return_data = b"" if child_computation.should_burn_gas else child_computation.output
+            self.absorb(child_computation)
+
+        def get_raw_log_entries(self) -> tuple[Any, ...]:
+            return () if self._error is not None else tuple(self._log_entries)
+
+        def get_self_destruct_beneficiaries(self) -> list[bytes]:
+            """The accounts that are to be removed at the end of the transaction if they are empty then (EIP-161)."""
+            if self._error is None:
+                return list(set(self.beneficiaries))
+            # py-evm touches the third precompile for good, as the main network once did (EIPs issue 716).
+            return [_RIPEMD160] if _RIPEMD160 in self.beneficiaries else []
+
         def fail(self, error: VMError) -> None:
             """This frame failed: its gas is gone, unless it reverted."""
-            self._error = error
+            # The traceback holds the frame, which holds the error.
+            self._error = error.with_traceback(None)
             if error.burns_gas:
                 self._gas_meter.gas_remaining = 0
             if error.erases_return_data:

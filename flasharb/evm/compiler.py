@@ -642,6 +642,10 @@ class Contract:
         module = compile(source, "<evm>", "exec", dont_inherit=True, optimize=2)
         return next(constant for constant in module.co_consts if isinstance(constant, CodeType))
 
+    def add(self, compiled: Mapping[int, CodeType]) -> None:
+        """Know these blocks as well."""
+        self._compiled = {**compiled, **self._compiled}
+
     def saved(self) -> bytes:
         """All compiled blocks, for ``CodeStore``."""
         return marshal.dumps(self._compiled)
@@ -689,6 +693,8 @@ class Program:
         """Hand everything that was compiled since the last time to the store."""
         for contract in self.contracts.values():
             if contract.fresh and self.compiler.store is not None:
+                # What another process saved meanwhile stays.
+                contract.add(self._load(contract.code))
                 self.compiler.store.save(self.store_name(contract.code), contract.saved())
             contract.fresh = 0
 
@@ -711,8 +717,10 @@ class Compiler:
         if self._unsaved >= _SAVE_AFTER:
             self.save()
 
-    def save(self) -> None:
-        """Hand everything new to the store."""
+    def save(self, least: int = 1) -> None:
+        """Hand everything new to the store, if ``least`` blocks or more are new."""
+        if self._unsaved < least:
+            return
         self._unsaved = 0
         for program in self.programs.values():
             program.save()

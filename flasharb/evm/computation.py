@@ -4,7 +4,6 @@
 * SELFDESTRUCT loses the wrapper that issues a Python warning at every execution.
 * Precompiles are those of ``flasharb.evm.precompiles``.
 * The initcode charge is taken once: py-evm takes it again for a CREATE of a delegating (EIP-7702) transaction sender.
-* Jump destinations are found once per code, not once per call frame.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from eth.vm.opcode import as_opcode
 from eth_hash.auto import keccak
 
 from flasharb.evm.precompiles import precompiles_of
-
-_MAX_KNOWN_CODES: Final = 4096
 
 
 def noting_sha3(computation: Any) -> None:
@@ -46,48 +43,20 @@ def opcodes_of(computation_class: Any) -> dict[int, Any]:
     return opcodes
 
 
-_positions: Final[dict[bytes, tuple[set[int], set[int]]]] = {}
+def corrected(base: Any) -> Any:
+    """The computation class ``base`` with its rules as they are on the chain."""
 
-
-def _known_positions(code: bytes) -> tuple[set[int], set[int]]:
-    """The code positions found to be instructions, and those found to be push data, shared by all frames."""
-    known = _positions.get(code)
-    if known is None:
-        if len(_positions) >= _MAX_KNOWN_CODES:
-            _positions.clear()
-        known = _positions[code] = (set(), set())
-    return known
-
-
-def lean(base: Any) -> Any:
-    """The computation class ``base`` with cheap and safe savings."""
-
-    class Lean(base):  # type: ignore[misc]  # one class per fork, made from py-evm's
+    class Corrected(base):  # type: ignore[misc]  # one class per fork, made from py-evm's
         opcodes = opcodes_of(base)
         _precompiles = precompiles_of(base)
-
-        def __init__(self, state: Any, message: Any, transaction_context: Any) -> None:
-            super().__init__(state, message, transaction_context)
-            stack = self._stack
-            # py-evm's cached properties look for coroutines at every first access.
-            self.stack_pop_ints = stack.pop_ints
-            self.stack_pop_bytes = stack.pop_bytes
-            self.stack_pop_any = stack.pop_any
-            self.stack_pop1_int = stack.pop1_int
-            self.stack_pop1_bytes = stack.pop1_bytes
-            self.stack_pop1_any = stack.pop1_any
-            self.stack_push_int = stack.push_int
-            self.stack_push_bytes = stack.push_bytes
-            if not message.is_create:
-                self.code.valid_positions, self.code.invalid_positions = _known_positions(message.code)
 
         @classmethod
         def consume_initcode_gas_cost(cls, computation: Any) -> None:
             if computation.msg.depth == 0:
                 super().consume_initcode_gas_cost(computation)
 
-    Lean.__name__ = Lean.__qualname__ = f"Lean{base.__name__}"
-    return Lean
+    Corrected.__name__ = Corrected.__qualname__ = f"Corrected{base.__name__}"
+    return Corrected
 
 
 def plain(base: Any) -> Any:

@@ -7,7 +7,6 @@ observed is theirs. Set-code authorizations and creations are py-evm's own.
 from __future__ import annotations
 
 from itertools import count
-from operator import itemgetter
 from typing import Any, Final
 
 from eth.exceptions import ContractCreationCollision
@@ -16,13 +15,11 @@ from eth.vm.message import Message
 from eth_hash.auto import keccak
 
 from flasharb.evm.forks import GAS_PER_BLOB, Fork
-from flasharb.evm.result import LogEntry
 from flasharb.evm.rlp import encode_bytes, encode_int, encode_list
 from flasharb.evm.transactions import Transaction, floor_gas
 
 _RIPEMD160: Final = bytes(19) + b"\x03"
 _DELEGATION_PREFIX: Final = b"\xef\x01\x00"
-_POSITION: Final = itemgetter(0)
 
 
 class TransactionContext:
@@ -41,47 +38,11 @@ class TransactionContext:
         return self._next()
 
 
-class Harvest:
-    """What the frames of a transaction left: refund, logs in order, accounts that end, and those that were touched."""
-
-    __slots__ = ("deleted", "logs", "refund", "touched")
-
-    def __init__(self, computation: Any) -> None:
-        self.refund: int = computation.msg.refund
-        self.deleted: set[bytes] = set()
-        self.touched: set[bytes] = set()
-        entries: list[tuple[int, bytes, tuple[int, ...], bytes]] = []
-        waiting = [(computation, False)]
-        while waiting:
-            frame, failed = waiting.pop()
-            failed = failed or frame._error is not None
-            to = frame.msg.to
-            if failed:
-                # The touch of this one precompile outlives a failure (EIP-716's history).
-                self.touched |= {_RIPEMD160} & {to, *frame.beneficiaries}
-            else:
-                if to:
-                    self.touched.add(to)
-                self.refund += frame._gas_meter.gas_refunded
-                if frame._log_entries:
-                    entries += frame._log_entries
-                if frame.beneficiaries:
-                    self.touched.update(frame.beneficiaries)
-                if frame.accounts_to_delete:
-                    self.deleted.update(frame.accounts_to_delete)
-            waiting += [(child, failed) for child in frame.children]
-        entries.sort(key=_POSITION)
-        self.logs = tuple(
-            LogEntry(address, tuple([topic.to_bytes(32, "big") for topic in topics]), bytes(data))
-            for _, address, topics, data in entries
-        )
-
-
-def execute(state: Any, fork: Fork, tx: Transaction, price: int) -> tuple[Any, int, tuple[LogEntry, ...]]:
+def execute(state: Any, fork: Fork, tx: Transaction, price: int) -> tuple[Any, int]:
     """Execute a transaction that has passed all checks; ``price`` in wei per gas.
 
     Returns:
-        The computation, the gas that the sender paid for, and the logs.
+        The computation, and the gas that the sender paid for.
     """
     db = state._account_db
     sender, nonce = tx.sender, db.get_nonce(tx.sender)
@@ -99,7 +60,7 @@ def execute(state: Any, fork: Fork, tx: Transaction, price: int) -> tuple[Any, i
             db.mark_storage_warm(address, slot)
     computation = _call(state, fork, tx, context) if tx.to else _create(state, tx, nonce, context)
     computation.msg.refund = refund
-    return _settle(state, fork, tx, price, computation)
+    return computation, _settle(state, fork, tx, price, computation)
 
 
 def _call(state: Any, fork: Fork, tx: Transaction, context: TransactionContext) -> Any:
@@ -142,14 +103,13 @@ def _create(state: Any, tx: Transaction, nonce: int, context: TransactionContext
     return state.computation_class.apply_create_message(state, message, context)
 
 
-def _settle(
-    state: Any, fork: Fork, tx: Transaction, price: int, computation: Any
-) -> tuple[Any, int, tuple[LogEntry, ...]]:
+def _settle(state: Any, fork: Fork, tx: Transaction, price: int, computation: Any) -> int:
+    """Pay back and out, remove what ended or is empty; the gas used."""
     db = state._account_db
-    harvest = Harvest(computation)
     london = fork.since(Fork.LONDON)
-    refund = harvest.refund + (0 if london else REFUND_SELFDESTRUCT * len(harvest.deleted))
-    used = tx.gas - computation.get_gas_remaining()
+    ended = computation.get_accounts_for_deletion()
+    refund = computation.get_gas_refund() + (0 if london else REFUND_SELFDESTRUCT * len(ended))
+    used: int = tx.gas - computation.get_gas_remaining()
     used -= min(refund, used // (5 if london else 2))
     if fork.since(Fork.PRAGUE):
         used = max(used, floor_gas(tx.data))
@@ -157,11 +117,14 @@ def _settle(
     coinbase = state.execution_context.coinbase
     tip = price - state.execution_context.base_fee_per_gas if london else price
     db.set_balance(coinbase, db.get_balance(coinbase) + used * tip)
-    for address in harvest.deleted:
+    for address in ended:
         db.delete_account(address)
-    harvest.touched.add(coinbase)
-    for address in harvest.touched:
+    touched = {coinbase, *computation.get_self_destruct_beneficiaries()}
+    # The touch of this one precompile outlives a failure, as the main network once did (EIPs issue 716).
+    if tx.to and (computation._error is None or tx.to == _RIPEMD160):
+        touched.add(tx.to)
+    for address in touched:
         if db.account_exists(address) and db.account_is_empty(address):
             db.delete_account(address)
     db.clear_transient()
-    return computation, used, harvest.logs
+    return used

@@ -15,9 +15,7 @@ from eth.vm.message import Message
 
 from flasharb.evm import system
 from flasharb.evm.blobs import most_blob_gas
-from flasharb.evm.compiled import compiled
 from flasharb.evm.compiler import Compiler
-from flasharb.evm.computation import lean
 from flasharb.evm.context import BlockContext
 from flasharb.evm.entry import execute
 from flasharb.evm.forks import GAS_PER_BLOB, Fork
@@ -51,9 +49,9 @@ class Snapshot:
 class Machine:
     """Executes in the block ``context`` under the rules of ``fork`` on what ``source`` knows.
 
-    ``engine`` "py-evm" is ours; "compiled" runs hot code as Python functions (``compiler`` keeps them, one for the
-    process if none is given); "stock" is py-evm's own computation and account database (it cannot revert to a
-    snapshot taken before the latest transaction or call). ``make_computation`` derives ours from py-evm's class.
+    ``engine`` "py-evm" is ours, which runs hot code as Python functions (``compiler`` keeps them, one for the process
+    if none is given); "stock" is py-evm's own computation and account database (it cannot revert to a snapshot taken
+    before the latest transaction or call).
     """
 
     def __init__(
@@ -62,24 +60,21 @@ class Machine:
         context: BlockContext,
         fork: Fork,
         engine: Engine = "py-evm",
-        make_computation: Callable[[Any], Any] = lean,
         compiler: Compiler | None = None,
     ) -> None:
         if fork.since(Fork.CANCUN) and context.excess_blob_gas is None:
             raise ValueError(f"block {context.number}: excess_blob_gas is needed under {fork} rules")
-        if engine not in ("py-evm", "compiled", "stock"):
-            raise ValueError(f"engine {engine!r}: expected 'py-evm', 'compiled' or 'stock'")
-        if engine == "compiled":
-            make_computation = compiled
+        if engine not in ("py-evm", "stock"):
+            raise ValueError(f"engine {engine!r}: expected 'py-evm' or 'stock'")
         self.context = context
         self.fork = fork
         self.engine = engine
         self.gas_used = 0
         self._blob_gas_used = 0
         self._deposits: list[bytes] = []
-        state_class = stock_state(fork) if engine == "stock" else flat_state(fork, make_computation)
+        state_class = stock_state(fork) if engine == "stock" else flat_state(fork)
         self._state: Any = state_class(source, context)
-        if engine == "compiled":
+        if engine == "py-evm":
             self._state.program = state_class.computation_class.program(compiler or SHARED_COMPILER)
         self._db: Any = self._state._account_db
         self._executor: Any = self._state.get_transaction_executor()
@@ -128,15 +123,17 @@ class Machine:
 
     def _apply(self, tx: Transaction, trace: bool) -> TransactionResult:
         state = self._state
+        state.traces = trace
         self._check(tx)
         coinbase = self.context.coinbase
         coinbase_before = state.get_balance(coinbase)
         price = self._price(tx)
-        if self.engine == "compiled":
-            computation, gas_used, logs = execute(state, self.fork, tx, price)
+        if self.engine == "py-evm":
+            computation, gas_used = execute(state, self.fork, tx, price)
         else:
             computation = state.apply_transaction(tx)
-            gas_used, logs = self._gas_used(tx, computation), logs_of(computation)
+            gas_used = self._gas_used(tx, computation)
+        logs = logs_of(computation)
         self.gas_used += gas_used
         self._blob_gas_used += GAS_PER_BLOB * len(tx.blob_versioned_hashes)
         self._deposits += system.deposits_of(logs, self.context.chain_id)
@@ -190,6 +187,7 @@ class Machine:
         self, to: bytes, data: bytes, sender: bytes, value: int, gas: int, trace: bool, origin: bytes | None = None
     ) -> CallResult:
         state = self._state
+        state.traces = trace
         if value and state.get_balance(sender) < value:
             return CallResult(False, b"", 0, "the sender's balance is below the value of the call", ())
         state.mark_address_warm(sender)

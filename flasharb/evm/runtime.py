@@ -230,8 +230,7 @@ def log(c: Any, m: bytearray, start: int, size: int, topics: tuple[int, ...], g:
         out_of_gas()
     if size and start + size > len(m):
         g = extend(m, start + size, g)
-    data = bytes(m[start : start + size])
-    c._log_entries.append((c.transaction_context.get_next_log_counter(), c.address, topics, data))
+    c._log_entries.append((c.msg.depth, c.address, topics, bytes(m[start : start + size])))
     return g
 
 
@@ -429,7 +428,7 @@ def _enter(
 def _finish(c: Any, m: bytearray, child: Any, out_start: int, out_size: int) -> int:
     """Take over what a call left: return data, output in memory, gas."""
     error = child._error
-    c.children.append(child)
+    c.absorb(child)
     if error is not None and error.erases_return_data:
         # Such an error has burnt the gas as well.
         c.return_data = b""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -16,7 +15,8 @@ from eth.vm.forks.prague.state import PragueState
 from eth.vm.forks.shanghai.state import ShanghaiState
 
 from flasharb.evm.blobs import blob_base_fee
-from flasharb.evm.computation import lean, plain
+from flasharb.evm.compiled import compiled
+from flasharb.evm.computation import plain
 from flasharb.evm.context import BlockContext
 from flasharb.evm.flat import FlatAccountDB
 from flasharb.evm.forks import Fork
@@ -24,7 +24,7 @@ from flasharb.evm.osaka import OsakaState
 from flasharb.evm.source import StateSource
 from flasharb.evm.stock import LoadingAccountDB
 
-Engine = Literal["py-evm", "compiled", "stock"]
+Engine = Literal["py-evm", "stock"]
 
 _BASES: Final[dict[Fork, Any]] = {
     Fork.BERLIN: BerlinState,
@@ -71,15 +71,16 @@ def _execution_context(block: BlockContext) -> ExecutionContext:
 
 
 @cache
-def flat_state(fork: Fork, make_computation: Callable[[Any], Any] = lean) -> Any:
-    """The state class of ``fork`` over a flat database; ``make_computation`` derives its computation class."""
+def flat_state(fork: Fork) -> Any:
+    """The state class of ``fork`` over a flat database, whose computations run compiled code."""
     base = _BASES[fork]
 
     class FlatState(base):  # type: ignore[misc, valid-type]  # one class per fork, made from py-evm's
         account_db_class = FlatAccountDB
-        computation_class = make_computation(base.computation_class)
+        computation_class = compiled(base.computation_class)
         get_ancestor_hash = _ancestor_hash
         blob_base_fee = _blob_base_fee(fork)
+        traces = False
 
         def __init__(self, source: StateSource, block: BlockContext) -> None:
             self._db = None

@@ -123,10 +123,10 @@ class LoadingAccountDB(AccountDB):
         return changed
 
     def _changed_slots(self, address: bytes) -> tuple[dict[int, int], bool]:
-        written = self._written.get(address)
-        if not written:
+        store = self._account_stores.get(address)  # type: ignore[call-overload]  # py-evm's Address is bytes
+        if store is None:
             return {}, False
-        store = self._get_address_store(address)
+        written = self._written.get(address, ())
         cleared = store._storage_lookup.wiped
         before = {} if cleared else self.loader.slots.get(address, {})
         now = {slot: store.get(slot) for slot in written}

@@ -42,9 +42,23 @@ def frame_of(computation: Any) -> CallFrame:
         input=bytes(message.code if message.is_create else message.data),
         output=bytes(computation.output),
         error=reason_of(computation),
-        logs=tuple(_log(*entry[1:]) for entry in computation._log_entries) if computation.is_success else (),
-        calls=tuple(frame_of(child) for child in computation.children),
+        logs=_own_logs(computation),
+        calls=tuple(calls) if (calls := getattr(computation, "calls", None)) is not None else _calls(computation),
     )
+
+
+def _own_logs(computation: Any) -> tuple[LogEntry, ...]:
+    """The logs of this frame alone. Frames that have absorbed those of their calls note each log's depth first."""
+    if computation.is_error:
+        return ()
+    entries = computation._log_entries
+    if hasattr(computation, "calls"):
+        entries = [entry for entry in entries if entry[0] == computation.msg.depth]
+    return tuple(_log(*entry[1:]) for entry in entries)
+
+
+def _calls(computation: Any) -> tuple[CallFrame, ...]:
+    return tuple(frame_of(child) for child in computation.children)
 
 
 def _kind(message: Any) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.concentrated.pool import V3Pool, v3_pool
 from flasharb.pools.constant_product.pool import V2Pool
-from flasharb.pools.contract import Piecewise, Pool, Swapped, ends
+from flasharb.pools.contract import Piecewise, Pool, Swapped, ends, is_piecewise
 from flasharb.pools.errors import InsufficientLiquidity, QuoteUnavailable, Uninitialised, UnknownRange
 from flasharb.pools.pieces import Piece
 from flasharb.pools.spec import PoolSpec, Token
@@ -30,5 +30,6 @@ __all__ = [
     "V2Pool",
     "V3Pool",
     "ends",
+    "is_piecewise",
     "v3_pool",
 ]

@@ -8,7 +8,7 @@ How a pool follows its events is its protocol's own business (``pools.protocols`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, TypeGuard, TypeVar
 
 from flasharb.pools.pieces import Piece
 from flasharb.pools.spec import PoolSpec
@@ -66,13 +66,17 @@ class Pool(Protocol):
         ...
 
 
-@runtime_checkable
 class Piecewise(Pool, Protocol):
     """A pool whose curve is a chain of Möbius maps, so that a route of such pools is sized in closed form."""
 
     def pieces(self, i: int, j: int, /) -> Iterator[Piece]:
         """The pieces from the current price, lazily; none for a pool without price or reserves."""
         ...
+
+
+def is_piecewise(pool: Pool) -> TypeGuard[Piecewise]:
+    """Whether a pool has pieces. (``isinstance`` of a protocol compares all methods, and takes as long as a sizing.)"""
+    return hasattr(pool, "pieces")
 
 
 After = TypeVar("After")

@@ -18,7 +18,7 @@ import trio
 
 from flasharb.adapters.records import intent_record
 from flasharb.errors import NodeError, StateUnavailable
-from flasharb.evm import Fork
+from flasharb.evm import BlockContext, Fork
 from flasharb.execution.bundle import Bundle
 from flasharb.execution.draft import Place, draft, probe
 from flasharb.execution.fees import base_fee_bound
@@ -34,7 +34,7 @@ from flasharb.market.prices import NoPrice
 from flasharb.service.figures import Figures
 from flasharb.service.messages import Candidates
 from flasharb.service.reports import Report
-from flasharb.service.simulator import Job, Unsimulated
+from flasharb.service.simulator import Head, Job, Unsimulated
 from flasharb.service.tracker import Sent
 from flasharb.settings import Settings
 from flasharb.simulation.candidate import measured, next_block, unsigned
@@ -96,6 +96,16 @@ class Ground:
     devnet_genesis: Hash32
     live: bool
     fork: Callable[[int, int], Fork]
+
+
+def on_top_of(header: BlockHeader, ground: Ground, slot_s: float) -> tuple[Head, BlockContext]:
+    """Where candidates run: the block that is known, and the one to come.
+
+    Raises:
+        ValueError: its rules are not known.
+    """
+    context, fork = next_block(header, ground.chain_id, slot_s, ground.fork)
+    return Head(header.hash, header.number, fork, header.parent_hash), context
 
 
 @dataclass(slots=True)
@@ -225,7 +235,7 @@ class Executor:
         highest = base_fee_bound(block.costs.base_fee_per_gas, self._settings.mev.target_blocks - 1)
         max_fee = highest + agreed.max_priority_fee_per_gas
         transaction = draft(trade, attempt.place, attempt.loan, agreed, max_fee)
-        second = await self._simulate(attempt, transaction)
+        second = await self._simulate(attempt, transaction, final=True)
         if not isinstance(second, Executed):
             return second
         gain = measured(second, self._identity.contract, trade.base_token, agreed.coinbase_wei)
@@ -238,18 +248,18 @@ class Executor:
     def _gas_limit(self) -> int:
         return self._settings.simulation.gas_limit
 
-    async def _simulate(self, attempt: _Attempt, transaction: Transaction) -> Executed | FinalOutcome:
+    async def _simulate(
+        self, attempt: _Attempt, transaction: Transaction, *, final: bool = False
+    ) -> Executed | FinalOutcome:
         trade, header, identity = attempt.trade, attempt.block.header, self._identity
-        ground = self._ground
-        context, fork = next_block(header, ground.chain_id, self._settings.chain.slot_s, ground.fork)
+        head, context = on_top_of(header, self._ground, self._settings.chain.slot_s)
         job = Job(
-            parent=header.hash,
-            parent_number=header.number,
+            head=head,
             context=context,
-            fork=fork,
             transactions=(unsigned(transaction, identity.sender),),
             measure=((identity.contract, trade.base_token),),
             route=tuple(one.hop.pool for one in trade.hops),
+            final=final,
         )
         answer = await self._simulator.simulate(job)
         if isinstance(answer, Unsimulated):

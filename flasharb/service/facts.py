@@ -7,11 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from eth_hash.auto import keccak
 
 from flasharb.evm import AccountInfo
 from flasharb.simulation.fork_state import ForkState
+
+DELEGATION_PREFIX: Final = b"\xef\x01\x00"
+
+
+@lru_cache(2048)
+def _code_hash(code: bytes) -> bytes:
+    """Hashing 24 kB takes 0.1 ms, and the same codes come again in each block."""
+    code_hash: bytes = keccak(code)
+    return code_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +44,10 @@ class SlotFact:
 
 @dataclass(frozen=True, slots=True)
 class CodeFact:
-    """A contract's code."""
+    """A contract's code, with its hash."""
 
     code: bytes
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,8 @@ class FactLog:
         self._facts: list[Fact] = []
         self.accounts: set[bytes] = set()
         self.slots: set[tuple[bytes, int]] = set()
+        self._codes: dict[bytes, bytes] = {}
+        self._code_hashes: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -67,17 +81,34 @@ class FactLog:
     def supply_account(self, address: bytes, account: AccountInfo | None) -> None:
         self.accounts.add(address)
         self._facts.append(AccountFact(address, account))
+        if account is not None:
+            self._code_hashes[address] = account.code_hash
 
     def supply_slot(self, address: bytes, slot: int, value: int) -> None:
         self.slots.add((address, slot))
         self._facts.append(SlotFact(address, slot, value))
 
     def supply_code(self, code: bytes) -> bytes:
-        self._facts.append(CodeFact(code))
-        return keccak(code)
+        code_hash = _code_hash(code)
+        if code_hash not in self._codes:
+            self._codes[code_hash] = code
+            self._facts.append(CodeFact(code, code_hash))
+        return code_hash
 
     def supply_block_hash(self, number: int, block_hash: bytes) -> None:
         self._facts.append(BlockHashFact(number, block_hash))
+
+    def lasting_codes(self) -> dict[bytes, bytes]:
+        """Codes by account that no block by Cancun's rules or later can change.
+
+        Since EIP-6780 only a contract that is created in the same transaction can end itself; what still changes is
+        the code of accounts without any, and of those that delegate (EIP-7702).
+        """
+        return {
+            address: code
+            for address, code_hash in self._code_hashes.items()
+            if (code := self._codes.get(code_hash)) and not code.startswith(DELEGATION_PREFIX)
+        }
 
 
 def tell(state: ForkState, facts: Sequence[Fact]) -> None:
@@ -88,7 +119,7 @@ def tell(state: ForkState, facts: Sequence[Fact]) -> None:
                 state.supply_account(address, info)
             case SlotFact(address, slot, value):
                 state.supply_slot(address, slot, value)
-            case CodeFact(code):
+            case CodeFact(code, _):
                 state.supply_code(code)
             case BlockHashFact(number, block_hash):
                 state.supply_block_hash(number, block_hash)

@@ -25,6 +25,13 @@ class Failed:
     traceback: str
 
 
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """The request ran into a limit of the worker's process (memory, stack), which is of no use any more."""
+
+    what: str
+
+
 def pack(message: object) -> bytes:
     """The frame of ``message``."""
     body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)

@@ -3,8 +3,10 @@
 ::
 
     reader ══batches══▶ updater ══newest market══▶ detector ══candidates══▶ executor ══sent══▶ tracker
-                                                       │                        │                │
-                                                       └────────────reports─────┴────────────────┴═▶ reporter
+                           ║                           │                        │                │
+                       newest head                     └────────────reports─────┴────────────────┴═▶ reporter
+                           ▼
+                       simulator, which the executor asks
 
 Consumers start first and the source last, so nobody produces before somebody listens. An orderly stop closes the
 source: each stage ends when what came before it has ended and its own work is done, the tracker when the last bundle
@@ -19,6 +21,7 @@ from typing import Protocol
 
 import trio
 
+from flasharb.feed.events import BlockHeader
 from flasharb.service.conflated import Conflated
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor
@@ -39,10 +42,14 @@ class Reads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The stages, made; ``updater`` gets what tells the reporter without ever waiting."""
+    """The stages, made; ``updater`` gets what tells reporter and simulator without ever waiting.
+
+    ``follow`` reads the state at new heads before anybody asks for it.
+    """
 
     read: Reads
-    updater: Callable[[Callable[[Report], None]], Updater]
+    updater: Callable[[Callable[[Report], None], Callable[[BlockHeader], None]], Updater]
+    follow: Callable[[Conflated[BlockHeader]], Awaitable[None]]
     detector: Callable[[Callable[[Report], None]], Detector]
     executor: Executor
     tracker: Tracker
@@ -56,6 +63,8 @@ async def run(stages: Stages) -> None:
     batches_in, batches = trio.open_memory_channel[Batch](64)
     # Only the newest market counts: a detector that is behind gets one value with all that moved.
     updates = Conflated[Update](newest)
+    # State is worth reading at the newest head only.
+    heads = Conflated[BlockHeader](lambda unread, newer: newer)
     # No place at all: a trade that nobody is ready for is stale when somebody is.
     candidates_in, candidates = trio.open_memory_channel[Candidates](0)
     # A few blocks' bundles, while the tracker asks the node about others.
@@ -76,5 +85,18 @@ async def run(stages: Stages) -> None:
             reporting.start_soon(stages.tracker.run, sent, reports_in.clone())
             reporting.start_soon(stages.executor.run, candidates, reports_in.clone(), sent_in)
             reporting.start_soon(stages.detector(note).run, updates, candidates_in)
-            reporting.start_soon(stages.updater(note).run, batches, updates)
+            reporting.start_soon(stages.follow, heads)
+            reporting.start_soon(_until_closed, stages.updater(note, heads.put), batches, updates, heads)
             await reporting.start(stages.read, batches_in)
+
+
+async def _until_closed(
+    updater: Updater,
+    batches: trio.MemoryReceiveChannel[Batch],
+    updates: Conflated[Update],
+    heads: Conflated[BlockHeader],
+) -> None:
+    try:
+        await updater.run(batches, updates)
+    finally:
+        heads.close()

@@ -11,6 +11,7 @@ from flasharb.adapters import chain
 from flasharb.adapters.keys import load_signer
 from flasharb.adapters.lists import read_pools, read_tokens
 from flasharb.adapters.node import Node
+from flasharb.adapters.proven import proofs_refused
 from flasharb.errors import UsageError
 from flasharb.evm import Fork, fork_at
 from flasharb.execution.artifact import Deployed, read_deployed
@@ -112,6 +113,19 @@ async def cast(plan: Plan, node: Node) -> Actors:
             f"the contract {checksum(contract)}"
         )
     return Actors(contract, deployed, deployed.owner, key)
+
+
+async def check_proofs(settings: Settings, node: Node) -> None:
+    """That the node proves state, where that is asked for.
+
+    Raises:
+        UsageError: it does not.
+        NodeError: the node does not answer.
+    """
+    if settings.simulation.verify_state and (refused := await proofs_refused(node)):
+        raise UsageError(
+            f"simulation.verify_state = true needs a node that offers eth_getProof; {node.shown_url} says: {refused}"
+        )
 
 
 def read_lists(settings: Settings, wrapped_native: Address) -> Lists:

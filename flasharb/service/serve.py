@@ -24,11 +24,11 @@ from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
 from flasharb.service import pipeline
 from flasharb.service.detector import Detector
-from flasharb.service.executor import Executor, Ground, Identity
+from flasharb.service.executor import Executor, Ground, Identity, on_top_of
 from flasharb.service.figures import Figures
 from flasharb.service.leftovers import here, settle
 from flasharb.service.node_chain import NodeChain
-from flasharb.service.preflight import Actors, Lists, Plan, cast, read_lists, survey
+from flasharb.service.preflight import Actors, Lists, Plan, cast, check_proofs, read_lists, survey
 from flasharb.service.reader import read
 from flasharb.service.reporter import Announcer, Book, Reporter
 from flasharb.service.reports import Notice, Report, Started
@@ -36,7 +36,7 @@ from flasharb.service.simulator import Simulator
 from flasharb.service.tracker import Tracker
 from flasharb.service.updater import Updater
 from flasharb.service.vetting import Vetting
-from flasharb.service.workers import open_workers
+from flasharb.service.workers import limited_command, open_workers
 from flasharb.settings import Settings
 from flasharb.strategy.search import Search
 from flasharb.units import Address, address
@@ -97,6 +97,7 @@ async def serve(
         )
         ground = await survey(plan, node)
         actors = await cast(plan, node)
+        await check_proofs(settings, node)
         lists = read_lists(settings, actors.deployed.weth)
         quarantine = Quarantine(plan.data_dir, settings.chain.id)
         relays = await _open_relays(plan, ground, stack)
@@ -105,7 +106,8 @@ async def serve(
             publisher = await stack.enter_async_context(open_publisher(settings.message_bus.signal_address))
             announcer = Announcer(publisher, settings)
         simulation = settings.simulation
-        workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s))
+        command = limited_command(simulation.worker_memory_mb, simulation.wall_budget_s)
+        workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s, command))
         reporter = Reporter(figures, Book(journal), announcer, show)
         node_chain = _chain(settings, node, actors, lists)
         for line in _remarks(journal, lists) + await settle(journal, here(ground, actors.sender), node_chain):
@@ -113,8 +115,9 @@ async def serve(
         before = await _holdings(node_chain, actors)
         show(_started(settings, actors, lists, before, sending=relays is not None))
         identity = Identity(actors.sender, actors.contract, actors.deployed.weth, actors.key, relays)
+        simulator = Simulator(workers, node, simulation)
         vetting = Vetting(
-            Simulator(workers, node),
+            simulator,
             quarantine,
             lists.specs,
             (actors.contract, actors.sender),
@@ -124,7 +127,12 @@ async def serve(
         executor = Executor(settings, identity, ground, node_chain, vetting, figures, reporter.write)
         stages = pipeline.Stages(
             read=partial(read, settings, figures, stop=stop),
-            updater=lambda note: Updater(node_chain, settings.chain.slot_s, figures, note, enough_blocks),
+            updater=lambda note, new_head: Updater(
+                node_chain, settings.chain.slot_s, figures, note, enough_blocks, new_head
+            ),
+            follow=lambda heads: simulator.follow(
+                heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)[0]
+            ),
             detector=lambda note: Detector(
                 Search(settings, lists.roles, quarantine=lambda: quarantine.tokens), figures, note
             ),

@@ -1,31 +1,46 @@
 """Simulations on the chain's state, with the node behind the workers.
 
 A worker answers what state it lacks; that is fetched in one batch and the request runs again, until it has everything.
-What the last simulations through the same pools read is fetched beforehand, or for pools that were never simulated
-what the node's own access list names, so that usually the first run is the last. Several of the last simulations, not
-one, because the two directions through a pool read different slots (measured: every fourth run lacked just such one).
+What the last simulations read is fetched beforehand: at each new head, before there are candidates, for the newest of
+them; before a simulation for the last ones through the same pools, or for pools that were never simulated what the
+node's own access list names; so that usually the first run is the last. Several of the last simulations, not one,
+because the two directions through a pool read different slots (measured: every fourth run lacked just such one).
+
+What a block's state is known to be is never taken for the next block's, except code that cannot change. Logs would not
+tell what did: storage changes without any. So the places that matter are read again, all in one batch.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import trio
 
 from flasharb.adapters.chain import accessed
 from flasharb.adapters.node import Node, RpcError
-from flasharb.adapters.state import fetch_missing
+from flasharb.adapters.node_opinion import node_opinion
+from flasharb.adapters.proven import ProvenReader, anchor
+from flasharb.adapters.readers import NodeReader, StateReader
+from flasharb.errors import NodeError, StateDisproved, StateUnavailable
 from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
-from flasharb.service.facts import Fact, FactLog
-from flasharb.service.requests import Invalid, Request, TokenRequest
+from flasharb.feed.events import BlockHeader
+from flasharb.service.conflated import Conflated
+from flasharb.service.facts import CodeFact, FactLog
+from flasharb.service.frames import Exhausted
+from flasharb.service.requests import Invalid, OverGas, Request, TokenRequest
 from flasharb.service.workers import Died, Overrun, Workers
+from flasharb.settings import Simulation as Settings
 from flasharb.simulation.discovery import named_by
+from flasharb.simulation.opinion import Case, Unconfirmed, unconfirmed
 from flasharb.simulation.result import Simulation
 from flasharb.simulation.token_check import Parties, Verdict
 from flasharb.units import Address, Hash32
+
+LOG: Final = logging.getLogger(__name__)
 
 MAX_ROUNDS: Final = 512
 """Round trips for one simulation; a contract that always asks for more is no candidate."""
@@ -33,7 +48,14 @@ KEPT_BLOCKS: Final = 2
 REMEMBERED_POOLS: Final = 4096
 REMEMBERED_RUNS: Final = 4
 """Simulations remembered for each pool."""
+WARM_RUNS: Final = 16
+"""The newest simulations, whose places are read again at each new head."""
+KEPT_CODES: Final = 4096
+"""Codes that a worker holds before it starts anew (at most 24 kB each)."""
 UNKNOWN_METHOD: Final = frozenset({-32601, -32600})
+STATE_DISPROVED: Final = "state_disproved"
+
+Touched = Mapping[Address, frozenset[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +67,86 @@ class Unsimulated:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """Transactions on top of block ``parent``. ``route``: its pools, which tell what earlier simulations were alike."""
+class Head:
+    """The block on top of which is simulated; ``fork`` are the rules of the block after it.
 
-    parent: Hash32
-    parent_number: int
-    context: BlockContext
+    ``parent``: the hash of the block before, None where it does not matter.
+    """
+
+    hash: Hash32
+    number: int
     fork: Fork
+    parent: Hash32 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Transactions on top of a head. ``route``: its pools, which tell what earlier simulations were alike.
+
+    ``final``: what is simulated is what would be signed, so that the second opinion is asked.
+    """
+
+    head: Head
+    context: BlockContext
     transactions: Sequence[bytes | UnsignedTransaction]
     measure: tuple[tuple[Address, Address], ...]
     route: tuple[Address, ...]
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TokenTrial:
-    """A token to be tried out on top of block ``parent``."""
+    """A token to be tried out on top of a head."""
 
-    parent: Hash32
-    parent_number: int
+    head: Head
     context: BlockContext
-    fork: Fork
     token: Address
     parties: Parties
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of the state at the end of one block."""
+
+    head: Head
+    kept_codes: Mapping[bytes, bytes]
+    log: FactLog = field(default_factory=FactLog)
+    fetching: trio.Lock = field(default_factory=trio.Lock)
+    reader: StateReader | None = None
 
 
 class Simulator:
     """Simulates jobs; safe for several at once."""
 
-    def __init__(self, workers: Workers, node: Node) -> None:
+    def __init__(self, workers: Workers, node: Node, settings: Settings) -> None:
         self._workers = workers
         self._node = node
-        self._logs: OrderedDict[Hash32, FactLog] = OrderedDict()
-        self._touched: OrderedDict[Address, deque[Mapping[Address, frozenset[int]]]] = OrderedDict()
-        self._latest: Mapping[Address, frozenset[int]] = {}
+        self._settings = settings
+        self._blocks: OrderedDict[Hash32, _Known] = OrderedDict()
+        self._touched: OrderedDict[Address, deque[Touched]] = OrderedDict()
+        self._latest: deque[Touched] = deque(maxlen=WARM_RUNS)
+        self._codes: dict[bytes, bytes] = {}
         self._node_lists_access = True
-        self._prefetching = trio.Lock()
         self.rounds = 0
         """Round trips to the node so far."""
+
+    async def follow(self, heads: Conflated[BlockHeader], head_of: Callable[[BlockHeader], Head]) -> None:
+        """Read at each new head what the newest simulations read, until there are no more heads."""
+        async for header in heads:
+            try:
+                await self.warm(head_of(header))
+            except (NodeError, StateUnavailable, StateDisproved, ValueError) as error:
+                # Whoever needs the state asks again, and is told.
+                LOG.debug("state of block %d is not there beforehand: %s", header.number, error)
+
+    async def warm(self, head: Head) -> None:
+        """Read in one batch what the newest simulations read.
+
+        Raises:
+            NodeError: the node does not give the state.
+            StateDisproved: the state that it gives is wrong.
+        """
+        await self._fetch_unknown(self._block(head), _places(self._latest))
 
     async def simulate(self, job: Job) -> Simulation | Unsimulated:
         """Run a job to its end.
@@ -90,15 +155,15 @@ class Simulator:
             NodeError: the node does not give the state.
             WorkerBug: our own code failed.
         """
-        log = self._log(job.parent)
-        await self._prefetch(job, log)
-        answer = await self._answered(
-            job,
-            log,
-            lambda facts: Request(job.parent, facts, job.context, job.fork, job.transactions, job.measure),
-        )
+        answer = await self._answered(job)
         if isinstance(answer, Simulation):
             self._remember(job.route, answer.touched)
+            if job.final and self._settings.second_opinion == "node":
+                case = Case(job.transactions[-1], job.context, job.head.fork, {}, job.measure)
+                opinion = await node_opinion(self._node, job.head.hash, case)
+                objection = unconfirmed(answer.transactions[-1], case, opinion)
+                if objection is not None:
+                    return _objected(objection)
         assert not isinstance(answer, Verdict)
         return answer
 
@@ -109,95 +174,147 @@ class Simulator:
             NodeError: the node does not give the state.
             WorkerBug: our own code failed.
         """
-        answer = await self._answered(
-            trial,
-            self._log(trial.parent),
-            lambda facts: TokenRequest(trial.parent, facts, trial.context, trial.fork, trial.token, trial.parties),
-        )
+        answer = await self._answered(trial)
         assert not isinstance(answer, Simulation)
         return answer
 
-    async def _answered(
-        self, job: Job | TokenTrial, log: FactLog, request: Callable[[Sequence[Fact]], Request | TokenRequest]
-    ) -> Simulation | Verdict | Unsimulated:
-        """Ask a worker until it lacks nothing; ``request`` is built around the facts that the worker has not seen."""
-        for _ in range(MAX_ROUNDS):
-            answer = await self._workers.call(lambda memory: request(self._news(job.parent, log, memory)))
-            match answer:
-                case Simulation() | Verdict():
-                    return answer
-                case MissingState():
-                    await self._fetch(answer, job, log)
-                case Invalid():
-                    return Unsimulated("invalid_transaction", answer.reason)
-                case Overrun():
-                    return Unsimulated("simulation_overrun", f"more than {answer.budget_s:g} s")
-                case Died():
-                    return Unsimulated("simulation_died", f"its worker ended with status {answer.status}")
+    async def _answered(self, job: Job | TokenTrial) -> Simulation | Verdict | Unsimulated:
+        """Ask workers until nothing is lacking."""
+        known = self._block(job.head)
+        try:
+            if isinstance(job, Job):
+                await self._prefetch(job, known)
+            for _ in range(MAX_ROUNDS):
+                answer = await self._workers.call(lambda memory: self._request(job, known, memory))
+                if isinstance(answer, MissingState):
+                    await self._fetch(answer, known)
+                    continue
+                return self._concluded(answer)
+        except StateDisproved as disproved:
+            LOG.error("STATE DISPROVED, nothing is signed on it: %s", disproved)
+            return Unsimulated(STATE_DISPROVED, str(disproved))
         return Unsimulated("simulation_endless", f"still lacks state after {MAX_ROUNDS} round trips")
 
-    def _news(self, parent: Hash32, log: FactLog, memory: dict[Any, Any]) -> Sequence[Fact]:
-        """The facts for a worker that has been sent ``memory[parent]`` of this block so far."""
-        known = memory.get(parent, 0)
-        for other in [one for one in memory if one not in self._logs]:
-            del memory[other]
-        memory[parent] = len(log)
-        return log.since(known)
+    def _concluded(self, answer: Any) -> Simulation | Verdict | Unsimulated:
+        match answer:
+            case Simulation() | Verdict():
+                return answer
+            case Unconfirmed():
+                return _objected(answer)
+            case Invalid(reason):
+                return Unsimulated("invalid_transaction", reason)
+            case OverGas(wanted, budget):
+                return Unsimulated("over_gas_budget", f"asks for {wanted} gas, simulation.gas_limit is {budget}")
+            case Overrun(budget_s):
+                return Unsimulated("simulation_overrun", f"more than {budget_s:g} s")
+            case Exhausted(what):
+                return Unsimulated("simulation_exhausted", f"its worker ran out of {what}")
+            case Died(status):
+                return Unsimulated("simulation_died", f"its worker ended with status {status}")
+        raise AssertionError(answer)
 
-    def _log(self, parent: Hash32) -> FactLog:
-        log = self._logs.get(parent)
-        if log is None:
-            log = self._logs[parent] = FactLog()
-            while len(self._logs) > KEPT_BLOCKS:
-                self._logs.popitem(last=False)
-        return log
+    def _request(self, job: Job | TokenTrial, known: _Known, memory: dict[Any, Any]) -> Request | TokenRequest:
+        """The request for a worker of which ``memory`` says what it has been told."""
+        anew = len(memory.get("codes", ())) > KEPT_CODES
+        if anew:
+            memory.clear()
+        told_codes: set[bytes] = memory.setdefault("codes", set())
+        told: dict[Hash32, int] = memory.setdefault("facts", {})
+        for block in [one for one in told if one not in self._blocks]:
+            del told[block]
+        facts = known.log.since(told.get(job.head.hash, 0))
+        new = [fact for fact in facts if not (isinstance(fact, CodeFact) and fact.hash in told_codes)]
+        told_codes.update(fact.hash for fact in new if isinstance(fact, CodeFact))
+        told[job.head.hash] = len(known.log)
+        if isinstance(job, TokenTrial):
+            return TokenRequest(job.head.hash, new, job.context, job.head.fork, job.token, job.parties, anew)
+        return Request(
+            parent=job.head.hash,
+            facts=new,
+            context=job.context,
+            fork=job.head.fork,
+            transactions=job.transactions,
+            measure=job.measure,
+            gas_budget=self._settings.gas_limit,
+            anew=anew,
+            ask_revm=job.final and self._settings.second_opinion == "revm",
+        )
 
-    async def _prefetch(self, job: Job, log: FactLog) -> None:
+    def _block(self, head: Head) -> _Known:
+        known = self._blocks.get(head.hash)
+        if known is None:
+            before = None if head.parent is None else self._blocks.get(head.parent)
+            lasting = before is not None and before.head.fork.since(Fork.CANCUN)
+            kept = before.log.lasting_codes() if before is not None and lasting else {}
+            known = self._blocks[head.hash] = _Known(head, kept)
+            while len(self._blocks) > KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+        return known
+
+    async def _prefetch(self, job: Job, known: _Known) -> None:
         """Everything that this simulation will probably read, in one batch."""
-        accounts: set[bytes] = set()
-        slots: set[tuple[bytes, int]] = set()
-        for touched in [self._latest, *(run for pool in job.route for run in self._touched.get(pool, ()))]:
-            for address, read in touched.items():
-                accounts.add(address)
-                slots.update((address, slot) for slot in read)
+        alike = [run for pool in job.route for run in self._touched.get(pool, ())]
+        places = _places([*list(self._latest)[-1:], *alike])
         if any(pool not in self._touched for pool in job.route):
-            found = await self._accessed(job)
-            accounts |= found.accounts
-            slots |= found.slots
-        # One after the other: a block's trades need mostly the same, and nothing shall be asked for twice.
-        async with self._prefetching:
-            accounts -= log.accounts
-            slots -= log.slots
-            if accounts or slots:
-                await self._fetch(MissingState(accounts=accounts, slots=slots), job, log)
+            places |= await self._accessed(job)
+        await self._fetch_unknown(known, places)
 
     async def _accessed(self, job: Job) -> MissingState:
         """What the node itself finds that an unknown route uses; nothing where it does not offer that."""
-        named = named_by(job.transactions, job.context)
+        found = named_by(job.transactions, job.context)
         if not self._node_lists_access:
-            return named
-        accounts, slots = set(named.accounts), set(named.slots)
+            return found
         for transaction in job.transactions:
             if isinstance(transaction, bytes) or not transaction.to:
                 continue
             sender, to = Address(transaction.sender), Address(transaction.to)
             try:
-                found = await accessed(self._node, sender, to, transaction.data, job.parent_number)
+                accounts, slots = await accessed(self._node, sender, to, transaction.data, job.head.number)
             except RpcError as error:
                 self._node_lists_access = error.failure.code not in UNKNOWN_METHOD
                 continue
-            accounts |= found[0]
-            slots |= found[1]
-        return MissingState(accounts=accounts, slots=slots)
+            found |= MissingState(accounts=accounts, slots=slots)
+        return found
 
-    async def _fetch(self, missing: MissingState, job: Job | TokenTrial, log: FactLog) -> None:
+    async def _fetch_unknown(self, known: _Known, places: MissingState) -> None:
+        # One after the other: a block's trades need mostly the same, and nothing shall be asked for twice.
+        async with known.fetching:
+            accounts, slots = places.accounts - known.log.accounts, places.slots - known.log.slots
+            if accounts or slots:
+                await self._fetch(MissingState(accounts=accounts, slots=slots), known)
+
+    async def _fetch(self, missing: MissingState, known: _Known) -> None:
         self.rounds += 1
-        await fetch_missing(self._node, missing, job.parent_number, log)
+        if known.reader is None:
+            known.reader = await self._reader(known)
+        await known.reader.fetch(missing, known.log)
 
-    def _remember(self, route: tuple[Address, ...], touched: Mapping[Address, frozenset[int]]) -> None:
-        self._latest = touched
+    async def _reader(self, known: _Known) -> StateReader:
+        if not self._settings.verify_state:
+            return NodeReader(self._node, known.head.hash, known.kept_codes)
+        if len(self._codes) > KEPT_CODES:
+            self._codes.clear()
+        return ProvenReader(self._node, await anchor(self._node, known.head.hash), self._codes)
+
+    def _remember(self, route: tuple[Address, ...], touched: Touched) -> None:
+        self._latest.append(touched)
         for pool in route:
             self._touched.setdefault(pool, deque(maxlen=REMEMBERED_RUNS)).append(touched)
             self._touched.move_to_end(pool)
         while len(self._touched) > REMEMBERED_POOLS:
             self._touched.popitem(last=False)
+
+
+def _places(runs: Iterable[Touched]) -> MissingState:
+    accounts: set[bytes] = set()
+    slots: set[tuple[bytes, int]] = set()
+    for touched in runs:
+        for address, read in touched.items():
+            accounts.add(address)
+            slots.update((address, slot) for slot in read)
+    return MissingState(accounts=accounts, slots=slots)
+
+
+def _objected(objection: Unconfirmed) -> Unsimulated:
+    LOG.error("the second opinion does not confirm a candidate, it is not signed: %s", objection.detail)
+    return Unsimulated(objection.reason, objection.detail)

@@ -63,13 +63,15 @@ class Updater:
         figures: Figures,
         report: Callable[[Report], None],
         enough_blocks: Callable[[int], None],
+        new_head: Callable[[BlockHeader], None] = lambda header: None,
     ) -> None:
-        """``report`` never blocks; ``enough_blocks(count)`` hears the number of blocks after each."""
+        """``report`` and ``new_head`` never block; ``enough_blocks(count)`` hears the number of blocks after each."""
         self._chain = chain
         self._slot_s = slot_s
         self._figures = figures
         self._report = report
         self._enough_blocks = enough_blocks
+        self._new_head = new_head
         self._assembler = BlockAssembler()
         self._history: History | None = None
         self._in_doubt: str | None = "start"
@@ -128,6 +130,7 @@ class Updater:
             self._in_doubt = "the node was behind the bus"
             self._say_stale("node_behind", f"the node does not have block {closed.number}, which the bus has closed")
             return
+        self._new_head(header)
         self._figures.stale = None
         if self._history is None or self._in_doubt is not None:
             await self._load_all(header, received_at, updates)

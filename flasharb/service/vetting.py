@@ -98,7 +98,7 @@ class Vetting:
         if token in self._passed:
             return None
         parties = Parties(holder_of(spec), self._contract, self._owner)
-        trial = TokenTrial(job.parent, job.parent_number, job.context, job.fork, token, parties)
+        trial = TokenTrial(job.head, job.context, token, parties)
         verdict = await self._simulator.check_token(trial)
         if isinstance(verdict, Unsimulated):
             return Unsimulated(UNTRIED, f"{checksum(token)}: {verdict.reason}, {verdict.detail}")
@@ -107,7 +107,7 @@ class Vetting:
             return None
         if verdict.fault is TokenFault.NOT_HELD:
             return Unsimulated(UNTRIED, f"{checksum(token)}: {verdict.evidence}")
-        await self._lock_away(token, Quarantined(verdict.fault, job.parent_number, verdict.evidence))
+        await self._lock_away(token, Quarantined(verdict.fault, job.head.number, verdict.evidence))
         return Unsimulated(QUARANTINED, f"{checksum(token)}: {verdict.fault}, {verdict.evidence}")
 
     async def _learn(self, job: Job, simulation: Simulation) -> None:
@@ -119,7 +119,7 @@ class Vetting:
             reason = executed.revert_reason or ""
             for token in self._suspicion.failed(reason, tokens) & tokens:
                 self._passed.discard(token)
-                found = Quarantined(SIMULATIONS_FAIL, job.parent_number, f"the last simulation said: {reason}")
+                found = Quarantined(SIMULATIONS_FAIL, job.head.number, f"the last simulation said: {reason}")
                 await self._lock_away(token, found)
 
     async def _lock_away(self, token: Address, found: Quarantined) -> None:

@@ -2,8 +2,12 @@
 
 A CPU-bound thread would hold Trio up (measured: wake-up latency 0.2 ms becomes 5.6 ms); a process does not. Each worker
 process has one task here that owns it: it takes a call, sends the request, waits for the answer at most the wall
-budget, and replaces the process when the budget is overrun or the process died. A caller that is cancelled while its
-request is running simply stops waiting; the task reads and drops the late answer, so a pipe never holds half a talk.
+budget, and replaces the process when the budget is overrun, its memory or stack is exhausted, or it died; one that dies
+while it has nothing to do is replaced at once and costs no request.
+
+A caller that is cancelled while its request waits for a worker takes it back; while it is running, the caller stops
+waiting, and the task reads and drops the late answer, so a pipe never holds half a talk. The worker is not killed for
+that: a new one takes about as long to start as the budget lasts, and knows nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +22,12 @@ from typing import Any, Final
 import trio
 
 from flasharb.errors import OutsideError
-from flasharb.service.frames import PREFIX_BYTES, Failed, Ready, pack, unpack
+from flasharb.service.frames import PREFIX_BYTES, Exhausted, Failed, Ready, pack, unpack
 
 COMMAND: Final = (sys.executable, "-m", "flasharb.service.worker")
+"""A worker without limits of its own."""
+ALARM_BUDGETS: Final = 2.0
+"""After so many wall budgets a worker ends itself: then nobody was there to kill it."""
 START_LIMIT_S: Final = 30.0
 """A process that is not ready after this (imports of py-evm on a loaded machine take seconds) is broken."""
 
@@ -72,7 +79,7 @@ class Workers:
         """Worker processes that hung or died and were replaced."""
 
     async def call(self, request_for: Callable[[dict[Any, Any]], object]) -> Any:
-        """Run one request on the next free worker and return its answer, an ``Overrun`` or a ``Died``.
+        """Run one request on the next free worker; gives its answer, an ``Overrun``, an ``Exhausted`` or a ``Died``.
 
         ``request_for`` gets the memory of the chosen process, a dict that lives exactly as long as the process: what
         was sent to it once need not be sent again.
@@ -122,13 +129,26 @@ class Workers:
     async def _serve(self, process: trio.Process) -> None:
         """Work off calls until this process is no longer fit."""
         memory: dict[Any, Any] = {}
-        async for call in self._taken:
+        while (call := await self._next_call(process)) is not None:
             call.answer = await self._ask(process, call.request_for(memory))
-            unfit = isinstance(call.answer, Overrun | Died)
-            self.replaced += unfit
             call.done.set()
-            if unfit:
-                return
+            if isinstance(call.answer, Overrun | Exhausted | Died):
+                break
+        self.replaced += 1
+
+    async def _next_call(self, process: trio.Process) -> _Call | None:
+        """The next call; None: the process ended while it waited for one."""
+        call: _Call | None = None
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await process.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            call = await self._taken.receive()
+            nursery.cancel_scope.cancel()
+        return call
 
     async def _ask(self, process: trio.Process, request: object) -> Any:
         assert process.stdin is not None
@@ -164,6 +184,11 @@ async def _end(process: trio.Process) -> None:
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             await stream.aclose()
+
+
+def limited_command(memory_mb: int, wall_budget_s: float) -> tuple[str, ...]:
+    """A worker that takes at most so many MiB of address space, and ends when nobody ends it."""
+    return (*COMMAND, "--memory-mb", str(memory_mb), "--alarm-s", str(wall_budget_s * ALARM_BUDGETS + 1))
 
 
 @asynccontextmanager

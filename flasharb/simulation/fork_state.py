@@ -33,12 +33,14 @@ class Supplied(Protocol):
 class ForkState:
     """A ``StateSource`` over an optional ``base``; what is supplied here is asked before the base."""
 
-    def __init__(self, base: StateSource | None = None) -> None:
+    def __init__(self, base: StateSource | None = None, codes: dict[bytes, bytes] | None = None) -> None:
+        """``codes``: codes by hash, where several states are to share them; a hash has one code for ever."""
         self.base = base
         self.preimages: dict[int, bytes] = {}
         self._accounts: dict[bytes, AccountInfo | None] = {}
         self._slots: dict[tuple[bytes, int], int] = {}
-        self._codes: dict[bytes, bytes] = {EMPTY_CODE_HASH: b""}
+        self._codes = codes if codes is not None else {}
+        self._codes[EMPTY_CODE_HASH] = b""
         self._block_hashes: dict[int, bytes] = {}
         self._fresh: set[bytes] = set()
 

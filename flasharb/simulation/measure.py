@@ -20,7 +20,7 @@ BALANCE_OF: Final = bytes.fromhex("70a08231")
 _TRANSFER: Final = bytes.fromhex("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef")
 _DEPOSIT: Final = bytes.fromhex("e1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c")
 _WITHDRAWAL: Final = bytes.fromhex("7fcf532c15f0a6db0bd6d0e038bea71d30d808c7d98cb3bf7268a95bf5081b65")
-_BALANCE_GAS: Final = 3_000_000
+BALANCE_GAS: Final = 3_000_000
 
 
 def pairs_of(logs: Iterable[LogEntry | Log]) -> list[Pair]:
@@ -44,7 +44,7 @@ def token_balance(machine: Machine, account: Address, token: Address) -> int | N
     Raises:
         MissingState: state of the token is unknown.
     """
-    answer = machine.call(token, BALANCE_OF + bytes(12) + account, gas=_BALANCE_GAS)
+    answer = machine.call(token, BALANCE_OF + bytes(12) + account, gas=BALANCE_GAS)
     if not answer.success or len(answer.output) < 32:
         return None
     return int.from_bytes(answer.output[:32], "big")

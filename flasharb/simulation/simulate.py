@@ -11,7 +11,17 @@ from typing import Final, Literal
 
 from eth_hash.auto import keccak
 
-from flasharb.evm import BlockContext, Fork, Machine, MissingState, StateSource, TransactionResult, UnsignedTransaction
+from flasharb.evm import (
+    Account,
+    BlockContext,
+    Fork,
+    Machine,
+    MissingState,
+    Snapshot,
+    StateSource,
+    TransactionResult,
+    UnsignedTransaction,
+)
 from flasharb.simulation.measure import Pair, changes, pairs_of, token_balances
 from flasharb.simulation.result import Executed, Log, Simulation
 from flasharb.simulation.revert_reason import revert_reason
@@ -83,6 +93,7 @@ class Run:
         self._executed: list[Executed] = []
         self._done = 0
         self._unmeasured: MissingState | None = None
+        self._start: Snapshot | None = None
         self.measure_all = self._options.measure is not None
         """Whether state that is needed only to measure balances counts as needed."""
 
@@ -112,10 +123,34 @@ class Run:
             return None
         return answer.output if answer.success else None
 
+    def state_before(self) -> dict[bytes, Account]:
+        """What the last transaction found: every account and slot that was touched so far, as it stood before it.
+
+        Raises:
+            NotImplementedError: the stock engine cannot look back.
+        """
+        machine = self._machine
+        assert self._start is not None
+        places = {address: set(slots) for address, slots in machine.touched.items()}
+        for address, change in machine.diff().items():
+            # An account that is not known was only written to, by the block itself: no transaction has looked at it.
+            if change is None or change.account is not None:
+                places.setdefault(address, set()).update(() if change is None else change.storage)
+        with machine.rewound(self._start):
+            return {
+                address: Account(
+                    machine.nonce(address),
+                    machine.balance(address),
+                    machine.code(address),
+                    {slot: value for slot in slots if (value := machine.storage(address, slot))},
+                )
+                for address, slots in places.items()
+            }
+
     def _one(self, transaction: bytes | UnsignedTransaction) -> Executed:
         machine = self._machine
         wei_before = machine.balances()
-        snapshot = machine.snapshot()
+        snapshot = self._start = machine.snapshot()
         if self._options.measure is not None or machine.engine == "stock":
             # The stock engine cannot look back: it measures the pairs it is told, or none but ETH.
             pairs = list(self._options.measure or ())

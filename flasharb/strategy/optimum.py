@@ -1,4 +1,4 @@
-"""The optimal input of a route, in real numbers.
+"""The optimal input of a route of pools in closed form, in real numbers (others: ``bracket``).
 
 Within one tick range a V3 pool is a constant-product curve with virtual reserves; a V2 pool is one such curve for ever.
 From wherever a leg stands on its curve, a further input u gives Vo·g·u / (Vi + g·u) with the virtual reserves of that
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isqrt, sqrt
-from typing import Final
+from typing import Final, cast
 
 from flasharb.pools.constant_product.pool import V2Pool
 from flasharb.pools.contract import Piecewise
@@ -34,11 +34,11 @@ _SLACK: Final = 1e-13
 class Optimum:
     """The real optimum: ``amount_in`` (0: nothing to gain), and an upper bound on the gain of any whole input.
 
-    ``exhausted``: the known or existing liquidity ended before the marginal gain did.
+    ``exhausted``: the known or existing liquidity ended before the marginal gain did. ``bound`` None: there is none.
     """
 
     amount_in: int
-    bound: int
+    bound: int | None
     exhausted: bool = False
 
 
@@ -85,8 +85,7 @@ class _LegState:
     __slots__ = ("following", "gamma", "room", "virtual_in", "virtual_out")
 
     def __init__(self, leg: Leg) -> None:
-        assert isinstance(leg.pool, Piecewise)
-        self.following = leg.pool.pieces(leg.i, leg.j)
+        self.following = cast("Piecewise", leg.pool).pieces(leg.i, leg.j)
         self.gamma = self.virtual_in = self.virtual_out = self.room = 0.0
 
     def next_range(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool
+from flasharb.pools import Pool, is_piecewise
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.strategy.trade import Cycle, Hop
 
@@ -48,6 +48,26 @@ class Route:
         pools = [market.pools.get(hop.pool) for hop in cycle]
         legs = tuple(Leg.of(pool, hop) for pool, hop in zip(pools, cycle, strict=True) if pool is not None)
         return Route(legs) if len(legs) == len(cycle) else None
+
+    def is_piecewise(self) -> bool:
+        """Whether every pool's curve is known in closed form."""
+        return all(is_piecewise(leg.pool) for leg in self.legs)
+
+    def rounding(self, steps: int) -> float:
+        """The most that ``steps`` roundings of one unit on each side of each leg take of the route's output.
+
+        A unit that is missing somewhere is worth at most what the following legs give for it at the margin: their rates
+        only fall from there.
+
+        Raises:
+            QuoteUnavailable: a pool has no rate.
+        """
+        worth, total = 1.0, 0.0
+        for leg in reversed(self.legs):
+            total += steps * worth
+            worth *= leg.pool.marginal_rate(leg.i, leg.j)
+            total += steps * worth
+        return total
 
     def amounts(self, amount: int) -> tuple[int, ...] | None:
         """The input and what each leg gives after it; None where a pool cannot quote."""

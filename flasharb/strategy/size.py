@@ -11,22 +11,31 @@ gain further out is less than the whole-unit gain in hand.
 ``max_position_pct`` is part of the problem, not a filter behind it: the gain is concave, so with a bound on the input
 the best is either the free optimum or the bound itself, which is found exactly, again by inverse quotes. The end of
 the loaded ticks bounds the input in the same way.
+
+A route with a pool that has no closed form begins with the best input that a bracketed search over exact quotes finds
+(``bracket``), and goes on in the same way.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from flasharb.market.snapshot import Market
+from flasharb.pools.errors import QuoteUnavailable
+from flasharb.strategy.bracket import search
 from flasharb.strategy.gas import gas_estimate
-from flasharb.strategy.limits import Limits
+from flasharb.strategy.limits import NO_BOUND, Limits
 from flasharb.strategy.optimum import Optimum, optimum
 from flasharb.strategy.reasons import Reason
 from flasharb.strategy.route import Route
 from flasharb.strategy.trade import Opportunity, Rejected, Trade, TradeHop
 from flasharb.units import WAD
 
+_FIRST_SHARE: Final = 256
+"""The bracketed search begins with this part of the first pool's reserve: few trades are much larger or smaller."""
+_ROUGHLY: Final = 6
 _ROUNDING_STEPS: Final = 3
 """Roundings of one output unit allowed for per leg: a V2 pool rounds once, a V3 pool once per tick crossed as well."""
 
@@ -91,7 +100,7 @@ def size(market: Market, opportunity: Opportunity, limits: Limits, loan_fee_wad:
         gas_estimate=gas_estimate(hops),
         net_profit_wei_estimate=0,
         block_number=market.number,
-        gain_bound=max(start.optimum.bound, gain),
+        gain_bound=0 if start.optimum.bound is None else max(start.optimum.bound, gain),
     )
 
 
@@ -105,7 +114,57 @@ def _rejected(market: Market, opportunity: Opportunity, reason: Reason, detail: 
 
 
 def _start(problem: Problem) -> _Start | Reason:
-    """The real optimum, bounded by the position limits and by what the pools can quote, in whole units."""
+    """The optimum up to whole units, bounded by the position limits and by what the pools can quote."""
+    return _walked(problem) if problem.route.is_piecewise() else _searched(problem)
+
+
+def _searched(problem: Problem) -> _Start | Reason:
+    """By exact quotes: some pool of the route has no closed form.
+
+    First roughly over the input; then over whole amounts of the coarsest token, each with its least input, because
+    what is wasted between two of its units would hide where the best one is.
+    """
+    route, most = problem.route, _most_input(problem)
+    if most <= 0:
+        return Reason.POSITION_TOO_SMALL
+    capped = False
+
+    def gain(amount: int) -> int | None:
+        nonlocal capped
+        amounts = route.amounts(amount)
+        if amounts is not None and not problem.within(amounts):
+            capped, amounts = True, None
+        return None if amounts is None else problem.gain(amounts)
+
+    try:
+        slack = route.rounding(_ROUNDING_STEPS)
+        first = route.legs[0].reserve_in() // _FIRST_SHARE
+    except QuoteUnavailable:
+        return Reason.NO_PROFIT
+    rough = search(gain, first, most, slack, _ROUGHLY)
+    amounts = None if rough is None else route.amounts(rough.amount_in)
+    if rough is None or amounts is None:
+        return Reason.RANGE_UNKNOWN
+    position = _coarsest(amounts)
+
+    def gain_of_units(unit: int) -> int | None:
+        least = route.least_input(unit, position)
+        return None if least is None else gain(least)
+
+    found = search(gain_of_units, amounts[position], NO_BOUND, slack)
+    best = None if found is None else _reaching(problem, found.amount_in, position)
+    if found is None or best is None or found.gain < rough.gain:
+        best, bound, refused = amounts, rough.bound, rough.refused
+    else:
+        bound, refused = found.bound, found.refused
+    limit = None
+    if refused or best[0] == most:
+        limit = Reason.POSITION_TOO_SMALL if capped or best[0] == most else Reason.RANGE_UNKNOWN
+    return _Start(Optimum(best[0], bound, refused), best, limit)
+
+
+def _walked(problem: Problem) -> _Start | Reason:
+    """In closed form."""
     free = optimum(problem.route, problem.loan_fee_wad)
     if free.amount_in <= 0:
         return Reason.RANGE_UNKNOWN if free.exhausted else Reason.NO_PROFIT
@@ -154,19 +213,20 @@ def _most_usable(route: Route, unusable: int) -> int:
     return low
 
 
-def best_amounts(problem: Problem, start: tuple[int, ...], bound: int, limits: Limits) -> tuple[int, ...]:
+def best_amounts(problem: Problem, start: tuple[int, ...], bound: int | None, limits: Limits) -> tuple[int, ...]:
     """The amounts with the largest gain, searched outwards from ``start`` over whole units of the coarsest token.
 
     A side ends where even the real gain (the whole-unit gain and all that rounding can have taken) is below the best
     whole-unit gain: the gain is concave, so it only falls from there.
     """
-    position = min(range(1, len(start)), key=start.__getitem__)
+    position = _coarsest(start)
     best, best_gain = start, problem.gain(start)
     rounding = sum(1 + start[-1] // amount for amount in start[1:] if amount) * _ROUNDING_STEPS
     sides = [1, -1]
     spent = 0
     step = 0
-    while sides and spent < limits.max_evaluations and bound - best_gain > best_gain * limits.good_enough:
+    most = inf if bound is None else bound
+    while sides and spent < limits.max_evaluations and most - best_gain > best_gain * limits.good_enough:
         for side in sides if step else (1,):
             amounts = _reaching(problem, start[position] + side * step, position)
             spent += 1
@@ -177,6 +237,11 @@ def best_amounts(problem: Problem, start: tuple[int, ...], bound: int, limits: L
                 sides = [other for other in sides if other != side]
         step += 1
     return best
+
+
+def _coarsest(amounts: tuple[int, ...]) -> int:
+    """After how many legs the amount has the fewest units."""
+    return min(range(1, len(amounts)), key=amounts.__getitem__)
 
 
 def _reaching(problem: Problem, unit: int, position: int) -> tuple[int, ...] | None:

@@ -63,7 +63,8 @@ class Trade:
     ``gross_profit`` is in ``base_token``'s smallest unit: output of the last hop less input of the first, before loan
     fee, gas and bid. ``amount_out`` of each hop is exactly what its pool gives for ``amount_in`` as an exact input.
     The estimates are refined by simulation before anything is signed; ``gas_estimate`` is at most what it will take.
-    ``gain_bound`` is the certificate: no input gains more (output - input - loan fee, in the base token).
+    ``gain_bound`` is the certificate: no input gains more (output - input - loan fee, in the base token); 0: there is
+    none, because a pool of the route was seen not to be concave.
     """
 
     id: int

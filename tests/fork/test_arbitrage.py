@@ -20,7 +20,8 @@ from eth_hash.auto import keccak
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.adapters.node import Node, RpcFailure, open_node
-from flasharb.adapters.state import fetch_missing, simulate_on_node
+from flasharb.adapters.readers import NodeReader
+from flasharb.adapters.state import simulate_on_node
 from flasharb.evm import BlockContext, Fork, Machine, MissingState
 from flasharb.execution import artifact
 from flasharb.execution.bundle import Bundle, bundle_hash, send_bundle_body, signature_header
@@ -121,11 +122,11 @@ class Archive:
             try:
                 return reserves_of(Machine(state, self.context, Fork.LONDON), pool)
             except MissingState as missing:
-                await fetch_missing(self._node, missing, self.context.number - 1, state)
+                await NodeReader(self._node, self.context.number - 1).fetch(missing, state)
         raise AssertionError("the pool asks for ever more state")
 
     async def run(self, run: Run) -> Simulation:
-        return await simulate_on_node(self._node, run, self.context.number - 1, self._supplied)
+        return await simulate_on_node(NodeReader(self._node, self.context.number - 1), run, self._supplied)
 
     def state(self) -> ForkState:
         self._supplied = ForkState()

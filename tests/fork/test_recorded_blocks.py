@@ -52,6 +52,14 @@ def invoke(command: Any, *arguments: str) -> Any:
     return msgspec.json.decode(result.stdout)
 
 
+@pytest.mark.parametrize("fork", [Fork.OSAKA, Fork.BPO1, Fork.BPO2])
+def test_a_prague_block_verifies_by_newer_rules(fork: Fork) -> None:
+    """It has no transaction that they changed: everything but their novelties is as it was."""
+    block = read_block(MAINNET / "22944300.json.gz")
+    for engine in ("py-evm", "stock"):
+        assert verify(replace(block, fork=fork), engine).ok  # type: ignore[arg-type]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", BLOCKS, ids=lambda path: path.name[:8])
 def test_the_block_verifies(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from eth_account import Account as Signer
@@ -76,10 +77,15 @@ def outcome(engine: Any, fork: Fork, codes: tuple[bytes, bytes], gas: list[int],
     seen: list[Any] = []
     for nonce, limit in enumerate(gas):
         result = machine.apply(legacy(nonce, 21_000 + 40 * len(data) + limit, data))
-        seen.append(result)
-        seen.append(machine.call(OTHER, data, sender=BOB, gas=limit))
+        seen.append(_without_words(result))
+        seen.append(_without_words(machine.call(OTHER, data, sender=BOB, gas=limit)))
     seen.append(machine.diff())
     return seen
+
+
+def _without_words(result: Any) -> Any:
+    """A failure that burns all gas may be called by another of its reasons."""
+    return replace(result, error=None if result.error is None else result.error == "execution reverted")
 
 
 @settings(max_examples=150)

@@ -9,12 +9,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flasharb.market import Market
-from flasharb.pools import Pool, QuoteUnavailable, ends
+from flasharb.pools import Pool, QuoteUnavailable, V2Pool, ends
+from flasharb.strategy.bracket import search
 from flasharb.strategy.limits import SHARE_SCALE, UNLIMITED, Limits
 from flasharb.strategy.size import size
 from flasharb.strategy.trade import Cycle, Hop, Opportunity, Rejected, Trade
 from flasharb.units import Address
-from tests.support.market_samples import DAI, USDC, WBTC, WETH, market, v2, v3
+from tests.support.market_samples import DAI, USDC, WBTC, WETH, Basket, address_of, basket, market, v2, v3
 
 THOROUGH = Limits(UNLIMITED.position_share, max_evaluations=20_000, good_enough=0.0)
 FEES = st.sampled_from([0, 100, 500, 2500, 3000, 10_000])
@@ -24,13 +25,21 @@ OTHERS = (WBTC, USDC, DAI)
 def cycle_of(pools: list[Pool], base: Address = WETH.address) -> Cycle:
     """The cycle through the pools in this order, from the base token back to it."""
     hops, token = [], base
-    for pool in pools:
-        zero_for_one = pool.spec.token0 == token
-        after = pool.spec.token1 if zero_for_one else pool.spec.token0
+    for pool, after in zip(pools, following(pools, base), strict=True):
         hops.append(Hop(pool.spec.address, token, after))
         token = after
     assert token == base
     return tuple(hops)
+
+
+def following(pools: list[Pool], base: Address) -> list[Address]:
+    """The token after each pool: what it shares with the next one, and at the end the base token."""
+    tokens, token = [], base
+    for pool, onward in itertools.pairwise([*pools, None]):
+        shared = {base} if onward is None else set(pool.spec.tokens) & set(onward.spec.tokens) - {token}
+        token = min(shared)
+        tokens.append(token)
+    return tokens
 
 
 def sized(pools: list[Pool], limits: Limits = UNLIMITED, loan_fee_wad: int = 0) -> Trade | Rejected:
@@ -41,13 +50,12 @@ def sized(pools: list[Pool], limits: Limits = UNLIMITED, loan_fee_wad: int = 0) 
 def gain(pools: list[Pool], amount: int) -> int | None:
     """What an input gains, by nothing but the pools' own quotes."""
     given_in, token = amount, WETH.address
-    for pool in pools:
-        zero_for_one = pool.spec.token0 == token
+    for pool, after in zip(pools, following(pools, token), strict=True):
         try:
-            amount = pool.amount_out(*ends(zero_for_one), amount)
+            amount = pool.amount_out(*pool.spec.ends(token, after), amount)
         except QuoteUnavailable:
             return None
-        token = pool.spec.token1 if zero_for_one else pool.spec.token0
+        token = after
     return amount - given_in
 
 
@@ -221,3 +229,101 @@ def v3_with_words(pool: Pool, words: int) -> Pool:
     low, high = middle - words, middle + words
     known = {tick: info for tick, info in pool.ladder.info.items() if low <= word_of(tick, spacing) <= high}
     return v3_pool(pool.spec, pool.sqrt_price_x96, pool.tick, pool.liquidity, known, (low, high))
+
+
+@st.composite
+def routes_without_a_closed_form(draw: st.DrawFn, routes: st.SearchStrategy[list[Pool]]) -> list[Pool]:
+    """A route some of whose V2 pools are baskets of the same reserves and fee, with a third coin."""
+    pools = draw(routes)
+    first = draw(st.integers(0, len(pools) - 1))
+    for n, pool in enumerate(pools):
+        if isinstance(pool, V2Pool) and (n == first or draw(st.booleans())):
+            reserves = {
+                pool.spec.token0: pool.reserve0,
+                pool.spec.token1: pool.reserve1,
+                address_of(f"third {n}"): 10**20,
+            }
+            pools[n] = basket(f"basket {n}", reserves, pool.spec.fee_pips)
+    assume(any(isinstance(pool, Basket) for pool in pools))
+    return pools
+
+
+@given(routes_without_a_closed_form(mixed_decimals()))
+def test_a_search_over_quotes_gains_as_much_as_any_other_input(pools: list[Pool]) -> None:
+    trade = sized(pools)
+    best = best_by_ternary_search(pools, 10**24)
+    if isinstance(trade, Rejected):
+        assert best <= 0
+        return
+    assert gain(pools, trade.amount_in) == trade.gross_profit
+    assert trade.gain_bound >= best
+    assert trade.gross_profit >= best - rounding_noise(trade) - best // 10**6
+
+
+def test_the_bound_of_a_search_over_quotes_is_tight() -> None:
+    """Within one part in a hundred of the gain, on a route whose roundings are small beside it."""
+    there = basket("there", {WETH.address: 10**21, DAI.address: 3 * 10**24, USDC.address: 3 * 10**12})
+    back = v2("back", (DAI.address, 2 * 10**24), (WETH.address, 7 * 10**20))
+    trade = sized([there, back])
+    assert isinstance(trade, Trade)
+    assert trade.gross_profit <= trade.gain_bound <= trade.gross_profit * 1.01
+
+
+@given(routes_without_a_closed_form(tiny_routes()))
+def test_a_search_over_quotes_finds_the_best_on_tiny_reserves(pools: list[Pool]) -> None:
+    trade = sized(pools, THOROUGH)
+    most = 4 * max(max(pool.reserve_in(0, 1), pool.reserve_in(1, 0)) for pool in pools)
+    best = max(0, *(gain(pools, amount) or 0 for amount in range(1, most)))
+    if isinstance(trade, Trade):
+        assert gain(pools, trade.amount_in) == trade.gross_profit == best
+        assert trade.gain_bound >= best
+    else:
+        assert best == 0
+
+
+@given(routes_without_a_closed_form(mixed_decimals()), st.integers(1, SHARE_SCALE // 2))
+def test_position_limit_is_kept_without_a_closed_form(pools: list[Pool], share: int) -> None:
+    free, trade = sized(pools), sized(pools, Limits(share))
+    assume(isinstance(free, Trade))
+    assert isinstance(free, Trade)
+    if isinstance(trade, Rejected):
+        assert trade.reason in ("position_too_small", "no_profit")
+        return
+    limits = Limits(share)
+    caps = [limits.most_input(pool.reserve_in(*hop.ends)) for pool, hop in zip(pools, trade.hops, strict=True)]
+    assert all(hop.amount_in <= cap for hop, cap in zip(trade.hops, caps, strict=True))
+    assert gain(pools, trade.amount_in) == trade.gross_profit <= free.gain_bound
+    # nothing else within the limits gains more
+    for tenth in range(1, 21):
+        amount, token = trade.amount_in * tenth // 10, WETH.address
+        kept = True
+        for pool, after, cap in zip(pools, following(pools, WETH.address), caps, strict=True):
+            kept = kept and amount <= cap
+            amount, token = pool.amount_out(*pool.spec.ends(token, after), amount), after
+        other = amount - trade.amount_in * tenth // 10
+        assert not kept or other <= trade.gross_profit + rounding_noise(trade)
+
+
+@given(
+    st.lists(st.integers(-50, 60), min_size=1, max_size=60),
+    st.integers(0, 70),
+    st.sets(st.integers(1, 60), max_size=5),
+)
+def test_a_gain_of_any_shape_gives_the_best_that_was_seen(steps: list[int], first: int, refused: set[int]) -> None:
+    """Not concave, with refusals in between: what comes back was quoted, and is no worse than all else that was."""
+    values = list(itertools.accumulate(steps, initial=0))
+    asked: dict[int, int | None] = {}
+
+    def wild(amount: int) -> int | None:
+        asked[amount] = None if amount in refused else values[amount]
+        return asked[amount]
+
+    found = search(wild, first, len(steps), 0.0)
+    quoted = [value for value in asked.values() if value is not None]
+    if found is None:
+        assert not quoted
+    else:
+        assert found.gain == asked[found.amount_in] == max(quoted)
+        concave = not refused and all(after <= before for before, after in itertools.pairwise(steps))
+        assert not concave or found.bound is not None
+        assert found.bound is None or not concave or found.bound >= max(values)

@@ -12,8 +12,9 @@ from eth_hash.auto import keccak
 from flasharb.adapters.journal import Journal
 from flasharb.evm import Fork
 from flasharb.execution.outcome import Included
-from flasharb.feed.events import Heartbeat, V2Sync
+from flasharb.feed.events import BlockHeader, Heartbeat, V2Sync
 from flasharb.service import pipeline
+from flasharb.service.conflated import Conflated
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity
 from flasharb.service.figures import Figures
@@ -49,6 +50,7 @@ class House:
         self.relays = FakeRelays()
         self.seen: list[Report] = []
         self.counts: list[int] = []
+        self.heads: list[int] = []
         self.simulator = FakeSimulator(5 * WEI_PER_ETH)
         self.reporter = Reporter(self.figures, InlineBook(journal), None, self.seen.append)
         self.send, self._source = trio.open_memory_channel[Batch](0)
@@ -69,6 +71,10 @@ class House:
             async for batch in self._source:
                 await batches.send(batch)
 
+    async def _follow(self, heads: Conflated[BlockHeader]) -> None:
+        async for head in heads:
+            self.heads.append(head.number)
+
     def _dropped(self) -> None:
         self.figures.notes_dropped += 1
 
@@ -77,7 +83,10 @@ class House:
         await pipeline.run(
             pipeline.Stages(
                 read=self.read,
-                updater=lambda note: Updater(self.chain, SLOT_S, self.figures, note, self.counts.append),
+                updater=lambda note, new_head: Updater(
+                    self.chain, SLOT_S, self.figures, note, self.counts.append, new_head
+                ),
+                follow=self._follow,
                 detector=lambda note: Detector(search, self.figures, note),
                 executor=self.executor,
                 tracker=Tracker(self.chain, SLOT_S),
@@ -117,6 +126,7 @@ async def test_events_become_landed_bundles_and_the_stop_waits_for_them(
     assert included.net_profit_wei == 7
     assert house.figures.net_profit_wei == 7
     assert house.figures.bundles_included == 1
+    assert house.heads == [2]
     assert journal.open_intents == []
 
 

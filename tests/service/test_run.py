@@ -138,6 +138,21 @@ def test_the_balance_grows_by_exactly_the_net_profit(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
+@pytest.mark.slow
+def test_proofs_and_a_second_opinion_let_bundles_through(tmp_path: Path) -> None:
+    """All state proven by the devnet's own roots, and its node asked before each signature: it still trades."""
+    asked = {"FLASHARB_SIMULATION_VERIFY_STATE": "true", "FLASHARB_SIMULATION_SECOND_OPINION": "node"}
+    rejected = []
+    with running(tmp_path, "--blocks", "30", "--json", FLASHARB_DEVNET_TRADES_PER_SLOT="4", **asked) as process:
+        for line in lines(process):
+            if line["event"] == "outcome" and line["outcome"] == "submitted":
+                break
+            rejected += [line] if line["event"] == "outcome" else []
+        else:
+            raise AssertionError(f"no bundle in 30 blocks: {rejected}")
+    assert not {line.get("reason") for line in rejected} & {"state_disproved", "second_opinion_differs"}
+
+
 def _journal_agrees(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     """Each trade has exactly one final outcome, and each bundle an intent before it."""
     journal = [json.loads(line) for line in (tmp_path / "s" / "journal.jsonl").read_text().splitlines()]

@@ -220,3 +220,29 @@ async def test_a_node_that_was_away_costs_a_reload_and_nothing_else() -> None:
         bench.send.close()
     assert (update.market.number, reserve0(update, CHEAP)) == (7, 70)
     assert bench.figures.stale is None
+
+
+async def test_a_refused_pool_rests_until_its_next_event() -> None:
+    """It is named once, is in no market, is not loaded in every block, and comes back when it may be traded again."""
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000), pool(DEAR, 100, 210_000)])
+    chain.refused = {DEAR: "halted"}
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        first = await bench.latest()
+        assert first.market.pools.keys() == {CHEAP}
+        assert bench.notices() == ["refused"]
+
+        chain.grow(6, [pool(DEAR, 100, 220_000)])
+        await bench.feed(Heartbeat(7, 0))
+        assert (await bench.latest()).market.pools.keys() == {CHEAP}
+        assert len(chain.loads) == 1
+
+        chain.refused = {}
+        chain.grow(7, [pool(DEAR, 100, 230_000)])
+        await bench.feed(sync(DEAR, 100, 230_000, 7), Heartbeat(8, 0))
+        assert (await bench.latest()).market.pools.keys() == {CHEAP, DEAR}
+        assert chain.loads[1:] == [(frozenset({DEAR}), 7)]
+        nursery.cancel_scope.cancel()

@@ -13,9 +13,10 @@ from flasharb.adapters.quarantine import Quarantine
 from flasharb.evm import DictState, Fork
 from flasharb.market.quarantine import Quarantined
 from flasharb.pools.spec import PoolSpec
-from flasharb.service.simulator import Job, Simulator, TokenTrial, Unsimulated
+from flasharb.service.simulator import Head, Job, Simulator, TokenTrial, Unsimulated
 from flasharb.service.vetting import QUARANTINED, SIMULATIONS_FAIL, UNTRIED, Vetting
 from flasharb.service.workers import open_workers
+from flasharb.settings import Simulation as Settings
 from flasharb.simulation.result import Executed, Simulation
 from flasharb.simulation.suspicion import LIMIT
 from flasharb.simulation.token_check import Parties, TokenFault, Verdict
@@ -66,7 +67,7 @@ class Bench:
 
 
 def job(*route: Address, parent: int = 7) -> Job:
-    return Job(Hash32(parent.to_bytes(32, "big")), parent, CONTEXT, Fork.PRAGUE, (), (), route)
+    return Job(Head(Hash32(parent.to_bytes(32, "big")), parent, Fork.PRAGUE), CONTEXT, (), (), route)
 
 
 async def test_a_good_token_is_tried_out_once(tmp_path: Path) -> None:
@@ -164,10 +165,10 @@ async def test_a_worker_tries_tokens_out_with_state_from_the_node() -> None:
     for token in (fee, plain):
         world.send(token, "mint(address,uint256)", POOL, 10**20)
     async with open_workers(1, 30.0) as workers:
-        simulator = Simulator(workers, StateNode(world.state))
+        simulator = Simulator(workers, StateNode(world.state), Settings())
         found = {}
         for token in (fee, plain):
-            trial = TokenTrial(Hash32(bytes(32)), 7, CONTEXT, Fork.PRAGUE, token, Parties(POOL, *OURS))
+            trial = TokenTrial(Head(Hash32(bytes(32)), 7, Fork.PRAGUE), CONTEXT, token, Parties(POOL, *OURS))
             verdict = await simulator.check_token(trial)
             assert isinstance(verdict, Verdict), verdict
             found[token] = verdict.fault

@@ -9,6 +9,7 @@ from typing import Any, Final
 from eth_account import Account as Signer
 from eth_keys.main import KeyAPI
 
+from benchmarks.evm_world import ME, World
 from flasharb.evm import Account, DictState, Fork, Machine
 from flasharb.evm.compiler import Compiler
 from tests.support.worlds import BOB, CHAIN_ID, CONTRACT, ETH, GWEI, OTHER, context
@@ -226,7 +227,7 @@ class Pair:
     def __init__(self, codes: tuple[bytes, bytes, bytes], fork: Fork, compiler: Compiler) -> None:
         self.machines = (
             Machine(world(codes), context(fork), fork, "stock"),
-            Machine(world(codes), context(fork), fork, "compiled", compiler=compiler),
+            Machine(world(codes), context(fork), fork, "py-evm", compiler=compiler),
         )
 
     def call(self, to: bytes, data: bytes, value: int, gas: int) -> tuple[Any, Any]:
@@ -287,3 +288,37 @@ def compare(dice: random.Random, pair: Pair, calls: int = CALLS) -> tuple[str, A
         return "transaction", stock, ours
     stock, ours = pair.state()
     return None if stock == ours else ("state", stock, ours)
+
+
+def compare_damaged_calls(dice: random.Random, real: World, compiler: Compiler, calls: int) -> tuple[Any, int]:
+    """Calls of real contracts with damaged data: the first difference, and how many succeeded."""
+    stock = real.machine("stock")
+    ours = Machine(real.state, stock.context, real.fork, compiler=compiler)
+    loads = list(real.workloads().values())
+    succeeded = 0
+    for _ in range(calls):
+        to, data = dice.choice(loads)
+        data = damaged(dice, data)
+        gas = dice.choice((dice.randrange(30_000), dice.randrange(30_000), dice.randrange(200_000)))
+        results = [(plain(m.call(to, data, sender=ME, gas=gas)), m.touched) for m in (stock, ours)]
+        if results[0] != results[1]:
+            return (to.hex(), data.hex(), gas, *results), succeeded
+        succeeded += results[0][0][0]
+    return None, succeeded
+
+
+def damaged(dice: random.Random, data: bytes) -> bytes:
+    """Call data with a few things wrong, sometimes none."""
+    raw = bytearray(data)
+    for _ in range(dice.choice((0, 1, 1, 2, 4))):
+        kind = dice.randrange(4)
+        if kind == 0 and raw:
+            raw[dice.randrange(len(raw))] = dice.randrange(256)
+        elif kind == 1:
+            del raw[dice.randrange(len(raw) + 1) :]
+        elif kind == 2:
+            raw += dice.randbytes(dice.randrange(40))
+        elif len(raw) > 40:
+            at = 4 + 32 * dice.randrange((len(raw) - 4) // 32)
+            raw[at : at + 32] = dice.choice((bytes(32), b"\xff" * 32, bytes(31) + b"\1", dice.randbytes(32)))
+    return bytes(raw)

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from flasharb.service.frames import Failed, Ready, read_frame, unpack, write_frame
+from flasharb.service.frames import Exhausted, Failed, Ready, read_frame, unpack, write_frame
 
 
 def obey(request: tuple[str, Any]) -> object:
@@ -24,6 +24,8 @@ def obey(request: tuple[str, Any]) -> object:
                 pass
         case ("die", status):
             os._exit(status)
+        case ("exhaust", what):
+            return Exhausted(what)
         case ("fail", text):
             return Failed(text)
         case _:

@@ -15,6 +15,7 @@ from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.concentrated.pool import V3Pool, v3_pool
 from flasharb.pools.concentrated.storage import V3Layout
 from flasharb.pools.concentrated.tick_bitmap import ticks_of_word, word_of
+from flasharb.pools.concentrated.tick_math import MAX_TICK, MIN_TICK
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import mapping_slot, signed
 
@@ -47,7 +48,9 @@ def known_part(spec: PoolSpec, layout: V3Layout, read: ReadSlot) -> KnownPart | 
     price, tick, liquidity = slot0 & ((1 << 160) - 1), signed(slot0 >> 160, 24), packed & _UINT128
     below, low = _ticks(spec, layout, read, tick, zero_for_one=True)
     above, high = _ticks(spec, layout, read, tick, zero_for_one=False)
-    # The ends of what is known: all liquidity that is active there ends.
+    # The ends of what is known: all liquidity that is active there ends, whatever begins or ends there by itself.
+    below.pop(low, None)
+    above.pop(high, None)
     up = liquidity + sum(known.net for known in above.values())
     down = liquidity - sum(known.net for known in below.values())
     ticks = {**below, **above, high: TickLiquidity(up, -up), low: TickLiquidity(down, down)}
@@ -60,6 +63,8 @@ def _ticks(
     """The initialised ticks in one direction, nearest first, and the tick at which knowledge ends."""
     spacing = spec.tick_spacing
     found: dict[int, TickLiquidity] = {}
+    # Between two multiples of the spacing there is no tick: that much is known of every pool.
+    end = tick // spacing * spacing + (0 if zero_for_one else spacing)
     # Going up, the contract looks for the next tick from the next multiple of the spacing on.
     position = word_of(tick if zero_for_one else tick + spacing, spacing)
     for _ in range(_MOST_WORDS):
@@ -73,6 +78,6 @@ def _ticks(
             if info is None:
                 return found, at
             found[at] = TickLiquidity(info & _UINT128, signed(info >> 128, 128))
+        end = ((position << 8) if zero_for_one else (position << 8) | 255) * spacing
         position += -1 if zero_for_one else 1
-    last = position + 1 if zero_for_one else position - 1
-    return found, ((last << 8) if zero_for_one else (last << 8) | 255) * spacing
+    return found, max(MIN_TICK, end) if zero_for_one else min(MAX_TICK, end)

@@ -20,7 +20,7 @@ LOOP = assemble("200 again: 1 SWAP1 SUB DUP1 @again JUMPI 0 MSTORE 32 0 RETURN")
 
 def run(compiler: Compiler) -> None:
     """Execute a loop that gets warm."""
-    machine = Machine(world({CONTRACT: Account(code=LOOP)}), context(), Fork.PRAGUE, "compiled", compiler=compiler)
+    machine = Machine(world({CONTRACT: Account(code=LOOP)}), context(), Fork.PRAGUE, "py-evm", compiler=compiler)
     result = machine.call(CONTRACT, b"")
     assert result.success
     assert result.output == bytes(32)

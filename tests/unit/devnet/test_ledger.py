@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flasharb.devnet import ledger
 from flasharb.devnet.ledger import STATE_HISTORY, Account, AccountAfter, BlockUnavailable, Ledger, StateTries
 from flasharb.evm import Account as EvmAccount
 from flasharb.evm import AccountInfo, MissingState, roots
 from flasharb.evm.source import EMPTY_CODE_HASH
+from flasharb.simulation.proofs import proven_account, proven_slot
 from flasharb.units import Address, Hash32
 
 ADDRESSES = [Address(bytes([n]) * 20) for n in range(1, 6)]
@@ -61,14 +63,56 @@ def test_every_state_root_is_that_of_the_state_built_anew(blocks: list[dict[Addr
 
 @settings(max_examples=60)
 @given(st.lists(changes, min_size=1, max_size=6))
+def test_every_recent_state_stays_provable(blocks: list[dict[Address, AccountAfter | None]]) -> None:
+    """By the service's own verification, accounts and slots that are there and that are not; or it is said to be gone,
+    which happens only to accounts that ended since.
+    """
+    tries, worlds = StateTries({}), [World()]
+    for block in blocks:
+        tries.apply(block)
+        worlds.append(_applied(worlds[-1], block))
+    ended = {address for block in blocks for address, change in block.items() if change is None}
+    for world in worlds:
+        root = Hash32(_root(world))
+        for address in ADDRESSES:
+            account = world.get(address)
+            try:
+                proof = tries.prove(root, address, range(7))
+            except BlockUnavailable:
+                assert address in ended
+                continue
+            proven = proven_account(root, address, proof.nodes)
+            if account is None:
+                assert proven is None
+                continue
+            assert proven == (account.nonce, account.balance, proof.storage_root, account.code_hash)
+            for slot, (value, nodes) in enumerate(proof.slots):
+                assert proven_slot(proof.storage_root, slot, nodes) == value == account.storage.get(slot, 0)
+
+
+def test_what_proves_old_states_is_dropped_after_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "STATE_HISTORY", 2)
+    tries, roots_seen, sizes = StateTries({}), [], []
+    for balance in range(1, 30):
+        roots_seen.append(tries.apply({ADDRESSES[0]: AccountAfter(0, balance, EMPTY_CODE_HASH, {1: balance})}))
+        sizes.append(len(tries._accounts.db) + len(tries._storage[ADDRESSES[0]].db))
+    assert sizes[-1] == sizes[5]
+    for root in roots_seen[-3:]:
+        tries.prove(root, ADDRESSES[0], [1])
+    with pytest.raises(BlockUnavailable):
+        tries.prove(roots_seen[-5], ADDRESSES[0], [1])
+
+
+@settings(max_examples=60)
+@given(st.lists(changes, min_size=1, max_size=6))
 def test_every_recent_state_stays_readable(blocks: list[dict[Address, AccountAfter | None]]) -> None:
     worlds: list[World] = [{}]
-    ledger = Ledger({}, {}, 0, GENESIS)
+    book = Ledger({}, {}, 0, GENESIS)
     for number, block in enumerate(blocks, start=1):
-        ledger.commit(number, Hash32(bytes([number]) * 32), block, {})
+        book.commit(number, Hash32(bytes([number]) * 32), block, {})
         worlds.append(_applied(worlds[-1], block))
     for number, world in enumerate(worlds):
-        state = ledger.at(number)
+        state = book.at(number)
         for address in ADDRESSES:
             account = world.get(address)
             expected = None if account is None else AccountInfo(account.nonce, account.balance, account.code_hash)
@@ -79,21 +123,21 @@ def test_every_recent_state_stays_readable(blocks: list[dict[Address, AccountAft
 
 
 def test_states_beyond_the_history_are_refused() -> None:
-    ledger = Ledger({}, {}, 0, GENESIS)
+    book = Ledger({}, {}, 0, GENESIS)
     for number in range(1, STATE_HISTORY + 3):
-        ledger.commit(number, Hash32(bytes(32)), {}, {})
+        book.commit(number, Hash32(bytes(32)), {}, {})
 
-    assert ledger.oldest == 2
-    ledger.at(2)
+    assert book.oldest == 2
+    book.at(2)
     for number in (1, STATE_HISTORY + 3):
         with pytest.raises(BlockUnavailable, match=f"state of block {number} is not available"):
-            ledger.at(number)
+            book.at(number)
 
 
 def test_block_hashes_are_known_or_missing_never_zero() -> None:
-    ledger = Ledger({}, {}, 0, GENESIS)
-    ledger.commit(1, Hash32(b"\x01" * 32), {}, {})
+    book = Ledger({}, {}, 0, GENESIS)
+    book.commit(1, Hash32(b"\x01" * 32), {}, {})
 
-    assert ledger.at(1).block_hash(1) == b"\x01" * 32
+    assert book.at(1).block_hash(1) == b"\x01" * 32
     with pytest.raises(MissingState):
-        ledger.at(1).block_hash(2)
+        book.at(1).block_hash(2)

@@ -12,6 +12,7 @@ from flasharb.devnet.layout import CONTRACTS
 from flasharb.devnet.rpc import EvmThread, Rpc, RpcError
 from flasharb.devnet.transactions import decode
 from flasharb.devnet.world import World
+from flasharb.simulation.proofs import proven_account, proven_slot
 from flasharb.simulation.recorded import header_hash
 from flasharb.units import checksum, hex0x
 from tests.support.devnet import GWEI, swap_data, transfer
@@ -218,3 +219,29 @@ async def test_fee_history_ends_with_the_next_base_fee(chain: Chain) -> None:
 )
 async def test_wrong_requests_get_their_code(chain: Chain, method: str, params: list[Any], code: int) -> None:
     assert (await refusal(node(chain), method, *params)).code == code
+
+
+async def test_recent_states_are_proven_as_the_plain_calls_tell_them(traded: Traded) -> None:
+    """Every account and slot that the blocks changed, at each block, against the state root of its header."""
+    chain, blocks = traded
+    rpc = node(chain)
+    proven = 0
+    for built in blocks:
+        tag = hex(built.block.number)
+        root = built.block.header.state_root
+        for address, change in built.changes.items():
+            slots = sorted(change.slots)[:5] if change is not None else []
+            answer = await rpc.handle("eth_getProof", [hex0x(address), [hex(slot) for slot in slots], tag])
+            account = proven_account(root, address, [bytes.fromhex(one[2:]) for one in answer["accountProof"]])
+            assert account is not None
+            assert (
+                hex(account.balance) == answer["balance"] == await rpc.handle("eth_getBalance", [hex0x(address), tag])
+            )
+            for slot, told in zip(slots, answer["storageProof"], strict=True):
+                nodes = [bytes.fromhex(one[2:]) for one in told["proof"]]
+                plain = await rpc.handle("eth_getStorageAt", [hex0x(address), hex(slot), tag])
+                assert proven_slot(account.storage_root, slot, nodes) == int(told["value"], 16) == int(plain, 16)
+                proven += 1
+    assert proven > 50
+    unknown = await refusal(rpc, "eth_getProof", WETH, [], "0xffff")
+    assert unknown.code == -32000

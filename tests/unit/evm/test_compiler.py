@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import random
 import re
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from eth.vm.code_stream import CodeStream
 from eth.vm.forks.cancun.computation import CancunComputation
+from eth.vm.forks.prague.computation import PragueComputation
 
 from flasharb.evm import Account, Fork, Machine, MissingState
 from flasharb.evm.compiled import compiled
@@ -36,7 +39,7 @@ def both(
 ) -> tuple[Any, Any]:
     """What stock py-evm and the compiler, compiling at once, make of a call."""
     answers = []
-    for engine in ("stock", "compiled"):
+    for engine in ("stock", "py-evm"):
         source = world({CONTRACT: Account(balance=9, code=code, storage={1: 5}), OTHER: Account(code=code)})
         machine = Machine(source, context(fork), fork, engine, compiler=Compiler(warm=1))
         result = machine.call(CONTRACT, data, sender=ALICE, value=value, gas=gas)
@@ -132,7 +135,7 @@ def test_the_number_of_compiled_blocks_is_bounded() -> None:
     # Jumps to the place in the call data; every place is a JUMPDEST.
     code = b"\x60\x00\x35\x56" + b"\x5b" * 20_000
     compiler = Compiler(warm=1)
-    machine = Machine(world({CONTRACT: Account(code=code)}), context(), Fork.PRAGUE, "compiled", compiler=compiler)
+    machine = Machine(world({CONTRACT: Account(code=code)}), context(), Fork.PRAGUE, "py-evm", compiler=compiler)
     for place in range(4, 6_000):
         machine.call(CONTRACT, place.to_bytes(32, "big"), gas=1_000)
     blocks = compiler.programs["prague"].contract(code).blocks
@@ -146,6 +149,30 @@ def test_recursion_to_the_limit_of_depth() -> None:
     )
     success, *_ = agree(code, gas=1 << 60)
     assert success
+
+
+def test_a_finished_call_is_forgotten() -> None:
+    """Thousands of calls with much data cost the memory of one, whether they succeed, log, revert or run out of gas."""
+    ends = ("32 0 LOG0", "60000 0 REVERT", "60000 0 RETURN", "@there JUMP there: 999999 0 RETURN")
+    accounts = {bytes(19) + bytes([0x50 + n]): Account(code=assemble(end)) for n, end in enumerate(ends)}
+    calls = " ".join(f"0 0 60000 0 0 0x{address.hex()} 90000 CALL POP" for address in accounts)
+    loop = assemble(f"loop: {calls} 600000 GAS GT @loop JUMPI")
+    machine = Machine(world({CONTRACT: Account(code=loop), **accounts}), context(), Fork.PRAGUE, "py-evm")
+    machine.call(CONTRACT, b"", gas=2_000_000)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        result = machine.call(CONTRACT, b"", gas=30_000_000)
+        peak = tracemalloc.get_traced_memory()[1]
+        alive = [thing for thing in gc.get_objects() if isinstance(thing, PragueComputation)]
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert result.success
+    assert len(result.logs) > 50
+    assert alive == []
+    assert peak < 2_000_000
 
 
 def test_recursion_through_creation() -> None:
@@ -194,7 +221,7 @@ def test_missing_state_is_asked_for_as_by_py_evm() -> None:
     code = assemble("7 SLOAD 8 SLOAD ADD 0 SSTORE")
     for gas in (100, 2_000, 2_200, 5_000, 100_000):
         asked = []
-        for engine in ("stock", "compiled"):
+        for engine in ("stock", "py-evm"):
             source = world({CONTRACT: Account(code=code, storage={7: 1})}, complete=False)
             source.accounts[bytes(20)] = None
             machine = Machine(source, context(), Fork.PRAGUE, engine, compiler=Compiler(warm=1))
@@ -214,7 +241,7 @@ def test_preimages_of_mapping_slots_are_noted() -> None:
         for _ in range(2):
             source = world({CONTRACT: Account(code=code)})
             source.preimages = {}  # type: ignore[attr-defined]
-            Machine(source, context(), Fork.PRAGUE, "compiled", compiler=Compiler(warm=1)).call(CONTRACT, b"", gas=gas)
+            Machine(source, context(), Fork.PRAGUE, "py-evm", compiler=Compiler(warm=1)).call(CONTRACT, b"", gas=gas)
             assert len(source.preimages) == noted  # type: ignore[attr-defined]
 
 

@@ -13,7 +13,20 @@ from eth_keys import keys
 from flasharb.evm import Account, AccountInfo, DictState, Fork, InvalidTransaction, Machine, MissingState
 from flasharb.evm.computation import opcodes_of
 from tests.support.assembly import assemble
-from tests.support.worlds import ALICE, BOB, CHAIN_ID, COINBASE, CONTRACT, ETH, GWEI, OTHER, call_of, context, machine
+from tests.support.worlds import (
+    ALICE,
+    BOB,
+    CHAIN_ID,
+    COINBASE,
+    CONTRACT,
+    ETH,
+    GWEI,
+    OTHER,
+    call_of,
+    context,
+    machine,
+    world,
+)
 
 COUNTER = assemble("0 SLOAD 1 ADD DUP1 0 SSTORE 0 MSTORE 32 0 RETURN")
 REVERTING = assemble("42 0 SSTORE 0x1234 0 MSTORE 32 0 REVERT")
@@ -396,3 +409,20 @@ def test_nothing_is_patched() -> None:
     assert opcodes_of(PragueComputation)[0x20] is not before[0x20]
     machine().apply(call_of(BOB))
     assert PragueComputation.opcodes == before
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_destroyed_contract_that_is_paid_later_has_lost_its_storage(engine: str) -> None:
+    """The difference says so, even where no slot was written: before Cancun, in a later transaction of the block."""
+    code = bytes.fromhex("73" + OTHER.hex() + "ff")
+    m = machine({CONTRACT: Account(nonce=1, code=code, storage={4: 9})}, fork=Fork.LONDON, engine=engine)
+    assert m.apply(call_of()).status == 1
+    assert m.diff()[CONTRACT] is None
+    m.apply(call_of(value=1, nonce=1))
+    change = m.diff()[CONTRACT]
+    assert change is not None
+    assert change.storage_cleared
+    assert change.code == b""
+    state = world({CONTRACT: Account(nonce=1, code=code, storage={4: 9})})
+    state.apply(m.diff())
+    assert state.accounts[CONTRACT] == Account(balance=1)

@@ -7,23 +7,25 @@ from functools import cache
 from typing import Any
 
 import pytest
+from eth.vm.forks.prague.constants import DEPOSIT_EVENT_SIGNATURE_HASH as DEPOSIT_EVENT
 from eth_hash.auto import keccak
 
 from flasharb.errors import UsageError
-from flasharb.evm import Account, BlockContext, DictState, Fork, InvalidTransaction, Machine, fork_at
+from flasharb.evm import Account, BlockContext, DictState, Fork, InvalidTransaction, LogEntry, Machine, fork_at
 from flasharb.evm.blobs import blob_base_fee, excess_after
 from flasharb.evm.compiled import compiled
 from flasharb.evm.compiler import Compiler, block_source
-from flasharb.evm.forks import FORK_TABLE
+from flasharb.evm.forks import FORK_TABLE, HOLESKY, HOODI, SEPOLIA
 from flasharb.evm.osaka import OsakaComputation
 from flasharb.evm.p256 import N, verify
 from flasharb.evm.roots import receipt_bytes, state_root
+from flasharb.evm.system import deposits_of
 from flasharb.feed.events import BlockHeader
 from flasharb.simulation.candidate import next_block
 from flasharb.simulation.recorded import fork_of_header
 from tests.conftest import REPOSITORY
 
-ENGINES = ("py-evm", "compiled", "stock")
+ENGINES = ("interpreted", "compiled", "stock")
 
 
 @cache
@@ -50,9 +52,11 @@ def context(excess_blob_gas: int = 0) -> BlockContext:
     )
 
 
-def machine(world: DictState, engine: Any, fork: Fork = Fork.OSAKA, excess_blob_gas: int = 0) -> Machine:
-    # From the first entry on compiled, so that the vectors reach the compiler.
-    return Machine(world, context(excess_blob_gas), fork, engine, compiler=Compiler(warm=1))
+def machine(world: DictState, engine: str, fork: Fork = Fork.OSAKA, excess_blob_gas: int = 0) -> Machine:
+    """Code compiled from its first entry on, or never, so that the vectors reach both."""
+    name: Any = "stock" if engine == "stock" else "py-evm"
+    compiler = Compiler(warm=1 if engine == "compiled" else 1 << 30)
+    return Machine(world, context(excess_blob_gas), fork, name, compiler=compiler)
 
 
 def shown(output: bytes) -> dict[str, str]:
@@ -174,3 +178,22 @@ def test_p256_takes_any_numbers() -> None:
     """Out of range is wrong, not an error."""
     for value in (-1, 0, 1, N, 1 << 256, 1 << 300):
         assert verify(value, (value, value), (value, value)) is False
+
+
+def test_deposits_come_from_the_chains_own_contract() -> None:
+    """Sepolia's and Holesky's stand elsewhere than mainnet's (EIP-6110)."""
+    fields = bytes(range(200, 248)), bytes(range(32)), bytes(range(8)), bytes(range(96)), bytes(range(8))
+    at = (192, 288, 352, 416, 544)
+    data = bytearray(576)
+    for start, field in zip(at, fields, strict=True):
+        data[start : start + len(field)] = field
+    places = {
+        1: "00000000219ab540356cbb839cbe05303d7705fa",
+        HOODI: "00000000219ab540356cbb839cbe05303d7705fa",
+        SEPOLIA: "7f02c3e3c98b133055b8b348b2ac625669ed295d",
+        HOLESKY: "42" * 20,
+    }
+    for chain_id, address in places.items():
+        logs = [LogEntry(hexed(other), (DEPOSIT_EVENT,), bytes(data)) for other in dict.fromkeys(places.values())]
+        logs.append(LogEntry(hexed(address), (bytes(32),), bytes(data)))
+        assert deposits_of(logs, chain_id) == [b"".join(fields)]

@@ -31,7 +31,7 @@ def answer(address: int, data: bytes, engine: Any, gas: int = 2_000_000) -> tupl
 
 def same(address: int, data: bytes, gas: int = 2_000_000) -> tuple[bool, bytes]:
     """Success and output, after holding ours to py-evm's."""
-    ours = answer(address, data, "compiled", gas)
+    ours = answer(address, data, "py-evm", gas)
     assert ours == answer(address, data, "stock", gas)
     return ours[0], ours[2]
 

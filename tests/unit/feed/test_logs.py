@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from eth_abi import encode as abi_encode
 
-from flasharb.feed.events import V2Sync, V3Burn, V3Initialize, V3Mint, V3Swap
+from flasharb.feed.events import PoolLog, V2Sync, V3Burn, V3Initialize, V3Mint, V3Swap
 from flasharb.feed.logs import (
     PANCAKE_V3_SWAP,
     V2_SYNC,
@@ -92,3 +92,16 @@ def test_malformed_logs_are_said_to_be(spoiled: dict[str, Any]) -> None:
         base |= spoiled
     with pytest.raises(MalformedLog):
         event_of(base)
+
+
+def test_logs_of_other_protocols_are_handed_on_as_they_stand() -> None:
+    """Only those whose topic is asked for; within a singleton the pool is named by a topic."""
+    topic = bytes(range(32))
+    key = b"\xab" * 32
+    raw = log(["0x" + topic.hex(), "0x" + key.hex()], ["uint256"], [7])
+    assert event_of(raw) is None
+    assert event_of(raw, {topic: 0}) == PoolLog(POOL, (topic, key), (7).to_bytes(32, "big"), 100, 7)
+    assert event_of(raw, {topic: 1}) == PoolLog(Address(key[:20]), (topic, key), (7).to_bytes(32, "big"), 100, 7)
+    assert event_of(raw, {topic: 2}) is None
+    with pytest.raises(MalformedLog):
+        event_of({**raw, "data": "0xzz"}, {topic: 0})

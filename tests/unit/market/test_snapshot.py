@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
 from flasharb.feed.events import (
+    PoolLog,
     PoolsInvalidated,
     PoolUnreliable,
     V2Sync,
@@ -16,12 +18,14 @@ from flasharb.feed.events import (
     V3Swap,
 )
 from flasharb.feed.instrument import PoolInstrumentId, pool_asset_id, token_id
-from flasharb.market import Market
+from flasharb.market import Market, transition
 from flasharb.market.index import Index
 from flasharb.market.snapshot import Counts
-from flasharb.pools import V2Pool, V3Pool, v3_pool
+from flasharb.pools import V2Pool, V3Pool, protocols, v3_pool
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick
-from tests.support.market_samples import DAI, USDC, WBTC, WETH, address_of, closed, header, market, v2, v3
+from flasharb.pools.events import Rule, reload, word
+from flasharb.pools.protocols import PROTOCOLS
+from tests.support.market_samples import DAI, USDC, WBTC, WETH, address_of, basket, closed, header, market, v2, v3
 
 A = v2("a", (WETH.address, 10**21), (USDC.address, 3 * 10**12))
 B = v2("b", (WETH.address, 10**20), (DAI.address, 3 * 10**23), protocol="sushiswap_v2")
@@ -192,3 +196,40 @@ def test_a_market_crosses_processes_unchanged() -> None:
     copy = pickle.loads(pickle.dumps(snapshot))
     assert copy == snapshot
     assert isinstance(copy.pools[ADDRESS_A], V2Pool)
+
+
+def test_a_pool_of_three_tokens_stands_under_each_of_them_and_each_pair() -> None:
+    three = basket("three", {WETH.address: 10**18, DAI.address: 10**18, USDC.address: 10**6})
+    snapshot = market(A, three)
+    at = three.spec.address
+    for one, other in ((WETH, DAI), (DAI, USDC), (USDC, WETH)):
+        assert at in snapshot.pools_of(one.address)
+        assert at in snapshot.pools_between(one.address, other.address)
+    ids = [token_id(token.address) for token in (WETH, DAI, USDC)]
+    assert snapshot.by_fast_hash(PoolInstrumentId.of(300, ids).fast_hash) == (at,)
+
+
+def test_a_log_that_is_none_of_a_pool_s_protocol_changes_nothing() -> None:
+    before = market(A)
+    after = before.apply(closed(101, PoolLog(ADDRESS_A, (bytes(32),), b"", 101, 0)))
+    assert after.pools[ADDRESS_A] is A
+    assert not after.reload
+
+
+def test_logs_of_another_contract_move_the_pools_that_listen_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rate provider's log reaches every pool that names it as a source; what it does not tell costs a reload."""
+    provider, told, untold = address_of("provider"), bytes([1] * 32), bytes([2] * 32)
+    halves = Rule("Rate(uint256)", 0, 1, lambda pool, log: pool.with_reserves(word(log, 0), pool.reserve1))
+    moves = {told: halves, untold: replace(halves, apply=reload("a jump"))}
+    known = replace(PROTOCOLS["uniswap_v2"], sources=lambda _spec: (provider,), rules=moves)
+    monkeypatch.setattr(protocols, "PROTOCOLS", {**PROTOCOLS, "uniswap_v2": known})
+    monkeypatch.setattr(transition, "PROTOCOLS", {**PROTOCOLS, "uniswap_v2": known})
+    before = market(A, B)
+    after = before.apply(closed(101, PoolLog(provider, (told,), (7).to_bytes(32, "big"), 101, 0)))
+    assert after.pools[ADDRESS_A] == A.with_reserves(7, A.reserve1)
+    assert after.pools[ADDRESS_B] is B
+    assert (after.touched, after.counts.applied, after.counts.untracked) == ({ADDRESS_A}, 1, 0)
+    gone = after.apply(closed(102, PoolLog(provider, (untold,), bytes(32), 102, 0)))
+    assert gone.reload == {ADDRESS_A: "a jump"}
+    odd = after.apply(closed(102, PoolLog(provider, (told,), bytes(64), 102, 0)))
+    assert "another shape" in odd.reload[ADDRESS_A]

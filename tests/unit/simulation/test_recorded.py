@@ -38,6 +38,16 @@ def test_writing_and_reading_gives_the_same_block_and_bytes(tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2.json.gz", "a"]
 
 
+@pytest.mark.parametrize("fork", ["osaka", "bpo1", "bpo2"])
+def test_blocks_of_newer_forks_are_read_and_executed_by_their_rules(fork: str) -> None:
+    """The committed block holds a transaction with a gas limit of 23 million, which Osaka forbids."""
+    block = parse({**DOCUMENT, "fork": fork})
+    assert to_json(block)["fork"] == fork
+    first = verify(block).mismatches[0]
+    assert first.index == 2
+    assert "gas limit 23475258 is above 16777216" in first.got
+
+
 def damaged(*path: Any, value: Any) -> dict[str, Any]:
     document = copy.deepcopy(DOCUMENT)
     at: Any = document

@@ -1,0 +1,120 @@
+"""The backtest on real mainnet blocks: what was there is found, sized at least as well, and simulated to the wei."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from flasharb.adapters.blockfile import read_block
+from flasharb.cli.backtest import command as backtest_command
+from flasharb.cli.verify import command as verify_command
+from flasharb.simulation.backtest import Missed, Terms, backtest
+from flasharb.simulation.quotes import check_quotes
+from flasharb.simulation.recorded_pools import offered
+from flasharb.simulation.replay import Replay
+from flasharb.units import ZERO_ADDRESS, Address, address, hex0x
+
+WETH = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
+TERMS = Terms((WETH,), WETH, ZERO_ADDRESS)
+
+pytestmark = pytest.mark.mainnet
+
+
+def known_arbitrages(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
+    return {(one["block"], one["index"]): one for one in json.loads((folder / "arbs.json").read_text())}
+
+
+@pytest.mark.parametrize("number", [13217637, 16146267, 17666333, 18884864, 18885292])
+def test_every_known_arbitrage_is_seen_and_what_we_trade_is_found(mainnet_blocks: Path, number: int) -> None:
+    """Each entry is recognised with its profit; those whose pools we trade are matched and simulate to the wei."""
+    known = {index: one for (block, index), one in known_arbitrages(mainnet_blocks).items() if block == number}
+    result = backtest(read_block(mainnet_blocks / f"{number}.json.gz"), TERMS)
+    assert {one.index for one in result.arbitrages} == known.keys()
+    for one in result.arbitrages:
+        entry = known[one.index]
+        assert hex0x(one.tx_hash) == entry["tx"]
+        assert one.gross_profit == int(entry["gross_profit"][hex0x(WETH)]["raw"])
+        if not one.supported:
+            assert one.missed is Missed.PROTOCOL
+            assert one.detail
+            continue
+        assert one.found, (one.index, one.missed, one.detail)
+        assert one.ours is not None
+        assert one.ours.simulated
+        trade = one.ours.trade
+        assert trade.gross_profit * 10**6 >= one.gross_profit * (10**6 - 1)
+        assert trade.gross_profit <= trade.gain_bound
+        assert max(gain for _, gain in one.ours.curve) <= trade.gross_profit
+
+
+def test_a_block_without_arbitrage_shows_none(mainnet_blocks: Path) -> None:
+    """A trade that happened by itself through one pool is no arbitrage; the end of the block is still looked at."""
+    result = backtest(read_block(mainnet_blocks / "22615247.json.gz"), TERMS)
+    assert result.arbitrages == ()
+    (moment,) = result.moments
+    assert moment.after_index == 25
+
+
+def test_a_trial_lacks_state_by_name(mainnet_blocks: Path) -> None:
+    """The end of this block shows a cycle through USDT, a slot of which the file lacks: said, never taken as zero."""
+    result = backtest(read_block(mainnet_blocks / "18884864.json.gz"), TERMS)
+    refused = [ours.refused for ours in result.moments[-1].ours if not ours.simulated]
+    assert refused
+    assert all(text is not None and text.startswith("unknown state: slot") for text in refused)
+
+
+def test_every_swap_that_we_can_judge_is_quoted_to_the_unit(mainnet_blocks: Path) -> None:
+    """In all fourteen blocks no quote differs, and nearly all swaps are of protocols that we trade."""
+    swaps = exact = less = 0
+    for path in sorted(mainnet_blocks.glob("[0-9]*.json.gz")):
+        quotes = check_quotes(read_block(path))
+        assert quotes.differences == []
+        for tally in quotes.by_protocol.values():
+            swaps += tally.swaps
+            exact += tally.exact
+            less += tally.took_less
+            assert tally.mismatched == 0
+    assert swaps > 290
+    assert exact > 255
+    assert exact + less > 280
+
+
+def test_a_pool_at_a_foreign_address_is_refused(mainnet_blocks: Path) -> None:
+    """Two pairs of this block keep to the interface of V2, and no factory that we know has made them."""
+    found = offered(Replay(read_block(mainnet_blocks / "17666333.json.gz")))
+    assert Address(bytes.fromhex("af9742157a67e35f1aa0803e6ec589ca4cfd0864")) in found.refused
+    assert not found.refused.keys() & found.specs.keys()
+
+
+def test_the_commands_keep_to_their_contracts(mainnet_blocks: Path) -> None:
+    """The JSON of ``backtest`` and of ``verify --quotes`` has the keys of the command line's contract."""
+    path = str(mainnet_blocks / "16146267.json.gz")
+    answer = msgspec.json.decode(CliRunner().invoke(backtest_command, [path, "--json"], standalone_mode=False).stdout)
+    assert answer["summary"] == {
+        "arbitrages": 1,
+        "supported": 1,
+        "found": 1,
+        "profit_ratio": pytest.approx(1.00016, abs=1e-5),
+        "missed": {},
+    }
+    ((block),) = answer["blocks"]
+    (arbitrage,) = block["arbitrages"]
+    contract = {
+        "tx_hash", "index", "token", "path", "searcher_gross_profit", "supported", "found", "our_path",
+        "our_gross_profit", "our_net_profit_wei", "bound", "simulated", "reason",
+    }  # fmt: skip
+    assert contract <= arbitrage.keys()
+    assert int(arbitrage["bound"]) >= int(arbitrage["our_gross_profit"]) >= int(arbitrage["searcher_gross_profit"])
+    contract = {"after_index", "token", "path", "amount_in", "gross_profit", "net_profit_wei", "simulated"}
+    assert all(contract <= one.keys() for one in block["opportunities"])
+
+    result = CliRunner().invoke(verify_command, [path, "--quotes", "--json"], standalone_mode=False)
+    (file,) = msgspec.json.decode(result.stdout)["files"]
+    for tally in file["quotes"].values():
+        assert {"swaps", "exact", "mismatched", "unsupported", "unknown_state"} <= tally.keys()
+        assert tally["mismatched"] == 0
