@@ -27,6 +27,9 @@ class Cause(StrEnum):
     NOT_TRACKED = "not_tracked"
     """``pools.track_all`` is false and one of its tokens is neither a base token nor listed."""
 
+    QUARANTINED = "quarantined"
+    """One of its tokens does not move as quotes take it to (``market.quarantine``)."""
+
     NOT_EXECUTABLE = "not_executable"
     """FlashArb has no command that swaps in pools of its protocol."""
 
@@ -59,6 +62,8 @@ class Excluded:
             return str(self.about)
         if self.cause is Cause.NOT_TRACKED:
             return f"{checksum(self.about)} is not listed"
+        if self.cause is Cause.QUARANTINED:
+            return f"{checksum(self.about)} is in quarantine"
         return f"{self.holds} of {checksum(self.about)}, needs {self.needs}"
 
 

@@ -23,6 +23,9 @@ from flasharb.pools.constant_rate import files as constant_rate_files
 from flasharb.pools.constant_rate import storage as constant_rate
 from flasharb.pools.contract import Pool
 from flasharb.pools.events import Rule, topics_of
+from flasharb.pools.managed import files as managed_files
+from flasharb.pools.managed import key as managed_key
+from flasharb.pools.managed import storage as managed
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.settings import DEVNET_CHAIN_ID
@@ -64,11 +67,13 @@ class Protocol:
     - ``rules``: the logs that move a pool (``pools.events``). The events of V2 and V3 have types of their own in the
       feed, because a bus brings hundreds of thousands of them a second.
     - ``sources``: other contracts whose logs move the pool (a rate provider, a vault); they are followed as well.
+    - ``holder``: the contract that holds the pool's tokens, where that is not at the pool's address (V4's manager).
     - ``vouch``: why a spec's address cannot be right, by other means than CREATE2; ``create2_salt``: by CREATE2.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
     - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
     - ``flash``: the pool hands out before it takes, so that a route may begin with it without a loan.
     - ``callback``: the function that a pool calls on the recipient of a flash swap (V2) or on the swapper (V3).
+    - ``most_spacing``: its pools choose their tick spacing themselves, up to this.
     - ``tick_spacings``: a V3 fee's spacing, as the factory gives it; ``layout``: where the storage has things.
     """
 
@@ -79,12 +84,14 @@ class Protocol:
     default_fee_pips: int | None = None
     rules: Mapping[bytes, Rule] = field(default_factory=dict)
     sources: Callable[[PoolSpec], tuple[Address, ...]] = _no_sources
+    holder: Callable[[PoolSpec], Address] | None = None
     vouch: Callable[[PoolSpec, int], str | None] | None = None
     create2_salt: Callable[[PoolSpec], bytes] | None = None
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
     sorted_tokens: bool = False
     flash: bool = False
     callback: str | None = None
+    most_spacing: int = 0
     tick_spacings: Mapping[int, int] = field(default_factory=dict)
     layout: V2Layout | V3Layout | None = None
 
@@ -152,6 +159,18 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
             _v3("sushiswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("pancakeswap_v3", _PANCAKE_V3_SPACINGS, _PANCAKE_V3_LAYOUT, "pancakeV3SwapCallback"),
             Protocol(
+                managed_key.PROTOCOL,
+                "v4",
+                load=lambda spec, _slots, elsewhere, words: managed.load(spec, elsewhere, words),
+                gas=60_000,
+                rules=managed.RULES,
+                sources=lambda spec: (managed_key.facts_of(spec).manager,),
+                holder=lambda spec: managed_key.facts_of(spec).manager,
+                vouch=managed_files.vouch,
+                read_facts=managed_files.read_facts,
+                most_spacing=managed_key.MAX_TICK_SPACING,
+            ),
+            Protocol(
                 "wrapped_native",
                 "wrapper",
                 load=lambda spec, _slots, _elsewhere, _words: constant_rate.load_wrapper(spec),
@@ -181,6 +200,12 @@ def sources_of(spec: PoolSpec) -> tuple[Address, ...]:
     """The other contracts whose logs move the pool."""
     protocol = PROTOCOLS.get(spec.protocol)
     return protocol.sources(spec) if protocol is not None else ()
+
+
+def holder_of(spec: PoolSpec) -> Address:
+    """The contract that holds the pool's tokens."""
+    protocol = PROTOCOLS.get(spec.protocol)
+    return spec.address if protocol is None or protocol.holder is None else protocol.holder(spec)
 
 
 def _deployment(factory: str, init_code_hash: str, deployer: str | None = None) -> Deployment:

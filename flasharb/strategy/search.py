@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from flasharb.market.filters import Excluded, LiquidityFilter
 from flasharb.market.prices import usd_prices
+from flasharb.market.quarantine import Quarantined
+from flasharb.market.quarantine import excluded as quarantined_pools
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool
 from flasharb.settings import Settings
@@ -46,11 +48,21 @@ class Tokens:
 class Search:
     """The search over one market from block to block. An opportunity that stays open is reported in every block."""
 
-    def __init__(self, settings: Settings, tokens: Tokens, loan_fee_wad: int = 0) -> None:
-        """``loan_fee_wad``: the loan's fee per unit, in parts of 1e18 (flash swaps and Balancer V2: 0 today)."""
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: Tokens,
+        loan_fee_wad: int = 0,
+        quarantine: Callable[[], Mapping[Address, Quarantined]] = dict,
+    ) -> None:
+        """``loan_fee_wad``: the loan's fee per unit, in parts of 1e18 (flash swaps and Balancer V2: 0 today).
+
+        ``quarantine`` tells the tokens that are not traded (none, unless somebody keeps them).
+        """
         self._settings = settings
         self._tokens = tokens
         self._loan_fee_wad = loan_fee_wad
+        self._quarantine = quarantine
         self._limits = Limits.of(settings.strategy)
         self._filter = LiquidityFilter(settings.pools.min_liquidity_usd)
         self._detector = Detector(settings.strategy.max_hops, tokens.base)
@@ -68,7 +80,7 @@ class Search:
         ``base_fee_per_gas`` is the target block's; ``native_usd`` a configured feed's price of ETH.
         """
         prices = usd_prices(market, self._tokens.usd, self._tokens.wrapped_native, native_usd)
-        excluded = self._filter.excluded(market, prices)
+        excluded = self._filter.excluded(market, prices) | quarantined_pools(market, self._quarantine())
         opportunities = self._detector.update(market, touched, excluded)
         costs = Costs(base_fee_per_gas, self._tokens.wrapped_native, prices)
         sized = self._size_all(market, opportunities)
