@@ -38,6 +38,10 @@ function tests() {
     ["test/mocks/WeirdTokens.sol", ["ReturnsFalseToken", "FeeOnTransferToken", "RevertingToken", "HookToken"]],
     ["test/mocks/Hostile.sol", ["Stranger", "HostilePool", "RefusingCoinbase", "FeeVault"]],
     ["test/mocks/PoolUser.sol", ["PoolUser", "V3Deployer"]],
+    [
+      "test/mocks/Pools.sol",
+      ["CurveLike", "Erc4626Like", "ManagerLike", "ShareToken", "SolidlyLike", "VaultPool", "WstEthLike"],
+    ],
   ].flatMap(([file, names]) => names.map((name) => [file, name, `${folder}/${name}.json`]));
 }
 

@@ -8,15 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flasharb.execution.commands import Borrow, FlashV2, Pay, SwapV2, SwapV3
+from flasharb.execution.commands.wire import Command, Recipient
 from flasharb.execution.program import (
-    Borrow,
-    Command,
     Execution,
-    FlashV2,
-    Pay,
-    Recipient,
-    SwapV2,
-    SwapV3,
     Sweep,
     decode,
     describe,
@@ -154,11 +149,13 @@ amounts = st.integers(1, 2**128 - 1)
 
 def _commands(children: st.SearchStrategy[tuple[Command, ...]]) -> st.SearchStrategy[Command]:
     ways = st.booleans()
-    given_out = st.tuples(amounts, st.sampled_from(Recipient))
-    outs = st.one_of(given_out, st.just((None, Recipient.CALLER)))
+    owed = st.just((None, Recipient.CALLER))
+    outs = st.one_of(st.tuples(amounts, st.sampled_from(Recipient)), owed)
+    outward = st.sampled_from([Recipient.SELF, Recipient.CALLER, Recipient.NEXT])
     v2 = st.builds(
         lambda address, way, out, pay, token: SwapV2(address, way, *out, pay, token if pay else None),
-        addresses, ways, outs, st.one_of(st.just(0), amounts), st.none() | addresses,
+        addresses, ways, st.one_of(st.tuples(amounts, outward), owed), st.one_of(st.just(0), amounts),
+        st.none() | addresses,
     )  # fmt: skip
     v3 = st.builds(
         lambda address, way, exact, out, inner: SwapV3(address, way, exact and out[0] is not None, *out, inner),
