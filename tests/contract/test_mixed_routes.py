@@ -25,9 +25,15 @@ from tests.support.mixed_routes import (
 AMOUNT = 7 * ETHER + 123_456_789
 
 
-def run(kinds: Sequence[str], loan: str = FLASH_SWAP, base_kind: str = "WETH", token_kind: str = "DevToken") -> int:
+def run(
+    kinds: Sequence[str],
+    loan: str = FLASH_SWAP,
+    base_kind: str = "WETH",
+    token_kind: str = "DevToken",
+    world: MixedWorld | None = None,
+) -> int:
     """Run a cycle of these kinds; check everything that an execution must leave behind. The gas used."""
-    world = MixedWorld()
+    world = world or MixedWorld()
     base = world.weth if base_kind == "WETH" else world.token(kind=base_kind)
     steps = build(world, kinds, base, token_kind)
     # A lender's money, and the contract's own from before, which no trade may touch.

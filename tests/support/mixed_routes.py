@@ -25,16 +25,33 @@ DEPTH: Final = 5_000
 """Whole tokens in each pool; trades put in a few."""
 
 
+def fields_of(key: PoolKey) -> tuple[object, ...]:
+    """The key as the ABI has it."""
+    return key.currency0, key.currency1, key.fee_pips, key.tick_spacing, key.hooks
+
+
 class MixedWorld(World):
     """A world with a V4 manager, in which FlashArb knows it."""
 
     def __init__(self, engine: str = "py-evm") -> None:
         super().__init__(engine)
-        self.manager = self.deploy("ManagerLike")
+        self.manager = self.make_manager()
         self.contract = self._create(artifact.creation_code(OWNER, self.weth, self.vault, self.manager))
         self.keys = 0
         self.users_of_allowance: set[Address] = {self.vault, self.manager}
         self.next_block()
+
+    def make_manager(self) -> Address:
+        """The V4 manager: a stand-in."""
+        return self.deploy("ManagerLike")
+
+    def open_v4(self, key: PoolKey, zero_for_one: bool, gain: int) -> Callable[[int], int]:
+        """Open a pool that gives ``gain`` / 10,000 of what it takes in this direction; what it gives for an input."""
+        rate = gain * 10**14 if zero_for_one else 10**22 // gain
+        types = [KEY_TYPE, "uint256"]
+        self.transact_tuple(self.manager, f"initialize({KEY_TYPE},uint256)", types, fields_of(key), rate)
+        self.give(key.currency1 if zero_for_one else key.currency0, self.manager, DEPTH * ETHER)
+        return lambda amount: amount * rate // ETHER if zero_for_one else amount * ETHER // rate
 
     def give(self, token: Address, to: Address, amount: int) -> None:
         """Tokens or ether out of nowhere."""
@@ -115,15 +132,8 @@ def _v4(world: MixedWorld, before: Address, after: Address, gain: int, *, ether:
     world.keys += 1
     key = PoolKey(currencies[0], currencies[1], 500 + world.keys, 10)
     i = currencies.index(real[0])
-    rate = gain * 10**14 if i == 0 else 10**22 // gain
-    fields = (*currencies, key.fee_pips, key.tick_spacing, key.hooks)
-    world.transact_tuple(world.manager, f"initialize({KEY_TYPE},uint256)", [KEY_TYPE, "uint256"], fields, rate)
-    world.give(real[1], world.manager, DEPTH * ETHER)
-    pool = Address(keccak(abi_encode([KEY_TYPE], [fields]))[:20])
-
-    def quote(amount: int) -> int:
-        return amount * rate // ETHER if i == 0 else amount * ETHER // rate
-
+    quote = world.open_v4(key, i == 0, gain)
+    pool = Address(keccak(abi_encode([KEY_TYPE], [fields_of(key)]))[:20])
     return Step("v4", pool, (before, after), i, 1 - i, quote, key)
 
 
@@ -301,7 +311,7 @@ def program_of(world: World, legs: Sequence[Leg], base: Address, loan: str, prof
     """The call data that runs ``legs`` and asks for exactly ``profit``; its bytes decode to the same program."""
     commands = plan_legs(legs, base, loan, world.weth)
     named = None if base == world.weth else base
-    execution = Execution(world.number, profit, 0, named, False, commands)
+    execution = Execution(2**32 - 1, profit, 0, named, False, commands)
     data = encode(execution)
     assert decode(data) == execution
     return data
