@@ -256,10 +256,9 @@ contract FlashArb {
         address vault = VAULT;
         address manager = MANAGER;
         assembly {
-            // Where the next command stands, where the commands end, and what this callback's caller is owed.
+            // Where the next command stands, and where the commands end.
             let place
             let end
-            let owed
             // What the base token's balance must reach at the end.
             let required
 
@@ -284,9 +283,6 @@ contract FlashArb {
                 tstore(AWAITED, 0)
                 // The copy would have run out of gas long before this could overflow.
                 end := add(place, length)
-                // V3: of the two signed amounts the positive one. (Elsewhere it is not used.)
-                owed := calldataload(0x04)
-                owed := xor(owed, mul(xor(owed, calldataload(0x24)), slt(owed, 1)))
             }
             default {
                 let head := calldataload(0)
@@ -357,12 +353,15 @@ contract FlashArb {
                                 token := target
                                 place := add(place, 20)
                             }
-                            if and(op, PAY_LENDER) {
+                            let amount
+                            switch and(op, PAY_LENDER)
+                            case 0 { amount := owed() }
+                            default {
                                 // Balancer: the amount and its fee, which governance may raise from zero. The sum
                                 // cannot overflow: the vault holds the amount, and the fee is a fraction of it.
-                                owed := add(calldataload(0xe4), calldataload(0x124))
+                                amount := add(calldataload(0xe4), calldataload(0x124))
                             }
-                            transfer(token, caller(), owed)
+                            transfer(token, caller(), amount)
                         }
                     }
                     default {
@@ -377,9 +376,10 @@ contract FlashArb {
                             transfer(token, target, shr(128, calldataload(place)))
                             place := add(place, 16)
                         }
-                        let out := owed
+                        let out
                         let to := caller()
-                        if iszero(and(op, OWED)) {
+                        switch and(op, OWED)
+                        case 0 {
                             out := shr(128, calldataload(place))
                             place := add(place, 16)
                             switch and(op, RECIPIENT)
@@ -387,6 +387,7 @@ contract FlashArb {
                             case 1 {}
                             default { to := poolAt(place) }
                         }
+                        default { out := owed() }
                         putSwapV2(op, out, to)
                         mstore(0xa0, 0)
                         if iszero(call(gas(), target, 0, 0x1c, 0xa4, 0, 0)) { passOn() }
@@ -395,7 +396,7 @@ contract FlashArb {
                 default {
                     let length := and(shr(72, head), 0xffff)
                     place := add(place, 23)
-                    let amount := owed
+                    let amount
                     if iszero(and(op, OWED)) {
                         amount := shr(128, calldataload(place))
                         place := add(place, 16)
@@ -408,13 +409,15 @@ contract FlashArb {
                     case 0 {
                         // V3_SWAP
                         let to := caller()
-                        if iszero(and(op, OWED)) {
+                        switch and(op, OWED)
+                        case 0 {
                             switch and(op, RECIPIENT)
                             case 0 { to := address() }
                             case 1 {}
                             case 2 { to := poolAt(add(place, length)) }
                             default { to := poolAt(place) }
                         }
+                        default { amount := owed() }
                         let zeroForOne := and(op, ZERO_FOR_ONE)
                         mstore(0x00, V3_SWAP_SELECTOR)
                         mstore(0x20, to)
@@ -809,6 +812,12 @@ contract FlashArb {
                 mstore(0x00, WITHDRAW_SELECTOR)
                 mstore(0x20, amount)
                 if iszero(call(gas(), weth_, 0, 0x1c, 0x24, 0, 0)) { passOn() }
+            }
+
+            // What a V3 pool is owed: of the two signed amounts of its callback the positive one.
+            function owed() -> amount {
+                amount := calldataload(0x04)
+                if slt(amount, 1) { amount := calldataload(0x24) }
             }
 
             // The pool of the command at this place.
