@@ -14,6 +14,8 @@ from flasharb.execution.commands import (
     Send,
     SwapV3,
     SwapV4,
+    SwapVault,
+    SwapVaultBatch,
     TakeV4,
     UnlockV4,
     WrapEther,
@@ -110,10 +112,11 @@ def test_a_stranger_before_during_and_after_each_kind_of_pool(kind: str) -> None
 
 
 def hostile_puller(takes: int, gives: int, token_kind: str = "DevToken") -> tuple[MixedWorld, Address, Address]:
-    """A world in which the contract owns WETH and a token, and the pool that pulls the token."""
+    """A world in which the contract owns WETH and a token, and the pool that pulls the token: Balancer's vault too."""
     world = MixedWorld()
     token = world.token(kind=token_kind)
     pool = world.deploy("HostilePuller")
+    world.use_vault(pool)
     world.give(token, world.contract, 5 * ETHER)
     world.give(world.weth, world.contract, 5 * ETHER)
     world.give(world.weth, pool, 5 * ETHER)
@@ -128,21 +131,38 @@ def hostile_puller(takes: int, gives: int, token_kind: str = "DevToken") -> tupl
     return world, token, pool
 
 
-def through(world: MixedWorld, pool: Address, token: Address, *, ether_out: bool = False, profit: int = 1) -> bytes:
-    """An execution that the owner was talked into: one ether of the token for whatever the pool gives."""
-    swap = Curve(pool, CurveCall.EXCHANGE, 0, 1, ETHER, token, ether_out)
-    return encode(Execution(world.number + 1_000, profit, 0, None, False, (swap,)))
+def pulling(pool: Address, token: Address, weth: Address) -> dict[str, Command]:
+    """Every command that lets a pool pull one ether of the token."""
+    return {
+        "curve": Curve(pool, CurveCall.EXCHANGE, 0, 1, ETHER, token),
+        "curve add": Curve(pool, CurveCall.ADD_ANY, 0, 2, ETHER, token),
+        "vault": SwapVault(bytes(32), token, weth, ETHER, Recipient.SELF),
+        "batch": SwapVaultBatch(token, ETHER, ((bytes(32), weth), (bytes(32), weth)), Recipient.SELF),
+        "deposit": Wrapper(pool, WrapperCall.DEPOSIT, ETHER, token),
+        "wrap": Wrapper(pool, WrapperCall.WRAP_STETH, ETHER, token),
+    }
 
 
-@pytest.mark.parametrize("token_kind", ["DevToken", "NoReturnToken", "HookToken"])
-@pytest.mark.parametrize("takes", [0, 1, ETHER // 2, ETHER])
-def test_a_pool_that_pulls_gets_what_the_command_says_and_nothing_later(takes: int, token_kind: str) -> None:
+def through(world: MixedWorld, command: Command, profit: int = 1) -> bytes:
+    """An execution that the owner was talked into."""
+    return encode(Execution(world.number + 1_000, profit, 0, None, False, (command,)))
+
+
+CASES = [
+    *(("curve", takes, kind) for takes in (0, 1, ETHER) for kind in ("DevToken", "NoReturnToken", "HookToken")),
+    *((name, ETHER // 2, "NoReturnToken") for name in ("curve", "curve add", "vault", "batch", "deposit", "wrap")),
+]
+
+
+@pytest.mark.parametrize(("name", "takes", "token_kind"), CASES)
+def test_a_pool_that_pulls_gets_what_the_command_says_and_nothing_later(name: str, takes: int, token_kind: str) -> None:
     """Twice, because a token like USDT refuses to change an allowance that was left."""
     world, token, pool = hostile_puller(takes, gives=ETHER, token_kind=token_kind)
     before = wealth(world, token, world.weth)
+    command = pulling(pool, token, world.weth)[name]
 
     for times in (1, 2):
-        result = world.send(world.contract, through(world, pool, token), sender=OWNER)
+        result = world.send(world.contract, through(world, command), sender=OWNER)
         assert result.status == 1, (result.error, result.output.hex())
         expected = (before[0] - times * takes, before[1] + times * ETHER, before[2])
         assert wealth(world, token, world.weth) == expected
@@ -156,23 +176,53 @@ def test_a_pool_that_pulls_gets_what_the_command_says_and_nothing_later(takes: i
 
 
 def test_ether_is_taken_from_the_pool_that_a_command_swaps_for_it_and_from_nobody_else() -> None:
+    """Neither while that command runs, nor in the same transaction afterwards."""
     world, token, pool = hostile_puller(ETHER, gives=ETHER)
+    swap = Curve(pool, CurveCall.EXCHANGE, 0, 1, ETHER, token, ether_out=True)
 
-    result = world.send(world.contract, through(world, pool, token, ether_out=True), sender=OWNER)
+    result = world.send(world.contract, through(world, swap), sender=OWNER)
 
     assert result.status == 1, (result.error, result.output.hex())
     assert world.read(pool, "ownEtherTaken()", "bool") is True
-    assert world.read(pool, "succeeded()", "uint256") == 0, "not even while that command runs"
+    assert world.read(pool, "succeeded()", "uint256") == 0
     assert world.machine.balance(world.contract) == 1
+    after = Curve(pool, CurveCall.EXCHANGE, 0, 1, ETHER, token)
+    both = encode(Execution(world.number, 1, 0, None, False, (swap, after)))
+    assert world.send(world.contract, both, sender=OWNER).status == 1
+    assert world.read(pool, "ownEtherTaken()", "bool") is False
+    assert world.machine.balance(world.contract) == 2
     for caller in (pool, STRANGER, OWNER, world.manager):
-        assert not world.machine.call(world.contract, b"", sender=caller, value=1).success, "and not afterwards"
+        assert not world.machine.call(world.contract, b"", sender=caller, value=1).success
+
+
+def test_the_manager_pays_ether_during_a_take_only() -> None:
+    """Hooks have the manager pay the contract some ether of their own, after it took what the program says."""
+    world = MixedWorld()
+    hooks = world.deploy("Stranger")
+    token = world.token()
+    key = PoolKey(ZERO_ADDRESS, token, 500, 10)
+    hooked = PoolKey(ZERO_ADDRESS, token, 500, 10, hooks)
+    for opened in (key, hooked):
+        world.open_v4(opened, False, 10_000)
+    world.give(token, world.contract, 2 * ETHER)
+    gift = call_data("take(address,address,uint256)", ZERO_ADDRESS, world.contract, 1)
+    world.transact(hooks, "prepare(address,bytes[])", world.manager, [gift])
+    world.next_block()
+    swaps = (SwapV4(key, False, ETHER, Recipient.SELF), SwapV4(hooked, False, ETHER, Recipient.SELF))
+    program = (UnlockV4((*swaps, PayV4(token, 2 * ETHER))), WrapEther(2 * ETHER))
+
+    result = world.send(world.contract, encode(Execution(world.number, 1, 0, None, False, program)), sender=OWNER)
+
+    assert result.status == 1, (result.error, result.output.hex())
+    assert world.read(hooks, "tried()", "uint256") == 1
+    assert world.read(hooks, "succeeded()", "uint256") == 0
 
 
 def test_a_pool_that_takes_and_gives_nothing_meets_the_profit_check() -> None:
     world, token, pool = hostile_puller(ETHER, gives=0)
     before = wealth(world, token, world.weth)
 
-    result = world.send(world.contract, through(world, pool, token), sender=OWNER)
+    result = world.send(world.contract, through(world, pulling(pool, token, world.weth)["curve"]), sender=OWNER)
 
     assert result.output[:4] == selector("ProfitTooLow(uint256,uint256)")
     assert wealth(world, token, world.weth) == before

@@ -131,7 +131,11 @@ contract HostilePuller {
         for (uint256 i = 0; i < forged_.length; ++i) forged.push(forged_[i]);
     }
 
-    function exchange(int128, int128, uint256 dx, uint256) external payable returns (uint256) {
+    /// @notice Whatever it is called for: it is approved for an input, and answers with an amount.
+    fallback() external payable {
+        (, bytes memory allowed) =
+            tokenIn.call(abi.encodeWithSignature("allowance(address,address)", msg.sender, address(this)));
+        uint256 dx = abi.decode(allowed, (uint256));
         if (takes != 0) require(pull(msg.sender, takes), "nothing approved");
         attempt(pull(msg.sender, dx - takes + 1));
         for (uint256 i = 0; i < forged.length; ++i) {
@@ -141,7 +145,6 @@ contract HostilePuller {
         attempt(accomplice.push{value: 1}(msg.sender));
         (ownEtherTaken,) = msg.sender.call{value: 1}("");
         if (gives != 0) IERC20(tokenOut).transfer(msg.sender, gives);
-        return gives;
     }
 
     /// @notice Tries to move one unit more of the victim's, long after.
