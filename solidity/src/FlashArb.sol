@@ -802,10 +802,9 @@ contract FlashArb {
                 mstore(0x00, ALLOWANCE_SELECTOR)
                 mstore(0x20, address())
                 mstore(0x40, spender)
+                let told := staticcall(gas(), token, 0x1c, 0x44, 0x00, 0x20)
                 // No answer leaves the selector there, which is not zero either.
-                if or(iszero(staticcall(gas(), token, 0x1c, 0x44, 0x00, 0x20)), mload(0x00)) {
-                    approve(token, spender, 0)
-                }
+                if or(iszero(told), mload(0x00)) { approve(token, spender, 0) }
             }
 
             function withdraw(weth_, amount) {

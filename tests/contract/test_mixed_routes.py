@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from eth_hash.auto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,12 @@ from tests.support.mixed_routes import (
 )
 
 AMOUNT = 7 * ETHER + 123_456_789
+APPROVAL = keccak(b"Approval(address,address,uint256)")
+
+
+def word(topic: int | bytes) -> bytes:
+    """A topic as 32 bytes."""
+    return topic if isinstance(topic, bytes) else topic.to_bytes(32, "big")
 
 
 def run(
@@ -80,3 +87,18 @@ def test_any_mix_of_two_to_four_pools(kinds: list[str], base_kind: str, token_ki
     loans += [FLASH_SWAP] * 2 * (not LENDING.isdisjoint(kinds))
     loans += [BALANCER_V2] * ("balancer" not in kinds)
     run(kinds, data.draw(st.sampled_from(loans)), base_kind, token_kind)
+
+
+@pytest.mark.parametrize("kind", ["curve", "balancer", "deposit", "wrap", "curve add any"])
+def test_a_pool_that_takes_what_it_may_is_approved_once(kind: str) -> None:
+    """Asking what is left of an allowance is cheaper than taking back what is not there."""
+    world = MixedWorld()
+    steps = build(world, ("v3", kind, "v2"), world.weth)
+    legs = legs_of(steps, AMOUNT)
+
+    result = world.send(world.contract, program_of(world, legs, world.weth, FLASH_SWAP, 1), sender=OWNER)
+
+    approvals = [log for log in result.logs if word(log.topics[0]) == APPROVAL]
+    ours = [log for log in approvals if word(log.topics[1]) == bytes(12) + world.contract]
+    assert result.status == 1
+    assert [int.from_bytes(log.data, "big") for log in ours] == [legs[1].amount_in]

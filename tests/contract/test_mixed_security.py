@@ -175,6 +175,21 @@ def test_a_pool_that_pulls_gets_what_the_command_says_and_nothing_later(name: st
     assert world.read(pool, "ownEtherTaken()", "bool") is False, "a pool that is to pay no ether can leave none here"
 
 
+def test_the_refusal_is_passed_on_of_a_pool_that_pulls() -> None:
+    """It asks for more than it may have: the token says no, the pool reverts, and so does everything before it."""
+    for name in ("curve", "vault", "batch", "deposit"):
+        world, token, pool = hostile_puller(ETHER + 1, gives=ETHER)
+        before = wealth(world, token, world.weth)
+        # Without a profit to ask for only the refusal can undo it.
+        command = pulling(pool, token, world.weth)[name]
+
+        result = world.send(world.contract, through(world, command, profit=0), sender=OWNER)
+
+        assert result.status == 0
+        assert b"nothing approved" in result.output
+        assert wealth(world, token, world.weth) == before
+
+
 def test_ether_is_taken_from_the_pool_that_a_command_swaps_for_it_and_from_nobody_else() -> None:
     """Neither while that command runs, nor in the same transaction afterwards."""
     world, token, pool = hostile_puller(ETHER, gives=ETHER)

@@ -260,9 +260,12 @@ def test_the_same_program_from_another_caller_is_refused() -> None:
     s = scene("v3>v3")
     world = s.world
     outsider = world.deploy("Stranger")
-    inner = next(inner_programs(plan(s.trade, "flash_swap", world.weth)))
-    exact = call_data("uniswapV3SwapCallback(int256,int256,bytes)", ETHER, -ETHER, commands_of(*inner))
-    world.transact(outsider, "prepare(address,bytes[])", world.contract, [exact])
+    # The token's transfer comes while the first pool is awaited, with the innermost program.
+    exact = [
+        call_data("uniswapV3SwapCallback(int256,int256,bytes)", ETHER, -ETHER, commands_of(*inner))
+        for inner in inner_programs(plan(s.trade, "flash_swap", world.weth))
+    ]
+    world.transact(outsider, "prepare(address,bytes[])", world.contract, exact)
     world.transact(s.token, "setHook(address)", outsider)
 
     assert world.send(world.contract, s.execution, sender=OWNER).status == 1

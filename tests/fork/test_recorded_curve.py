@@ -94,4 +94,4 @@ def test_the_same_amounts_give_the_same_profit_to_the_wei(mainnet_blocks: Path, 
     assert (ours.status, ours.revert_reason) == (1, None)
     assert changes == profit, "what the searcher had left of USDT and WBTC too"
     # The searcher's contract had approved the pool for ever; ours does so for this input, and has it back to zero.
-    assert ours.gas_used < entry["gas_used"] * 103 // 100
+    assert ours.gas_used < entry["gas_used"] * 102 // 100

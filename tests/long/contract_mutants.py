@@ -1,7 +1,7 @@
 """Does a test notice when a safeguard of FlashArb is taken out? ``python -m tests.long.contract_mutants`` (Node.js).
 
-Each mutant is the source with one safeguard less. It is compiled apart, the contract tests run on it until one fails,
-and a mutant that none of them fails on is reported, with exit code 1.
+Each mutant is the source with one safeguard less, and names the contract tests that guard it. It is compiled apart and
+they run on it; a mutant on which none of them fails is reported, with exit code 1.
 """
 
 from __future__ import annotations
@@ -17,25 +17,20 @@ from typing import Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SOURCE: Final = "src/FlashArb.sol"
-TESTS: Final = (
-    "tests/contract/test_mixed_security.py",
-    "tests/contract/test_security.py",
-    "tests/contract/test_routes.py",
-    "tests/contract/test_mixed_routes.py",
-)
 ARTIFACT_VARIABLE: Final = "FLASHARB_MUTANT_ARTIFACT"
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """What is left out, as replacements in the source; each old text must be there."""
+    """What is left out, as replacements in the source; each old text must be there. ``guard``: the tests, as for -k."""
 
     name: str
+    guard: str
     changes: tuple[tuple[str, str], ...]
 
 
-def _mutant(name: str, *changes: tuple[str, str]) -> Mutant:
-    return Mutant(name, changes)
+def _mutant(name: str, guard: str, *changes: tuple[str, str]) -> Mutant:
+    return Mutant(name, guard, changes)
 
 
 PASS_ON: Final = "{ passOn() }"
@@ -52,29 +47,67 @@ END: Final = "\n                }\n            }\n\n            // --- Uniswap V
 MUTANTS: Final = (
     _mutant(
         "a callback may come from anybody",
+        "same_program_from_another_caller",
         ("mstore(length, caller())", "mstore(length, 0)"),
         ("mstore(add(data, length), target)", "mstore(add(data, length), 0)"),
     ),
     _mutant(
         "a callback may bring any program",
+        "awaited_pool_can_only_return",
         ("keccak256(0, add(length, 0x20))", "keccak256(length, 0x20)"),
         ("keccak256(data, add(length, 0x20))", "keccak256(add(data, length), 0x20)"),
     ),
-    _mutant("a callback may come twice", ("                tstore(AWAITED, 0)\n", "")),
-    _mutant("a callback may be missing", (CHECK, "lt(after, required)")),
-    _mutant("no profit check", (CHECK, "tload(AWAITED)")),
-    _mutant("ether from anybody", ("if eq(caller(), tload(PAYER)) { stop() }", "stop()")),
-    _mutant("ether from every pool", ("if and(coins, ETHER_OUT) { tstore(PAYER, pool) }", "tstore(PAYER, pool)")),
-    _mutant("ether from a pool after its swap", ("if and(coins, ETHER_OUT) { tstore(PAYER, 0) }", "")),
-    _mutant("ether from the manager after a take", ("if iszero(currency) { tstore(PAYER, 0) }", "")),
-    _mutant("a Curve pool keeps its allowance", ("if token { revoke(token, pool) }", "")),
-    _mutant("a wrapper keeps its allowance", ("if token { revoke(token, vault_) }", "")),
-    _mutant("the vault keeps its allowance after a swap", (VAULT_SWAP + REVOKED, VAULT_SWAP)),
-    _mutant("the vault keeps its allowance after a batch", (VAULT_BATCH + REVOKED, VAULT_BATCH)),
-    _mutant("approved for everything", ("(APPROVE_SELECTOR, token, spender, amount)", f"({EVERYTHING})")),
-    _mutant("a token's no is a yes", (NO, "")),
-    _mutant("a Curve pool's refusal goes unnoticed", (f"if iszero({CURVE_CALL}) {PASS_ON}", f"pop({CURVE_CALL})")),
-    _mutant("unknown commands do nothing", (f"default {{ fail(UNKNOWN_COMMAND, at) }}{END}", f"default {{ }}{END}")),
+    _mutant("a callback may come twice", "awaited_pool_can_only_return", ("                tstore(AWAITED, 0)\n", "")),
+    _mutant("a callback may be missing", "keeps_its_callback_for_later", (CHECK, "lt(after, required)")),
+    _mutant("no profit check", "one_unit_more_than_the_profit", (CHECK, "tload(AWAITED)")),
+    _mutant("ether from anybody", "plain_ether_is_refused", ("if eq(caller(), tload(PAYER)) { stop() }", "stop()")),
+    _mutant(
+        "ether from every pool",
+        "pulls_gets_what_the_command_says",
+        ("if and(coins, ETHER_OUT) { tstore(PAYER, pool) }", "tstore(PAYER, pool)"),
+    ),
+    _mutant(
+        "ether from a pool after its swap",
+        "ether_is_taken_from_the_pool",
+        ("if and(coins, ETHER_OUT) { tstore(PAYER, 0) }", ""),
+    ),
+    _mutant(
+        "ether from the manager after a take",
+        "manager_pays_ether_during_a_take",
+        ("if iszero(currency) { tstore(PAYER, 0) }", ""),
+    ),
+    _mutant(
+        "a Curve pool keeps its allowance", "pulls_gets_what_the_command_says", ("if token { revoke(token, pool) }", "")
+    ),
+    _mutant(
+        "a wrapper keeps its allowance", "pulls_gets_what_the_command_says", ("if token { revoke(token, vault_) }", "")
+    ),
+    _mutant(
+        "the vault keeps its allowance after a swap",
+        "pulls_gets_what_the_command_says",
+        (VAULT_SWAP + REVOKED, VAULT_SWAP),
+    ),
+    _mutant(
+        "the vault keeps its allowance after a batch",
+        "pulls_gets_what_the_command_says",
+        (VAULT_BATCH + REVOKED, VAULT_BATCH),
+    ),
+    _mutant(
+        "approved for everything",
+        "pulls_gets_what_the_command_says",
+        ("(APPROVE_SELECTOR, token, spender, amount)", f"({EVERYTHING})"),
+    ),
+    _mutant("a token's no is a yes", "base_token_that_says_no", (NO, "")),
+    _mutant(
+        "a Curve pool's refusal goes unnoticed",
+        "refusal_is_passed_on",
+        (f"if iszero({CURVE_CALL}) {PASS_ON}", f"pop({CURVE_CALL})"),
+    ),
+    _mutant(
+        "unknown commands do nothing",
+        "free_op_byte_is_no_command",
+        (f"default {{ fail(UNKNOWN_COMMAND, at) }}{END}", f"default {{ }}{END}"),
+    ),
 )
 
 
@@ -100,9 +133,10 @@ def artifact_of(mutant: Mutant, folder: Path) -> Path:
     return folder / "out/flasharb/execution/artifacts/FlashArb.json"
 
 
-def caught(artifact: Path) -> str | None:
+def caught(artifact: Path, guard: str) -> str | None:
     """The test that fails on this artifact, or None."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.long.mutant_artifact", "-m", "not node", *TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.long.mutant_artifact", "-k", guard]
+    command += ["-m", "not node", "tests/contract"]
     environment = os.environ | {ARTIFACT_VARIABLE: str(artifact)}
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, env=environment, check=False)
     if done.returncode == 0:
@@ -118,7 +152,7 @@ def main() -> int:
     survivors = 0
     for mutant in MUTANTS:
         with tempfile.TemporaryDirectory() as folder:
-            found = caught(artifact_of(mutant, Path(folder)))
+            found = caught(artifact_of(mutant, Path(folder)), mutant.guard)
         survivors += found is None
         print(f"{mutant.name}: {found or 'SURVIVES'}", flush=True)
     print(f"{len(MUTANTS) - survivors} of {len(MUTANTS)} mutants caught")
