@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from flasharb.evm import LogEntry
-from flasharb.execution.program import FLASH_SWAP
+from flasharb.execution.planning import FLASH_SWAP
 from flasharb.market.snapshot import Market
 from flasharb.simulation.arbitrage import Arbitrage
 from flasharb.simulation.recorded import RecordedBlock

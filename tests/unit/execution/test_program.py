@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flasharb.execution.commands import Borrow, FlashV2, Pay, SwapV2, SwapV3
+from flasharb.execution.commands.wire import Command, Recipient
 from flasharb.execution.program import (
-    KINDS,
-    Borrow,
-    Command,
     Execution,
-    FlashV2,
-    Pay,
-    Recipient,
-    SwapV2,
-    SwapV3,
     Sweep,
     decode,
     describe,
@@ -34,7 +28,8 @@ from flasharb.strategy.trade import Hop, Trade, TradeHop
 from flasharb.units import Address
 
 WETH = Address(b"\xee" * 20)
-ENCODED = sorted(name for name, one in PROTOCOLS.items() if one.kind in KINDS)
+PLAIN = sorted(name for name, one in PROTOCOLS.items() if one.kind in ("v2", "v3"))
+"""Protocols whose commands need no facts of the pool."""
 TERMS = {"weth": WETH, "loan": "flash_swap", "min_profit": 5, "bid_wei": 0, "deadline_block": 9}
 
 
@@ -159,11 +154,13 @@ amounts = st.integers(1, 2**128 - 1)
 
 def _commands(children: st.SearchStrategy[tuple[Command, ...]]) -> st.SearchStrategy[Command]:
     ways = st.booleans()
-    given_out = st.tuples(amounts, st.sampled_from(Recipient))
-    outs = st.one_of(given_out, st.just((None, Recipient.CALLER)))
+    owed = st.just((None, Recipient.CALLER))
+    outs = st.one_of(st.tuples(amounts, st.sampled_from(Recipient)), owed)
+    outward = st.sampled_from([Recipient.SELF, Recipient.CALLER, Recipient.NEXT])
     v2 = st.builds(
         lambda address, way, out, pay, token: SwapV2(address, way, *out, pay, token if pay else None),
-        addresses, ways, outs, st.one_of(st.just(0), amounts), st.none() | addresses,
+        addresses, ways, st.one_of(st.tuples(amounts, outward), owed), st.one_of(st.just(0), amounts),
+        st.none() | addresses,
     )  # fmt: skip
     v3 = st.builds(
         lambda address, way, exact, out, inner: SwapV3(address, way, exact and out[0] is not None, *out, inner),
@@ -224,9 +221,7 @@ def test_any_bytes_decode_to_themselves_or_are_refused(data: bytes) -> None:
 
 
 @given(
-    st.lists(
-        st.sampled_from(sorted(name for name, one in PROTOCOLS.items() if one.kind in KINDS)), min_size=2, max_size=6
-    ),
+    st.lists(st.sampled_from(PLAIN), min_size=2, max_size=6),
     st.sampled_from(["flash_swap", "balancer_v2"]),
 )
 def test_every_mix_has_a_plan_that_calls_each_pool_once(protocols: list[str], loan: str) -> None:
