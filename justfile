@@ -72,6 +72,10 @@ long-runs: setup
     {{ bin }}/python -m tests.fuzz.bus --frames 1000000
     {{ bin }}/python -m tests.long.pools
 
+# the contract with one safeguard less each time: a test must notice; needs Node.js
+mutants: setup node-tools
+    {{ bin }}/python -m tests.long.contract_mutants
+
 # rewrite the lock from pyproject.toml (needs uv)
 lock:
     uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --quiet \
