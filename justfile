@@ -84,6 +84,10 @@ eels-vectors:
     "$place/bin/pip" install --quiet ethereum-execution==2.20.0
     "$place/bin/python" tests/support/eels_vectors.py > tests/vectors/osaka.json
 
+# the contract with one safeguard less each time: a test must notice; needs Node.js
+mutants: setup node-tools
+    {{ bin }}/python -m tests.long.contract_mutants
+
 # rewrite the lock from pyproject.toml (needs uv)
 lock:
     uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --quiet \
