@@ -71,6 +71,7 @@ evm-tests *PATHS: setup
 long-runs: setup
     {{ bin }}/python -m tests.fuzz.bus --frames 1000000
     {{ bin }}/python -m tests.long.pools
+    {{ bin }}/python -m tests.long.curve
 
 # rewrite the lock from pyproject.toml (needs uv)
 lock:

@@ -21,7 +21,7 @@ from flasharb.pools.cryptoswap.rules import FEE_DENOMINATOR, PRECISION, CryptoFa
 from flasharb.pools.cryptoswap.state import CryptoParameters, Exchange, GammaRamp, Prices
 from flasharb.pools.cryptoswap.tweak import tweak_price
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
-from flasharb.pools.inverse import least_input
+from flasharb.pools.inverse import TooLittle, least_input
 from flasharb.pools.spec import PoolSpec
 
 
@@ -74,7 +74,7 @@ class CryptoSwapPool(msgspec.Struct, frozen=True):
         if amount_out <= 0 or not self.d_now:
             return self._nothing(amount_out)
         guess = int(amount_out / self.marginal_rate(i, j)) + 1
-        return least_input(lambda amount: self._quote_for_search(i, j, amount), amount_out, guess)
+        return least_input(lambda amount: self.amount_out(i, j, amount), amount_out, guess)
 
     def swapped(self, i: int, j: int, amount_in: int) -> CryptoSwapped:
         """The hop and the pool after it, price scale and oracle moved.
@@ -152,7 +152,7 @@ class CryptoSwapPool(msgspec.Struct, frozen=True):
             y, k0 = newton_y(self.ann, self.gamma, xp, d, j), 0
         gross = xp[j] - y - 1
         if gross < 0:
-            raise InsufficientLiquidity(f"input {amount_in} is too small: the contract would pay less than nothing")
+            raise TooLittle(f"input {amount_in} is too small: the contract would pay less than nothing")
         xp[j] = y
         if j:
             gross = gross * PRECISION // self.prices.scale[j - 1]
@@ -163,15 +163,6 @@ class CryptoSwapPool(msgspec.Struct, frozen=True):
             raise InsufficientLiquidity(f"{paid} is more than the pool has")
         xp[j] = self.scaled(j, left)
         return Exchange(paid, tuple(xp), k0)
-
-    def _quote_for_search(self, i: int, j: int, amount: int) -> int:
-        """The quote; 0 for an input so small that the contract reverts."""
-        try:
-            return self.amount_out(i, j, amount)
-        except InsufficientLiquidity:
-            if amount * 10**6 < self.balances[i]:
-                return 0
-            raise
 
     def _check(self, i: int, j: int) -> None:
         coins = len(self.balances)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flasharb.pools.errors import InsufficientLiquidity
+from flasharb.pools.inverse import TooLittle
 from flasharb.pools.stableswap.math import balance_at, invariant
 from flasharb.pools.stableswap.rules import FEE_DENOMINATOR, PRECISION
 
@@ -23,7 +24,7 @@ def add_one_coin(pool: StableSwapPool, i: int, amount_in: int) -> tuple[int, tup
     new = [*old[:i], old[i] + amount_in, *old[i + 1 :]]
     d1 = invariant(_scaled(new, rates), pool.ann, rules)
     if d1 <= d0:
-        raise InsufficientLiquidity(f"a deposit of {amount_in} is too small to change the invariant")
+        raise TooLittle(f"a deposit of {amount_in} is too small to change the invariant")
     base_fee, middle = imbalance_fee(pool), (d0 + d1) // len(old)
     admin_fees = []
     for k, before in enumerate(old):
@@ -36,7 +37,7 @@ def add_one_coin(pool: StableSwapPool, i: int, amount_in: int) -> tuple[int, tup
             raise InsufficientLiquidity(f"the fee of a deposit of {amount_in} exceeds a balance")
     d2 = invariant(_scaled(new, rates), pool.ann, rules)
     if d2 < d0:
-        raise InsufficientLiquidity(f"a deposit of {amount_in} is worth less than its fee")
+        raise TooLittle(f"a deposit of {amount_in} is worth less than its fee")
     assert pool.supply is not None
     return pool.supply * (d2 - d0) // d0, tuple(admin_fees)
 
@@ -56,16 +57,16 @@ def remove_one_coin(pool: StableSwapPool, j: int, burnt: int) -> tuple[int, tupl
     for k, x in enumerate(xp):
         expected = x * d1 // d0 - without_fee if k == j else x - x * d1 // d0
         if expected < 0:
-            raise InsufficientLiquidity(f"{burnt} LP tokens are too few to withdraw one coin")
+            raise TooLittle(f"{burnt} LP tokens are too few to withdraw one coin")
         fee = pool.fee_between((x + without_fee) // 2 if k == j else x, middle, base_fee)
         reduced.append(x - fee * expected // FEE_DENOMINATOR)
     gross = reduced[j] - balance_at(reduced, j, d1, pool.ann, rules)
     if gross < 1:
-        raise InsufficientLiquidity(f"{burnt} LP tokens are too few to withdraw one coin")
+        raise TooLittle(f"{burnt} LP tokens are too few to withdraw one coin")
     paid = (gross - 1) * PRECISION // rate
     fee = (xp[j] - without_fee) * PRECISION // rate - paid
     if fee < 0:
-        raise InsufficientLiquidity(f"{burnt} LP tokens are too few to withdraw one coin")
+        raise TooLittle(f"{burnt} LP tokens are too few to withdraw one coin")
     admin_fee = fee * pool.parameters.admin_fee // FEE_DENOMINATOR
     if paid + admin_fee > pool.balances[j]:
         raise InsufficientLiquidity(f"{burnt} LP tokens are worth more than the pool has of coin {j}")

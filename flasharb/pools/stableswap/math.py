@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flasharb.pools.errors import InsufficientLiquidity
+from flasharb.pools.inverse import Unsettled
 from flasharb.pools.stableswap.rules import StableRules
 
 _MAX_ROUNDS = 255
@@ -91,5 +92,5 @@ def _quadratic(xp: Sequence[int], k: int, d: int, ann: int, rules: StableRules) 
 def _unsettled(value: int, rules: StableRules) -> int:
     """What the contract does after its last round: the early ones take what they have, later ones revert."""
     if rules.must_settle:
-        raise InsufficientLiquidity("the contract's iteration does not settle")
+        raise Unsettled("the contract's iteration does not settle")
     return value

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
-from flasharb.pools.inverse import least_input
+from flasharb.pools.inverse import TooLittle, least_input
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import liquidity, slope
 from flasharb.pools.stableswap.math import balance_at, invariant
@@ -157,7 +157,7 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         y = balance_at((*xp[:i], x, *xp[i + 1 :]), j, self.d, self.ann, facts.rules)
         gross = xp[j] - y - 1
         if gross < 0:
-            raise InsufficientLiquidity(f"input {amount_in} is too small: the contract would pay less than nothing")
+            raise TooLittle(f"input {amount_in} is too small: the contract would pay less than nothing")
         parameters = self.parameters
         fee = gross * self.fee_between((xp[i] + x) // 2, (xp[j] + y) // 2, parameters.fee) // FEE_DENOMINATOR
         admin_fee = fee * parameters.admin_fee // FEE_DENOMINATOR * PRECISION // rates[j]

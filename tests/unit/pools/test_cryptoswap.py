@@ -1,0 +1,166 @@
+"""CryptoSwap pools from storage and events: ramps, what is missing, what is refused, what needs a reload."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+from eth_hash.auto import keccak
+
+from flasharb.pools.cryptoswap import (
+    TRICRYPTO2,
+    TWOCRYPTO,
+    TWOCRYPTO_NG,
+    CryptoFacts,
+    CryptoSwapPool,
+    GammaRamp,
+    admission,
+    crypto_pool,
+    events,
+    load,
+)
+from flasharb.pools.errors import Uninitialised
+from flasharb.pools.loading import CorruptPool
+from flasharb.pools.needs import NeedsReload, NeedsSlots
+from tests.support.crypto_cases import code_of
+from tests.support.curve_bytecode import needs_mainnet, recorded_code
+from tests.support.curve_samples import COINS, LP, NOW, SPEC, WAD, crypto
+
+FACTS = CryptoFacts(TWOCRYPTO, COINS[:2], (1, 1), (LP, 8))
+A_GAMMA = 400_000 << 128 | 145 * 10**12
+SLOTS = {
+    4: 2 * WAD, 5: 2 * WAD, 6: 2 * WAD, 7: NOW - 12, 9: A_GAMMA, 11: 0, 12: 2 * 10**12, 14: 23 * 10**13,
+    16: 146 * 10**12, 18: 600, 20: 26 * 10**6, 21: 45 * 10**6, 26: 10**24, 27: 5 * 10**23, 28: 2 * 10**24,
+    30: WAD, 32: WAD, 33: 0,
+}  # fmt: skip
+
+
+def test_loading_asks_for_what_is_missing_and_takes_nothing_for_zero() -> None:
+    """Own slots, then the supply in the LP token's contract; a pool that is adjusting needs no allowed profit."""
+    assert load(SPEC, FACTS, SLOTS, NOW) == NeedsSlots(elsewhere=frozenset({(LP, 8)}))
+    without = {slot: value for slot, value in SLOTS.items() if slot != 12}
+    assert load(SPEC, FACTS, without, NOW) == NeedsSlots(frozenset({12}))
+    adjusting = load(SPEC, FACTS, without | {33: 1}, NOW, {(LP, 8): 7})
+    pool = load(SPEC, FACTS, SLOTS, NOW, {(LP, 8): 7})
+
+    assert isinstance(adjusting, CryptoSwapPool)
+    assert adjusting.parameters.allowed_extra_profit is None
+    assert isinstance(pool, CryptoSwapPool)
+    assert pool.supply == 7
+    assert pool.xp == (10**24, 10**24)
+    assert pool.d_now == 2 * 10**24
+
+
+def test_a_ramp_moves_a_and_gamma_and_d() -> None:
+    """While it lasts D is computed anew; the older contracts still do in the trade after its end."""
+    ramping = SLOTS | {11: NOW + 100}
+    assert load(SPEC, FACTS, ramping, NOW, {(LP, 8): 7}) == NeedsSlots(frozenset({8, 10}))
+    begun = ramping | {8: 200_000 << 128 | 100 * 10**12, 10: NOW - 100}
+    pool = load(SPEC, FACTS, begun | {28: 10**24}, NOW, {(LP, 8): 7})
+
+    assert isinstance(pool, CryptoSwapPool)
+    assert (pool.ann, pool.gamma) == (300_000, 1225 * 10**11)
+    assert pool.d_now == 2 * 10**24
+    assert (pool.at(NOW + 100).ann, pool.at(NOW + 100).gamma) == (400_000, 145 * 10**12)
+    assert pool.at(NOW + 200).d_now == 2 * 10**24
+    ng = crypto((10**24, 10**24), rules=TWOCRYPTO_NG, ramp=GammaRamp((300_000, 10**14), (400_000, 10**14), 0, NOW))
+    assert ng.d_now == ng.d
+    with pytest.raises(CorruptPool, match="begins at"):
+        load(SPEC, FACTS, begun | {10: NOW + 1}, NOW, {(LP, 8): 7})
+
+
+def test_parameters_outside_the_limits_quote_nothing() -> None:
+    """A pool whose balances the contract refuses while a ramp lasts."""
+    pool = crypto((10**24, 10**24), rules=TWOCRYPTO)
+    ramp = GammaRamp((300_000, 10**14), (400_000, 10**14), 0, NOW + 1)
+    lopsided = crypto_pool(
+        SPEC, pool.facts, pool.parameters._replace(ramp=ramp), balances=(10**24, 1), d=pool.d, prices=pool.prices,
+        supply=1, timestamp=NOW,
+    )  # fmt: skip
+
+    with pytest.raises(Uninitialised, match="limits"):
+        lopsided.amount_out(0, 1, 10**18)
+
+
+def test_a_swap_needs_the_supply() -> None:
+    """Quotes do not."""
+    pool = msgspec.structs.replace(crypto((10**24, 10**24, 10**24)), supply=None)
+
+    assert pool.amount_out(0, 1, 10**20) > 0
+    with pytest.raises(NeedsReload, match="supply"):
+        pool.swapped(0, 1, 10**20)
+
+
+def test_the_oracle_ages_with_the_time_between_blocks() -> None:
+    """The older contracts halve the distance to the last price every ``ma_time`` seconds."""
+    pool = crypto((10**24, 10**24), rules=TWOCRYPTO)
+    last = pool.prices.scale[0] * 11 // 10
+    moved = msgspec.structs.replace(pool, prices=pool.prices._replace(last=(last,), last_timestamp=NOW - 600))
+
+    after = moved.swapped(0, 1, 10**20).pool
+    assert after.prices.oracle[0] == (last + pool.prices.scale[0]) // 2
+    assert after.prices.last_timestamp == NOW
+
+
+def test_an_exchange_is_followed_or_needs_a_reload() -> None:
+    """Its output and price scale must be ours to the unit, at the block's time."""
+    pool = crypto((10**24, 10**24), rules=TWOCRYPTO_NG, a_gamma=(400_000, 145 * 10**12))
+    swap = pool.at(NOW + 12).swapped(0, 1, 10**20)
+    amounts = (0, 10**20, 1, swap.amount_out)
+    scale = swap.pool.prices.scale[0]
+
+    assert events.after_token_exchange(pool, amounts, NOW + 12, scale) == swap.pool
+    with pytest.raises(NeedsReload, match="price scale"):
+        events.after_token_exchange(pool, amounts, NOW + 12, scale + 1)
+    with pytest.raises(NeedsReload, match="our state"):
+        events.after_token_exchange(pool, (0, 10**20, 1, 5), NOW + 12)
+    with pytest.raises(NeedsReload, match="not have been able"):
+        events.after_token_exchange(pool, (0, 10**30, 1, 5), NOW + 12)
+
+
+@pytest.mark.parametrize(
+    ("signature", "reason"),
+    [
+        ("AddLiquidity(address,uint256[3],uint256,uint256)", "deposit"),
+        ("AddLiquidity(address,uint256[2],uint256,uint256,uint256)", "deposit"),
+        ("RemoveLiquidity(address,uint256[3],uint256)", "withdrawal"),
+        ("RemoveLiquidityOne(address,uint256,uint256,uint256)", "withdrawal"),
+        ("RemoveLiquidityOne(address,uint256,uint256,uint256,uint256,uint256)", "withdrawal"),
+        ("ClaimAdminFee(address,uint256)", "fees"),
+        ("NewParameters(uint256,uint256,uint256,uint256,uint256,uint256,uint256)", "parameters"),
+        ("RampAgamma(uint256,uint256,uint256,uint256,uint256,uint256)", "ramp"),
+        ("StopRampA(uint256,uint256,uint256)", "ramp"),
+        ("Transfer(address,address,uint256)", None),
+    ],
+)
+def test_other_events_name_why_the_pool_must_be_loaded(signature: str, reason: str | None) -> None:
+    """Deposits, withdrawals, collected fees, parameters and ramps; transfers change nothing."""
+    answer = events.reload_reason(keccak(signature.encode()))
+
+    assert (answer is None) == (reason is None)
+    assert reason is None or reason in str(answer)
+
+
+def test_admission_names_its_reason() -> None:
+    """A killed pool, and one of which that is not known; generations that cannot be killed need nothing."""
+    facts = replace(FACTS, rules=TRICRYPTO2)
+
+    assert admission.admit(facts, {30: 0}) is None
+    assert "killed" in str(admission.admit(facts, {30: 1}))
+    assert "not known" in str(admission.admit(facts, {}))
+    assert admission.admit(FACTS, {}) is None
+
+
+@needs_mainnet
+@pytest.mark.mainnet
+def test_pools_are_recognised_with_the_contracts_that_they_call() -> None:
+    """The mathematics contract must be the proven one; a proxy must lead to the proven implementation."""
+    for name in ("tricrypto2", "tricrypto-ng", "twocrypto-ng"):
+        code = recorded_code(name)
+        assert isinstance(admission.recognise(code, code_of), admission.CryptoCode)
+        assert "mathematics contract" in str(admission.recognise(code, lambda _: b"\x00"))
+        assert "mathematics contract" in str(admission.recognise(code, lambda _: None))
+    proxy = bytes.fromhex("363d3d373d3d3d363d73") + b"\x11" * 20 + bytes.fromhex("5af43d82803e903d91602b57fd5bf3")
+    assert isinstance(admission.recognise(proxy, lambda _: recorded_code("twocrypto")), admission.CryptoCode)
+    assert "proxy" in str(admission.recognise(proxy, lambda _: None))
