@@ -41,6 +41,17 @@ def test_stable_pools_agree_with_their_code(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.mainnet
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("base", ["3pool", "fraxbp", "ng"])
+def test_stable_pools_follow_deposits_and_withdrawals(base: str) -> None:
+    """Of several coins at once: the events lead to what storage holds; the contract's own views agree besides."""
+    assert [problem for n in range(40) if (problem := stable_cases.run_movement(base, n))] == []
+    assert [problem for n in range(40) if (problem := stable_cases.run_views(base, n))] == []
+
+
+@needs_mainnet
+@pytest.mark.slow
+@pytest.mark.mainnet
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", crypto_cases.KINDS)
 def test_crypto_pools_agree_with_their_code(kind: str) -> None:
     """Amount and the whole state: price scale, oracle, last prices, D, virtual price, profit, the end of a ramp."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from flasharb.evm import Account, Machine, TransactionResult
 from flasharb.pools.errors import QuoteUnavailable
@@ -27,6 +28,7 @@ from flasharb.pools.stableswap.rules import EARLY, TEMPLATE_2, StableFacts, Stab
 from flasharb.pools.stableswap.storage import load, state_slots
 from flasharb.units import Address
 from tests.support import curve_bytecode as chain
+from tests.support.assembly import assemble
 
 EXCHANGE_KINDS = ("3pool", "fraxbp", "rated", "ng")
 KINDS = EXCHANGE_KINDS + tuple(f"{kind}_lp" for kind in EXCHANGE_KINDS)
@@ -34,6 +36,8 @@ KINDS = EXCHANGE_KINDS + tuple(f"{kind}_lp" for kind in EXCHANGE_KINDS)
 POOL = Address(b"\xaa" * 20)
 COINS = tuple(Address(bytes([0xC0 + k]) * 20) for k in range(4))
 LP = Address(b"\xbb" * 20)
+FACTORY = Address(bytes.fromhex("6a8cbed756804b16e05e741edabd5cb544ae21bf"))
+_FEE_RECEIVER = assemble("0xfe 0 MSTORE 32 0 RETURN")
 _TEN_30 = (10**30).to_bytes(13, "big")
 
 
@@ -69,6 +73,7 @@ class StableCase:
             if self.facts.lp_token == POOL:
                 # "ng" takes its whole balance of a coin for its own when it pays that coin
                 world[coin].storage[chain.number_of(POOL)] = self.storage[self.facts.rules.slots.balances + k]
+        world[FACTORY] = Account(nonce=1, code=_FEE_RECEIVER)
         return chain.machine(world)
 
 
@@ -108,7 +113,7 @@ def _ng(dice: random.Random) -> tuple[bytes, StableFacts]:
     rates = [10 ** (36 - dice.choice((2, 6, 8, 18, 18))) for _ in range(n)]
     if dice.random() < 0.3:
         rates[1] = rates[1] * dice.randint(10**9, 2 * 10**9) // 10**9
-    words = [n, n, 0x6A8CBED756804B16E05E741EDABD5CB544AE21BF]
+    words = [n, n, chain.number_of(FACTORY)]
     words += [n, *(chain.number_of(coin) for coin in COINS[:n]), *[0] * (8 - n), n, *[0] * 8, n, *rates, *[0] * (8 - n)]
     code = chain.recorded_code("stable-ng")
     start, end = admission.NG_CODE_LENGTH, admission.NG_CODE_LENGTH + 32 * len(words)
@@ -179,6 +184,60 @@ def _amount(dice: random.Random, held: int, *, beyond: bool) -> int:
     return max(1, int(held * 10 ** dice.uniform(-9, -0.05)))
 
 
+def run_movement(base: str, number: int) -> str | None:
+    """A deposit or withdrawal of several coins in the contract: the events must lead to what storage holds then."""
+    dice = random.Random(f"movement {base} {number}")
+    case = stable_case(base, number)
+    local = case.machine()
+    pool = case.load(local)
+    n, ng = len(pool.balances), case.facts.lp_token == POOL
+    amounts = [balance * dice.randint(0, 5) // 10 for balance in pool.balances]
+    array = f"uint256[{'' if ng else n}]"
+    words = [n, *amounts] if ng else amounts
+    action = dice.choice(("add_liquidity", "remove_liquidity", "remove_liquidity_imbalance"))
+    if action == "add_liquidity":
+        arguments = [64, 0, *words] if ng else [*words, 0]
+        result = chain.execute(local, POOL, f"add_liquidity({array},uint256)", *arguments)
+    elif action == "remove_liquidity":
+        share = case.supply * dice.randint(1, 9) // 10
+        arguments = [share, 64, n, *[0] * n] if ng else [share, *[0] * n]
+        result = chain.execute(local, POOL, f"remove_liquidity(uint256,{array})", *arguments)
+    else:
+        arguments = [64, case.supply, *words] if ng else [*words, case.supply]
+        result = chain.execute(local, POOL, f"remove_liquidity_imbalance({array},uint256)", *arguments)
+    if not result.status:
+        return None
+    problem = _events_differ(pool, result, case.load(local))
+    return problem and f"{action} {base} {number}: {problem}"
+
+
+def run_views(base: str, number: int) -> str | None:
+    """The contract's own views: ``get_dy`` (early: within a unit), one coin's withdrawal, ``get_virtual_price``."""
+    case = stable_case(base, number)
+    local = case.machine()
+    pool, share = case.load(local), case.supply // 7
+    lp = case.facts.lp_index
+    views = (
+        ("get_virtual_price()", (), pool.virtual_price, 0),
+        ("calc_withdraw_one_coin(uint256,int128)", (share, case.j), lambda: pool.amount_out(lp, case.j, share), 0),
+        (
+            "get_dy(int128,int128,uint256)",
+            (case.i, case.j, case.amount),
+            lambda: pool.amount_out(case.i, case.j, case.amount),
+            int(base == "3pool"),
+        ),
+    )
+    for signature, arguments, ours, tolerance in views[: 2 if base == "ng" else 3]:
+        result = chain.execute(local, POOL, signature, *arguments)
+        try:
+            expected = ours()
+        except QuoteUnavailable:
+            continue
+        if not result.status or abs(chain.words_of(result.output)[0] - expected) > tolerance:
+            return f"{signature} of {base} {number}: {result.output.hex()}, ours {expected}"
+    return None
+
+
 def run_case(kind: str, number: int) -> str | None:
     """None where mathematics and contract agree, else what differs."""
     problem = run_stable(stable_case(kind, number))
@@ -220,7 +279,7 @@ def _events_differ(pool: StableSwapPool, result: TransactionResult, after: Stabl
 
 def follow(pool: StableSwapPool, result: TransactionResult) -> StableSwapPool:
     """The pool after the events that its contract logged."""
-    n = len(pool.facts.coins)
+    n, ng = len(pool.facts.coins), pool.facts.lp_token == POOL
     for log in result.logs:
         if log.address != POOL:
             continue
@@ -229,14 +288,25 @@ def follow(pool: StableSwapPool, result: TransactionResult) -> StableSwapPool:
             i, amount_in, j, amount_out = words
             return events.after_token_exchange(pool, i, amount_in, j, amount_out)
         if topic in events.add_liquidity_topics(n):
-            if len(words) > 2 * n + 2:  # dynamic arrays: two offsets, then invariant and supply, then the arrays
-                d, supply, arrays = words[2], words[3], words[4:]
-                return events.after_add_liquidity(pool, arrays[1 : 1 + n], arrays[2 + n :], d, supply)
-            return events.after_add_liquidity(pool, words[:n], words[n : 2 * n], words[2 * n], words[2 * n + 1])
+            return events.after_add_liquidity(pool, *_arrays(words, n, 2, ng))
+        if topic in events.remove_imbalance_topics(n):
+            return events.after_remove_liquidity_imbalance(pool, *_arrays(words, n, 2, ng))
+        if topic in events.remove_liquidity_topics(n):
+            amounts, _, supply = _arrays(words, n, 1, ng)
+            return events.after_remove_liquidity(pool, amounts, supply)
         if topic in events.REMOVE_LIQUIDITY_ONE:
             coin = words.pop(0) if len(words) == 4 else None
             return events.after_remove_liquidity_one(pool, words[0], words[1], coin)
     raise AssertionError("the pool logged nothing")
+
+
+def _arrays(words: list[int], n: int, plain: int, ng: bool) -> Any:
+    """Two arrays of ``n`` and so many plain words, as they stand in an event of the old contracts or of "ng"."""
+    if not ng:
+        return words[:n], words[n : 2 * n], *words[2 * n :]
+    # dynamic arrays: two offsets, the plain words, then each array behind its length
+    arrays = words[2 + plain :]
+    return arrays[1 : 1 + n], arrays[2 + n :], *words[2 : 2 + plain]
 
 
 def _call(local: Machine, case: StableCase) -> TransactionResult:

@@ -131,10 +131,10 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         """What one LP token is worth, times 10^18 (``get_virtual_price``).
 
         Raises:
-            Uninitialised: no supply, or it is not known.
+            Uninitialised: no supply, or it is not known; no invariant.
         """
-        if not self.supply:
-            raise Uninitialised("the supply of the LP token is zero or not known")
+        if not self.supply or not self.d:
+            raise Uninitialised("the pool has no invariant, or the supply of its LP token is zero or not known")
         return self.d * PRECISION // self.supply
 
     def fee_between(self, x: int, y: int, fee: int) -> int:
