@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from itertools import pairwise
 from math import prod
@@ -46,6 +47,19 @@ def test_stable_pools_follow_deposits_and_withdrawals(base: str) -> None:
     """Of several coins at once: the events lead to what storage holds; the contract's own views agree besides."""
     assert [problem for n in range(40) if (problem := stable_cases.run_movement(base, n))] == []
     assert [problem for n in range(40) if (problem := stable_cases.run_views(base, n))] == []
+
+
+@needs_mainnet
+@pytest.mark.slow
+@pytest.mark.mainnet
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", ["3pool", "fraxbp", "ng", "3pool_lp", "ng_lp"])
+def test_amounts_beyond_all_measure_revert_where_the_contract_does(kind: str) -> None:
+    """Inputs up to 2^220: the same amount, or an overflow on both sides."""
+    cases = [case for n in range(20) if (case := stable_cases.stable_case(kind, n)).i != case.facts.lp_index]
+    huge = [replace(case, amount=1 << exponent) for case in cases for exponent in (80, 110, 150, 220)]
+
+    assert [problem for case in huge if (problem := stable_cases.run_stable(case))] == []
 
 
 @needs_mainnet

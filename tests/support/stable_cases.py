@@ -180,7 +180,7 @@ def _amount(dice: random.Random, held: int, *, beyond: bool) -> int:
     if roll < 0.15:
         return dice.randint(1, 1000)
     if roll < 0.2 and beyond:
-        return held * dice.choice((1, 2, 10, 1000)) + dice.randint(0, 9)
+        return held * dice.choice((1, 2, 10, 1000, 10**12, 10**30)) + dice.randint(0, 9)
     return max(1, int(held * 10 ** dice.uniform(-9, -0.05)))
 
 

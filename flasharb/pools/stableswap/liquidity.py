@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flasharb.pools.errors import InsufficientLiquidity
 from flasharb.pools.inverse import TooLittle
-from flasharb.pools.stableswap.math import balance_at, invariant
+from flasharb.pools.stableswap.math import balance_at, check_prices, invariant
 from flasharb.pools.stableswap.rules import FEE_DENOMINATOR, PRECISION
 
 if TYPE_CHECKING:
@@ -35,9 +35,11 @@ def add_one_coin(pool: StableSwapPool, i: int, amount_in: int) -> tuple[int, tup
         new[k] = after - charged
         if new[k] < 0:
             raise InsufficientLiquidity(f"the fee of a deposit of {amount_in} exceeds a balance")
-    d2 = invariant(_scaled(new, rates), pool.ann, rules)
+    left = _scaled(new, rates)
+    d2 = invariant(left, pool.ann, rules)
     if d2 < d0:
         raise TooLittle(f"a deposit of {amount_in} is worth less than its fee")
+    check_prices(left, d2, pool.ann, rules)
     assert pool.supply is not None
     return pool.supply * (d2 - d0) // d0, tuple(admin_fees)
 
@@ -63,6 +65,7 @@ def remove_one_coin(pool: StableSwapPool, j: int, burnt: int) -> tuple[int, tupl
     gross = reduced[j] - balance_at(reduced, j, d1, pool.ann, rules)
     if gross < 1:
         raise TooLittle(f"{burnt} LP tokens are too few to withdraw one coin")
+    check_prices((*xp[:j], without_fee, *xp[j + 1 :]), d1, pool.ann, rules)
     paid = (gross - 1) * PRECISION // rate
     fee = (xp[j] - without_fee) * PRECISION // rate - paid
     if fee < 0:

@@ -89,6 +89,23 @@ def _quadratic(xp: Sequence[int], k: int, d: int, ann: int, rules: StableRules) 
     return c // (ann * n), total + d * precision // ann - d
 
 
+def check_prices(xp: Sequence[int], d: int, ann: int, rules: StableRules) -> None:
+    """Refuse balances at which "ng" cannot compute its prices (_get_p), as can only happen far out of balance."""
+    if not rules.keeps_prices or min(xp) << 40 > d:
+        return
+    n = len(xp)
+    root = d // n**n
+    for x in xp:
+        root *= d
+        if not x or root >> 256:
+            raise InsufficientLiquidity("the contract cannot compute its prices so far out of balance")
+        root //= x
+    root *= xp[0]
+    others = max(root // x for x in xp[1:])
+    if root >> 256 or (ann * xp[0] // rules.a_precision + others) * 10**18 >> 256:
+        raise InsufficientLiquidity("the contract cannot compute its prices so far out of balance")
+
+
 def _unsettled(value: int, rules: StableRules) -> int:
     """What the contract does after its last round: the early ones take what they have, later ones revert."""
     if rules.must_settle:

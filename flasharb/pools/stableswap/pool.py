@@ -18,7 +18,7 @@ from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.inverse import TooLittle, least_input
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import liquidity, slope
-from flasharb.pools.stableswap.math import balance_at, invariant
+from flasharb.pools.stableswap.math import balance_at, check_prices, invariant
 from flasharb.pools.stableswap.ramp import Ramp
 from flasharb.pools.stableswap.rules import FEE_DENOMINATOR, PRECISION, StableFacts
 
@@ -142,7 +142,10 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         offpeg = self.parameters.offpeg
         if offpeg <= FEE_DENOMINATOR:
             return fee
-        return offpeg * fee // ((offpeg - FEE_DENOMINATOR) * 4 * x * y // (x + y) ** 2 + FEE_DENOMINATOR)
+        weighted = (offpeg - FEE_DENOMINATOR) * 4 * x * y
+        if weighted >> 256:
+            raise InsufficientLiquidity("the balances overflow the contract's arithmetic")
+        return offpeg * fee // (weighted // (x + y) ** 2 + FEE_DENOMINATOR)
 
     def _trade(self, i: int, j: int, amount_in: int) -> tuple[int, tuple[int, ...]]:
         """The output, and what leaves each balance as admin fee."""
@@ -153,8 +156,14 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         if j == coins:
             return liquidity.add_one_coin(self, i, amount_in)
         xp, rates, facts = self.xp, self.rates, self.facts
-        x = xp[i] + amount_in * rates[i] // PRECISION
-        y = balance_at((*xp[:i], x, *xp[i + 1 :]), j, self.d, self.ann, facts.rules)
+        scaled = amount_in * rates[i]
+        if scaled >> 250:
+            raise InsufficientLiquidity(f"input {amount_in} overflows the contract's arithmetic")
+        x = xp[i] + scaled // PRECISION
+        moved = (*xp[:i], x, *xp[i + 1 :])
+        y = balance_at(moved, j, self.d, self.ann, facts.rules)
+        if facts.rules.keeps_prices:
+            check_prices((*moved[:j], y, *moved[j + 1 :]), self.d, self.ann, facts.rules)
         gross = xp[j] - y - 1
         if gross < 0:
             raise TooLittle(f"input {amount_in} is too small: the contract would pay less than nothing")

@@ -39,6 +39,7 @@ class StableRules:
     """One generation of contracts.
 
     ``a_precision``: A is kept times this. ``must_settle``: an iteration that does not settle reverts.
+    ``keeps_prices``: every hop ends with the prices at the new balances, which may revert.
     """
 
     name: str
@@ -46,6 +47,7 @@ class StableRules:
     must_settle: bool
     slots: StableSlots
     admin_fee: int | None = None
+    keeps_prices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ NG: Final = StableRules(
     a_precision=100,
     must_settle=True,
     admin_fee=5 * 10**9,
+    keeps_prices=True,
     slots=StableSlots(
         balances=2,
         fee=10,
