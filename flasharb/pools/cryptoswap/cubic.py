@@ -100,10 +100,14 @@ def _scaled_of_three(cubic: _Cubic, threshold: int) -> _Cubic:
             break
     a, b, c, e = cubic
     if abs(a) > abs(b):
-        factor = abs(_quotient(a, b))
-        return tuple(_quotient(value * factor, divider) for value in (a, b, c, e))  # type: ignore[return-value]  # four
-    factor = abs(_quotient(b, a))
-    return tuple(_quotient(_quotient(value, factor), divider) for value in (a, b, c, e))  # type: ignore[return-value]  # four
+        up, down = abs(_quotient(a, b)), 1
+    else:
+        up, down = 1, abs(_quotient(b, a))
+
+    def scaled(value: int) -> int:
+        return _quotient(_quotient(value * up, down), divider)
+
+    return scaled(a), scaled(b), scaled(c), scaled(e)
 
 
 def _cardano(cubic: _Cubic, *, nine_at_once: bool) -> tuple[int, int, int, int] | None:
