@@ -17,21 +17,31 @@ from eth_hash.auto import keccak
 
 from flasharb.pools.concentrated import storage as concentrated
 from flasharb.pools.concentrated.storage import V3Layout
+from flasharb.pools.constant_product import forks
 from flasharb.pools.constant_product import storage as constant_product
 from flasharb.pools.constant_product.storage import V2Layout
 from flasharb.pools.constant_rate import files as constant_rate_files
 from flasharb.pools.constant_rate import storage as constant_rate
 from flasharb.pools.contract import Pool
+from flasharb.pools.cryptoswap import files as cryptoswap_files
+from flasharb.pools.cryptoswap import storage as cryptoswap
+from flasharb.pools.cryptoswap.admission import PROTOCOL as CRYPTOSWAP
+from flasharb.pools.cryptoswap.events import RULES as CRYPTOSWAP_RULES
 from flasharb.pools.events import Rule, topics_of
 from flasharb.pools.managed import files as managed_files
 from flasharb.pools.managed import key as managed_key
 from flasharb.pools.managed import storage as managed
 from flasharb.pools.spec import PoolSpec
+from flasharb.pools.stableswap import files as stableswap_files
+from flasharb.pools.stableswap import storage as stableswap
+from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.events import RULES as STABLESWAP_RULES
 from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.units import Address, Hash32, address, checksum
 
 Load: TypeAlias = Callable[[PoolSpec, Mapping[int, int], Elsewhere, int | None], Pool | Needs | Refused]
+Identify: TypeAlias = Callable[[Address, Mapping[int, int], Elsewhere], PoolSpec | Needs | Refused | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,9 @@ class Protocol:
     - ``sources``: other contracts whose logs move the pool (a rate provider, a vault); they are followed as well.
     - ``holder``: the contract that holds the pool's tokens, where that is not at the pool's address (V4's manager).
     - ``vouch``: why a spec's address cannot be right, by other means than CREATE2; ``create2_salt``: by CREATE2.
+    - ``identify``: from an address, its slots and what is known elsewhere to the spec of the pool there, to what is
+      missing to say so, or to the reason why it is none that is traded; None where the contract is no such pool at all.
+    - ``timed``: its pools answer for one block time (``contract.Timed``).
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
     - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
     - ``flash``: the pool hands out before it takes, so that a route may begin with it without a loan.
@@ -87,6 +100,8 @@ class Protocol:
     holder: Callable[[PoolSpec], Address] | None = None
     vouch: Callable[[PoolSpec, int], str | None] | None = None
     create2_salt: Callable[[PoolSpec], bytes] | None = None
+    identify: Identify | None = None
+    timed: bool = False
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
     sorted_tokens: bool = False
     flash: bool = False
@@ -155,6 +170,16 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
             _v2("sushiswap_v2", 3000),
             _v2("shibaswap_v2", 3000),
             _v2("pancakeswap_v2", 2500, "pancakeCall"),
+            Protocol(
+                forks.PROTOCOL,
+                "v2",
+                load=lambda spec, slots, elsewhere, _words: forks.load(spec, slots, elsewhere),
+                identify=forks.identify,
+                gas=50_000,
+                vouch=forks.vouch,
+                sorted_tokens=True,
+                flash=True,
+            ),
             _v3("uniswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("sushiswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("pancakeswap_v3", _PANCAKE_V3_SPACINGS, _PANCAKE_V3_LAYOUT, "pancakeV3SwapCallback"),
@@ -188,6 +213,30 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 vouch=constant_rate_files.vouch,
                 read_facts=constant_rate_files.read_psm_facts,
             ),
+            Protocol(
+                STABLESWAP,
+                "curve",
+                load=lambda spec, slots, elsewhere, _words: stableswap.load(spec, slots, elsewhere),
+                identify=stableswap.identify,
+                timed=True,
+                gas=100_000,
+                default_fee_pips=0,
+                rules=STABLESWAP_RULES,
+                vouch=stableswap_files.vouch,
+                read_facts=stableswap_files.read_facts,
+            ),
+            Protocol(
+                CRYPTOSWAP,
+                "curve",
+                load=lambda spec, slots, elsewhere, _words: cryptoswap.load(spec, slots, elsewhere),
+                identify=cryptoswap.identify,
+                timed=True,
+                gas=150_000,
+                default_fee_pips=0,
+                rules=CRYPTOSWAP_RULES,
+                vouch=cryptoswap_files.vouch,
+                read_facts=cryptoswap_files.read_facts,
+            ),
         )
     }
 )
@@ -200,6 +249,12 @@ def sources_of(spec: PoolSpec) -> tuple[Address, ...]:
     """The other contracts whose logs move the pool."""
     protocol = PROTOCOLS.get(spec.protocol)
     return protocol.sources(spec) if protocol is not None else ()
+
+
+def is_timed(spec: PoolSpec) -> bool:
+    """Whether the pool answers for one block time."""
+    protocol = PROTOCOLS.get(spec.protocol)
+    return protocol is not None and protocol.timed
 
 
 def holder_of(spec: PoolSpec) -> Address:

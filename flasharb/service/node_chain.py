@@ -28,6 +28,7 @@ class NodeChain:
     sender: Address
     v3_words: int
     stale_after_blocks: int
+    slot_s: int
     price_feed: Address | None
 
     async def header(self, number: int | None) -> BlockHeader | None:
@@ -41,7 +42,14 @@ class NodeChain:
 
     def empty_market(self, header: BlockHeader) -> Market:
         """A market without pools, with the tokens of the configuration."""
-        return Market.load(header.number, (), self.tokens, block=header, stale_after_blocks=self.stale_after_blocks)
+        return Market.load(
+            header.number,
+            (),
+            self.tokens,
+            block=header,
+            stale_after_blocks=self.stale_after_blocks,
+            slot_s=self.slot_s,
+        )
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:
         """The configured feed's price of ETH; None without a feed."""

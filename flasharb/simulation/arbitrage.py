@@ -88,7 +88,8 @@ def classify(
         return None
     worth, token, amount = best
     net = int(worth) - gas - direct if token in prices else None
-    return Arbitrage(token, amount, net, _path(cycle, token))
+    links = [leg for leg in legs if leg.swap is None and _closes(leg, legs)]
+    return Arbitrage(token, amount, net, _path([*cycle, *links], token))
 
 
 def _known(swap: Swap) -> bool:

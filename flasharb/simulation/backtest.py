@@ -171,7 +171,7 @@ class _Backtest:
         moment, market, trades = self._look(known)
         self.moments.append(moment)
         theirs = examined.arbitrage
-        ours = self._best_through(_pools_of(examined), theirs.token, moment, trades, market)
+        ours = self._best_through(_pools_of(examined, theirs), theirs.token, moment, trades, market)
         self.arbitrages.append(self._judge(index, examined, theirs, known, ours))
 
     # Our side
@@ -225,7 +225,7 @@ class _Backtest:
     def _judge(
         self, index: int, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None
     ) -> RealArbitrage:
-        pools = _pools_of(examined)
+        pools = _pools_of(examined, theirs)
         if ours is not None and ours.trade.gross_profit * ENOUGH >= theirs.gross_profit * (ENOUGH - 1):
             missed = None if ours.simulated else Missed.SIMULATION_REFUSED
             detail = ours.refused or ""
@@ -236,7 +236,7 @@ class _Backtest:
             index=index,
             token=theirs.token,
             path=theirs.path,
-            protocols={swap.pool: swap.protocol for swap in examined.swaps},
+            protocols={swap.pool: swap.protocol for swap in examined.swaps} | self._ours_by_name(theirs.path),
             gross_profit=theirs.gross_profit,
             amount_in=_paid_in(examined.swaps, theirs.token),
             supported=pools <= self.offered.specs.keys(),
@@ -244,6 +244,10 @@ class _Backtest:
             missed=missed,
             detail=detail,
         )
+
+    def _ours_by_name(self, path: Sequence[bytes]) -> dict[bytes, str]:
+        specs = ((pool, self.offered.specs.get(Address(pool[:20]))) for pool in path)
+        return {pool: spec.protocol for pool, spec in specs if spec is not None}
 
     def _best_through(
         self, pools: frozenset[bytes], token: Address, moment: Moment, trades: Sequence[Trade], market: Market
@@ -260,7 +264,7 @@ class _Backtest:
     def _reasons(
         self, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None
     ) -> Iterator[tuple[Missed, str]]:
-        pools = _pools_of(examined)
+        pools = _pools_of(examined, theirs)
         foreign = pools - self.offered.specs.keys()
         if foreign:
             yield Missed.PROTOCOL, _names(examined, foreign)
@@ -298,9 +302,9 @@ def _swaps_twice(logs: Sequence[LogEntry]) -> bool:
     return sum(1 for log in logs if log.topics and log.topics[0] in SWAP_TOPICS) > 1
 
 
-def _pools_of(examined: Examined) -> frozenset[bytes]:
-    """The pools that it went through, by the market's keys."""
-    return frozenset(swap.pool[:20] for swap in examined.swaps)
+def _pools_of(examined: Examined, found: Arbitrage) -> frozenset[bytes]:
+    """The pools that it went through, by the market's keys; those too where it only bought or redeemed shares."""
+    return frozenset(pool[:20] for pool in (*found.path, *(swap.pool for swap in examined.swaps)))
 
 
 def _names(examined: Examined, pools: frozenset[bytes]) -> str:

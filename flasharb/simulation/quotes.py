@@ -98,7 +98,9 @@ def _keys(log: LogEntry) -> tuple[Address, ...]:
 
 @dataclass(slots=True)
 class _Transaction:
-    """One transaction's logs, in order. ``pools`` follow them; ``before`` holds each pair before its last sync."""
+    """One transaction's logs, in order. ``pools`` follow them; ``before`` holds each pair before its last sync, and
+    ``lost`` each pool before the log after which its state is unknown.
+    """
 
     replay: Replay
     index: int
@@ -107,6 +109,7 @@ class _Transaction:
     unknown: dict[Address, str]
     quotes: Quotes
     before: dict[Address, Pool] = field(default_factory=dict)
+    lost: dict[Address, Pool] = field(default_factory=dict)
 
     def judge(self, logs: tuple[LogEntry, ...]) -> None:
         for position, log in enumerate(logs):
@@ -127,6 +130,10 @@ class _Transaction:
     def _verdict(self, spec: PoolSpec, swap: Swap, log: LogEntry) -> tuple[str, str]:
         pool = self.before.get(spec.address) or self.pools.get(spec.address)
         if pool is None:
+            # What a swap does besides (collect fees) may be told before it: the quote from before both may still hold.
+            pool = self.lost.pop(spec.address, None)
+            if pool is not None and _pays(pool, swap):
+                return "exact", ""
             return "unknown_state", self.unknown.get(spec.address, _NO_REASON)
         if swap.token_in not in spec.tokens or swap.token_out not in spec.tokens:
             return "unknown_state", "the swap's tokens are not known"
@@ -157,13 +164,22 @@ class _Transaction:
             return
         after = next_state(pool, event)
         if isinstance(after, Inconsistent):
-            del self.pools[event.pool]
+            self.lost[event.pool] = self.pools.pop(event.pool)
             self.unknown[event.pool] = after.reason
         else:
             if isinstance(pool, V2Pool):
                 # A pair's Sync comes before its Swap, which tells of the state before both.
                 self.before[event.pool] = pool
             self.pools[event.pool] = after
+
+
+def _pays(pool: Pool, swap: Swap) -> bool:
+    if swap.token_in not in pool.spec.tokens or swap.token_out not in pool.spec.tokens:
+        return False
+    try:
+        return pool.amount_out(*pool.spec.ends(swap.token_in, swap.token_out), swap.amount_in) == swap.amount_out
+    except QuoteUnavailable:
+        return False
 
 
 def _as_json(log: LogEntry, number: int, position: int) -> dict[str, object]:

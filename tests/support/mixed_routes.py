@@ -11,11 +11,12 @@ from eth_abi.abi import encode as abi_encode
 from eth_hash.auto import keccak
 
 from flasharb.execution import artifact
-from flasharb.execution.commands import CurveFacts, PoolKey
+from flasharb.execution.commands import PoolKey
 from flasharb.execution.commands.balancer_v2 import PoolId
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.planning import plan_legs
 from flasharb.execution.program import Execution, decode, encode
+from flasharb.pools.curve import CurveFacts
 from flasharb.units import ZERO_ADDRESS, Address
 from tests.support.contract_world import ETHER, OWNER, World
 
