@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.cli.backtest_json import backtest_json, summary_json
 from flasharb.cli.backtest_report import write_report
+from flasharb.cli.console import Console
 from flasharb.cli.loading import load_settings
 from flasharb.cli.places import recorded_wrapped_native
 from flasharb.cli.view import eth
