@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from hashlib import sha256
+from typing import ClassVar
 
 import msgspec
 
@@ -78,6 +79,8 @@ def v3(
 
 class Basket(msgspec.Struct, frozen=True):
     """A constant product between any two of several tokens, in no closed form that the sizing knows."""
+
+    ROUNDING: ClassVar = (1, 1)
 
     spec: PoolSpec
     reserves: tuple[int, ...]
