@@ -41,6 +41,8 @@ from flasharb.units import WAD
 _FIRST_SHARE: Final = 256
 """The bracketed search begins with this part of the first pool's reserve: few trades are much larger or smaller."""
 _ROUGHLY: Final = 6
+_DEARER: Final = 4
+"""An exact quote and its inverse cost this much more where a pool has no closed form, or even more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +265,9 @@ def best_amounts(
     best, best_gain = start, problem.gain(start)
     # what a side that has not ended leaves
     rest = {1: inf, -1: inf} if ceiling.bound is None else {1: float(ceiling.bound), -1: float(ceiling.bound)}
+    most_spent = limits.max_evaluations if problem.route.is_piecewise() else limits.max_evaluations // _DEARER
     spent = step = 0
-    while rest and spent < limits.max_evaluations and max(rest.values()) - best_gain > best_gain * limits.good_enough:
+    while rest and spent < most_spent and max(rest.values()) - best_gain > best_gain * limits.good_enough:
         for side in tuple(rest) if step else (1,):
             amounts = _reaching(problem, start[position] + side * step, position)
             spent += 1
