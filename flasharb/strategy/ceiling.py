@@ -46,7 +46,7 @@ class Curve(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """The largest real gain, rounded up, at the input ``best``; the curves below and above it, None where there is none.
+    """The largest real gain, rounded up, at the input ``best``; the curves below and above it (None: none).
 
     ``slack``: what errors of the floats may hide.
     """
@@ -92,7 +92,7 @@ class Line(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """``left`` rises and is nowhere below the gain up to the input where it begins; ``right`` falls, from its own on."""
+    """``left`` rises and is above the gain up to the input where it begins; ``right`` falls, from its own on."""
 
     bound: int | None
     left: Line | None = None

@@ -82,8 +82,8 @@ def peak(
 ) -> Peak | None:
     """The bounds around ``unit``, an amount of the coarsest token; None where the gain does not fall on both sides.
 
-    ``reaching`` gives the least input for an amount of that token, and its gain. ``at_end``: no more can be had, so that
-    nothing needs to fall above.
+    ``reaching`` gives the least input for an amount of that token, and its gain. ``at_end``: no more can be had, so
+    that nothing needs to fall above.
     """
     middle = reaching(unit)
     if middle is None or middle[1] <= 0:
