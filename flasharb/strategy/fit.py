@@ -109,6 +109,8 @@ def peak(
 def _offset(points: list[Point], step: int, cost: float) -> int:
     """How many units of the coarsest token above the middle the Möbius map through the outermost points is highest."""
     (low, low_gain), middle, (high, high_gain) = points[0], points[2][0], points[4]
+    if low_gain + low <= 0 or high_gain + high <= 0:
+        return 0
     inverse_low, inverse_high = low / (low_gain + cost * low), high / (high_gain + cost * high)
     bend = (inverse_high - inverse_low) / (high - low)
     start = inverse_low - bend * low

@@ -109,6 +109,24 @@ def size(market: Market, opportunity: Opportunity, limits: Limits, loan_fee_wad:
     )
 
 
+def best_size(problem: Problem, limits: Limits) -> tuple[int, ...] | None:
+    """The best exact amounts along the route; None where none gain."""
+    start = _start(problem)
+    if isinstance(start, Reason):
+        return None
+    amounts, _ = best_amounts(problem, start.amounts, start.optimum.ceiling, limits)
+    return amounts if problem.gain(amounts) > 0 else None
+
+
+def snapped(problem: Problem, amount: int) -> tuple[int, ...] | None:
+    """The amounts for about this input: the least one that gives as much of the coarsest token; None if none can be."""
+    amounts = problem.route.amounts(amount) if amount > 0 else None
+    if amounts is None or min(amounts) <= 0:
+        return None
+    position = _coarsest(amounts)
+    return _reaching(problem, amounts[position], position)
+
+
 def loan_fee(amount: int, loan_fee_wad: int) -> int:
     """The fee of a loan, rounded up as lenders do."""
     return -(-amount * loan_fee_wad // WAD)
