@@ -48,6 +48,11 @@ def parallel_pools(world: World, shape: tuple[str, ...]) -> list[Pool]:
         fee = (3000, 500, 10000)[n]
         pools.append(world.v2_pool(reserves) if kind == "v2" else world.v3_pool(reserves, fee))
     world.next_block()
+    for pool in pools:
+        # a pool's first swaps ever fill slots, which costs gas that no later one pays
+        world.swap(pool, world.weth, ETHER // 10)
+        world.swap(pool, token, ETHER // 10)
+    world.next_block()
     return pools
 
 
@@ -85,7 +90,6 @@ def test_a_split_trade_makes_exactly_what_was_sized(shape: tuple[str, ...]) -> N
     assert world.balance(world.weth, world.contract) == 1 + trade.gross_profit
     (token,) = {one.hop.token_in for one in trade.hops} - {world.weth}
     assert world.balance(token, world.contract) == 0
-    print("GAS", shape, trade.gas_estimate, result.gas_used)
-    assert trade.gas_estimate <= result.gas_used <= 1.6 * trade.gas_estimate
+    assert trade.gas_estimate <= result.gas_used <= 1.06 * trade.gas_estimate
     more_gas = trade.gas_estimate - alone.gas_estimate
     assert trade.gross_profit - alone.gross_profit > more_gas * GAS_PRICE
