@@ -81,7 +81,10 @@ class _Edge:
                 paid = gamma * left
                 return self.cap, output + virtual_out * paid / (virtual_in + paid), 0.0
             if used < room:
-                return amount + used, output + virtual_out * (1.0 - virtual_in / moved), moved / (2.0 * gamma)
+                # from what is used, not from the reserves: their difference has lost its digits
+                paid = gamma * used
+                given = virtual_out * paid / (virtual_in + paid)
+                return amount + used, output + given, moved / (2.0 * gamma)
             paid = gamma * room
             amount += room
             output += virtual_out * paid / (virtual_in + paid)

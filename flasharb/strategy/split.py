@@ -32,6 +32,8 @@ from flasharb.units import WAD, Address
 MOST_PATHS: Final = 4
 """Paths of one trade at most: what a fifth one adds hardly ever pays its gas."""
 _MOST_HOPS: Final = 4
+_SHORT: Final = 1 - 1e-10
+"""The real amounts less their error, so that none lies beyond the end of the known ticks."""
 _MOST_CENTRES: Final = 4
 _MOST_NEAR: Final = 12
 """Bounds of the work in one block: neighbourhoods looked at, and other cycles in each of them."""
@@ -98,7 +100,7 @@ class _Neighbourhood:
         if solved is None:
             return None
         cycles = [
-            (tuple(self.hops[kept[leg]] for leg in way.legs), int(way.amount_in))
+            (tuple(self.hops[kept[leg]] for leg in way.legs), int(way.amount_in * _SHORT))
             for way in paths(legs, solved, self.base, _MOST_HOPS)[: len(ways)]
         ]
         made = self._exact(cycles)
