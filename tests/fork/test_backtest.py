@@ -95,6 +95,9 @@ def test_the_commands_keep_to_their_contracts(mainnet_blocks: Path) -> None:
     """The JSON of ``backtest`` and of ``verify --quotes`` has the keys of the command line's contract."""
     path = str(mainnet_blocks / "16146267.json.gz")
     answer = msgspec.json.decode(CliRunner().invoke(backtest_command, [path, "--json"], standalone_mode=False).stdout)
+    gap = answer["summary"].pop("bound_gap")
+    assert (gap["trades"], gap["unbounded"]) == (1, 0)
+    assert gap["max"] <= 1e-9
     assert answer["summary"] == {
         "arbitrages": 1,
         "supported": 1,
