@@ -17,6 +17,7 @@ from flasharb.adapters.pool_loader import Loaded
 from flasharb.errors import NodeError
 from flasharb.feed.blocks import BlockAssembler
 from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolsInvalidated
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.history import History, NeedsReload
 from flasharb.market.snapshot import Market
 from flasharb.service.conflated import Conflated
@@ -96,7 +97,7 @@ class Updater:
         self._say_stale("stale_head", f"no word from the feed for {self._slot_s * STALE_SLOTS + STALE_MARGIN_S:.1f} s")
         return await _received(batches)
 
-    async def _take(self, event: Event, received_at: float, updates: Conflated[Update]) -> None:
+    async def _take(self, event: Event | PoolRun, received_at: float, updates: Conflated[Update]) -> None:
         match event:
             case FeedGap(pools=None):
                 self._in_doubt = event.reason
