@@ -45,10 +45,10 @@ class PoolRun:
         return addresses
 
     def prices(self) -> NDArray[np.float64]:
-        """Token 1 per token 0 after each event, in smallest units and without fee; not finite for empty reserves."""
+        """Token 1 per token 0 after each event, in smallest units, fee not taken off; zero or not finite: none."""
         rows = self.rows
         if self.kind == "swap":
-            return (_sqrt_price(rows) * 2.0**-96) ** 2
+            return (_sqrt_price(rows) * 2.0**-96) ** 2 * ((rows["low"] > 0) | (rows["high"] > 0))
         with np.errstate(divide="ignore", invalid="ignore"):
             prices: NDArray[np.float64] = _u128(rows["low1"], rows["high1"]) / _u128(rows["low0"], rows["high0"])
         return prices

@@ -23,6 +23,8 @@ from math import prod
 
 import numpy as np
 
+from flasharb.feed.events import Event
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.snapshot import Market
 from flasharb.strategy.screen import BATCH, MOST_HOPS, THRESHOLD, Numbers
 from flasharb.strategy.token_graph import TokenCycle, TokenGraph
@@ -57,6 +59,9 @@ class Detector:
         self._open: dict[TokenCycle, tuple[tuple[float, Cycle], ...]] = {}
         self._open_through: dict[int, set[TokenCycle]] = {}
         self._excluded: frozenset[Address] = frozenset()
+        self._number = -1
+        self._glanced: list[Numbers] = []
+        self._sighted: set[TokenCycle] = set()
         self._next_id = 1
 
     def update(
@@ -73,15 +78,37 @@ class Detector:
         if graph is None or touched is None:
             moved = market.pools.keys() if graph is None else market.pools.keys() | graph.placed.keys()
         else:
-            moved = {*touched, *(leave_out ^ self._excluded)}
-        self._excluded = leave_out
+            moved = {*touched, *(leave_out ^ self._excluded), *self._glanced_at(graph)}
+        self._excluded, self._number = leave_out, market.number
         if graph is None or not all(graph.holds(address, market.pools.get(address)) for address in moved):
             graph = self._graph = TokenGraph(market, self._rank, self._max_hops, self._compiled)
             self._open.clear()
             self._open_through.clear()
+            self._sighted.clear()
             moved = graph.placed.keys()
+        self._glanced.clear()
         self._look_again(graph, graph.rates(market, moved, leave_out))
         return self._report(market.number)
+
+    def glance(self, events: Iterable[Event | PoolRun]) -> list[tuple[Address, ...]]:
+        """Token cycles that pass at the best rates once these events are believed, of blocks not complete yet.
+
+        What is seen so is a warning, not an opportunity: it comes at once and without a market. The next ``update``
+        takes the rates of all pools concerned from the market again, so that glances never change what it reports.
+        """
+        graph = self._graph
+        if graph is None:
+            return []
+        batch = graph.early_rates(events, self._number)
+        if not len(batch):
+            return []
+        self._glanced.append(batch["slot"])
+        sighted = set(map(graph.from_base, graph.screen.update(batch).cycles))
+        self._sighted |= sighted
+        return [tuple(graph.tokens[token] for token in cycle) for cycle in sighted]
+
+    def _glanced_at(self, graph: TokenGraph) -> set[Address]:
+        return graph.owners(np.unique(np.concatenate(self._glanced)).tolist()) if self._glanced else set()
 
     @property
     def tables(self) -> tuple[Numbers, ...] | None:
@@ -104,6 +131,8 @@ class Detector:
         passing = graph.screen.update(np.array(batch, BATCH))
         again = {cycle for pair in passing.stale for cycle in self._open_through.get(pair, ())}
         again.update(map(graph.from_base, passing.cycles))
+        again |= self._sighted
+        self._sighted.clear()
         for cycle in again:
             self._reopen(graph, cycle)
 

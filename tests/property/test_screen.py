@@ -14,6 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flasharb.feed.events import Event, V2Sync, V3Swap
+from flasharb.feed.messages import encode
+from flasharb.feed.pool_runs import PoolRun
+from flasharb.feed.records import PoolSync
+from flasharb.feed.stream import bus_decoder
+from flasharb.feed.tick_check import sqrt_price_x96_at
 from flasharb.market import Market
 from flasharb.pools import Pool, V2Pool
 from flasharb.strategy.detect import Detector
@@ -23,10 +29,11 @@ from flasharb.strategy.screen.layout import Numbers
 from flasharb.strategy.trade import Hop
 from flasharb.units import Address
 from tests.support.cycle_index import CycleIndex
-from tests.support.market_samples import basket, market, numbered, v2
+from tests.support.market_samples import address_of, basket, market, numbered, v2, v3
 
 TOKENS = [numbered(n) for n in range(1, 13)]
 BASES = [TOKENS[3], TOKENS[0]]
+WHOLE = (-887_220, 887_220, 10**22)
 
 
 # The raw screen
@@ -132,11 +139,16 @@ def test_a_token_without_a_pool_has_no_walk() -> None:
 
 def shaken(random: Random, pool: Pool, spread: float) -> Pool:
     """The pool with other reserves; now and then without any."""
-    assert isinstance(pool, V2Pool)
+    pool = _as_v2(pool)
     if random.random() < 0.03:
         return pool.with_reserves(0, 0)
     depth = int(10 ** random.uniform(6, 24))
     return pool.with_reserves(depth, int(depth * random.uniform(1 - spread, 1 + spread)) or 1)
+
+
+def _as_v2(pool: Pool) -> V2Pool:
+    assert isinstance(pool, V2Pool)
+    return pool
 
 
 def graph_of_pools(random: Random) -> Market:
@@ -180,7 +192,7 @@ def test_the_screen_finds_exactly_what_the_index_of_all_cycles_finds(seed: int, 
 
 def _priced(pool: Pool) -> Pool:
     """The pool; one without reserves with a price that no cycle survives."""
-    assert isinstance(pool, V2Pool)
+    pool = _as_v2(pool)
     return pool if pool.reserve0 else _Worthless(pool.spec, 0, 0)
 
 
@@ -205,6 +217,66 @@ def test_a_rewind_leaves_no_trace(seed: int, max_hops: int, compiled: bool) -> N
     after = [(one.cycle, one.marginal_rate) for one in detector.update(first, everything)]
     assert after == before
     assert [table.tobytes() for table in detector.tables] == tables
+
+
+# Glances
+
+
+def as_the_bus_tells(random: Random, events: list[V2Sync], number: int) -> list[Event | PoolRun]:
+    """The same events as the decoder gives them: single ones, and a run when there are enough."""
+    stream = b"".join(
+        encode(
+            PoolSync(300, event.pool, bytes(20), bytes(20), event.reserve0, event.reserve1, 18, 18, n, number),
+            source=4,
+            timestamp_ns=1_700_000_000_000_000_000,
+        )
+        for n, event in enumerate(events)
+    )
+    return bus_decoder(runs=random.random() < 0.7).feed(stream)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([3, 4]))
+@settings(max_examples=60)
+def test_glances_change_no_report(seed: int, max_hops: int) -> None:
+    """Whatever is glanced at, true, untrue or outdated, the next update reports what a fresh search finds."""
+    random = Random(seed)
+    detector = Detector(max_hops, BASES)
+    for snapshot, touched in histories(random):
+        left_out = set(random.sample(sorted(snapshot.pools), random.randrange(3) if len(snapshot.pools) > 2 else 0))
+        found = [(one.cycle, one.marginal_rate) for one in detector.update(snapshot, touched, left_out)]
+        fresh = Detector(max_hops, BASES).update(snapshot, None, left_out)
+        assert found == [(one.cycle, one.marginal_rate) for one in fresh]
+        for _ in range(random.randrange(3)):
+            pools = [*snapshot.pools, Address(bytes(20))]
+            told = [(random.choice(pools), random.randrange(10**20)) for _ in range(random.randrange(30))]
+            number = snapshot.number + random.choice([0, 1])
+            events = [V2Sync(at, one, random.choice([one, 10**20, 0]), number) for at, one in told]
+            sighted = detector.glance(as_the_bus_tells(random, events, number))
+            assert number > snapshot.number or not sighted
+            assert all(set(cycle) & set(BASES) for cycle in sighted)
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_glance_sees_what_the_next_block_will_report(count: int) -> None:
+    """By a single event or by a run of them, of either kind of pool."""
+    a, b = BASES[0], TOKENS[5]
+    pools = [v2("one", (a, 10**21), (b, 10**21)), v2("two", (a, 10**21), (b, 10**21)), v3("three", (a, b), 0, [WHOLE])]
+    before = market(*pools, number=100)
+    detector = Detector(3, BASES)
+    assert detector.glance([]) == []
+    assert detector.update(before, None) == []
+    at, zero_for_one = address_of("one"), a < b
+    reserves = (105 * 10**19, 10**21) if zero_for_one else (10**21, 105 * 10**19)
+    moved = _as_v2(before.pools[at]).with_reserves(*reserves)
+    told = [V2Sync(at, moved.reserve0, moved.reserve1, 101)] * count
+    sighted = detector.glance(as_the_bus_tells(Random(1), told, 101))
+    after = replace(before, number=101, pools={**before.pools, at: moved})
+    reported = detector.update(after, {at})
+    assert {tuple(hop.token_in for hop in one.cycle) for one in reported} == set(sighted)
+    assert sighted == [(a, b)]
+    tick = 300 if zero_for_one else -300
+    swap = V3Swap(address_of("three"), sqrt_price_x96_at(tick), tick, 10**22, 102)
+    assert detector.glance([swap]) == [(a, b)]
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3))
