@@ -8,6 +8,9 @@
                            ▼
                        simulator, which the executor asks
 
+The updater also shows every batch to the detector as it comes, in its own task: what opens a cycle is seen then, and
+traded on when the block is complete.
+
 Consumers start first and the source last, so nobody produces before somebody listens. An orderly stop closes the
 source: each stage ends when what came before it has ended and its own work is done, the tracker when the last bundle
 is decided.
@@ -42,13 +45,13 @@ class Reads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The stages, made; ``updater`` gets what tells reporter and simulator without ever waiting.
+    """The stages, made; ``updater`` gets what tells reporter, simulator and detector without ever waiting.
 
     ``follow`` reads the state at new heads before anybody asks for it.
     """
 
     read: Reads
-    updater: Callable[[Callable[[Report], None], Callable[[BlockHeader], None]], Updater]
+    updater: Callable[[Callable[[Report], None], Callable[[BlockHeader], None], Callable[[Batch], None]], Updater]
     follow: Callable[[Conflated[BlockHeader]], Awaitable[None]]
     detector: Callable[[Callable[[Report], None]], Detector]
     executor: Executor
@@ -79,14 +82,17 @@ async def run(stages: Stages) -> None:
         except trio.WouldBlock:
             stages.note_dropped()
 
+    detector = stages.detector(note)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stages.reporter.run, reports)
         async with reports_in, trio.open_nursery() as reporting:
             reporting.start_soon(stages.tracker.run, sent, reports_in.clone())
             reporting.start_soon(stages.executor.run, candidates, reports_in.clone(), sent_in)
-            reporting.start_soon(stages.detector(note).run, updates, candidates_in)
+            reporting.start_soon(detector.run, updates, candidates_in)
             reporting.start_soon(stages.follow, heads)
-            reporting.start_soon(_until_closed, stages.updater(note, heads.put), batches, updates, heads)
+            reporting.start_soon(
+                _until_closed, stages.updater(note, heads.put, detector.glance), batches, updates, heads
+            )
             await reporting.start(stages.read, batches_in)
 
 

@@ -127,8 +127,8 @@ async def serve(
         executor = Executor(settings, identity, ground, node_chain, vetting, figures, reporter.write)
         stages = pipeline.Stages(
             read=partial(read, settings, figures, stop=stop),
-            updater=lambda note, new_head: Updater(
-                node_chain, settings.chain.slot_s, figures, note, enough_blocks, new_head
+            updater=lambda note, new_head, glance: Updater(
+                node_chain, settings.chain.slot_s, figures, note, enough_blocks, new_head, glance
             ),
             follow=lambda heads: simulator.follow(
                 heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)[0]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from flasharb.feed.events import Event
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.filters import Excluded, LiquidityFilter
 from flasharb.market.prices import usd_prices
 from flasharb.market.quarantine import Quarantined
@@ -90,6 +92,10 @@ class Search:
             [*trades, *self._splits(market, sized, costs)], self._settings.strategy.max_trades_per_block
         )
         return Findings(tuple(opportunities), tuple(chosen), (*rejected, *others), excluded, costs)
+
+    def glance(self, events: Iterable[Event | PoolRun]) -> int:
+        """How many token cycles pass once these events are believed, before their block is complete."""
+        return len(self._detector.glance(events))
 
     def _size_all(self, market: Market, opportunities: Iterable[Opportunity]) -> list[Trade | Rejected]:
         """Size each cycle; one whose pools have not changed has the size of the block before."""
