@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from flasharb.cli.places import recorded_wrapped_native
 from flasharb.cli.view import eth
 from flasharb.errors import FlasharbError, UsageError
 from flasharb.evm import InvalidTransaction, MissingState
-from flasharb.settings import Settings, balancer_vault
+from flasharb.settings import Settings, balancer_vault, v4_manager
 from flasharb.simulation.backtest import Backtest, Ours, RealArbitrage, Terms, backtest
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.units import ZERO_ADDRESS, Address, address, hex0x
@@ -88,7 +89,9 @@ def _addresses(texts: tuple[str, ...]) -> tuple[Address, ...]:
 
 def _run(path: Path, block: RecordedBlock, settings: Settings, bases: tuple[Address, ...], max_hops: int) -> Backtest:
     native = recorded_wrapped_native(settings, block.chain_id)
-    terms = Terms(bases or (native,), native, balancer_vault(settings) or ZERO_ADDRESS, max_hops)
+    there = replace(settings, chain=replace(settings.chain, id=block.chain_id))
+    vault, manager = balancer_vault(there) or ZERO_ADDRESS, v4_manager(there) or ZERO_ADDRESS
+    terms = Terms(bases or (native,), native, vault, manager, max_hops)
     try:
         return backtest(block, terms)
     except (MissingState, InvalidTransaction) as error:

@@ -95,9 +95,11 @@ def plan_legs(legs: Sequence[Leg], base: Address, loan: str, weth: Address) -> C
     return (UnlockV4(commands),) if any(_style(leg) is Style.ACCOUNT for leg in route) else commands
 
 
-def lends(kinds: Sequence[str]) -> bool:
-    """Whether a route through pools of these kinds finances itself."""
-    return any(_encoder(kind).style is not Style.HELD for kind in kinds)
+def fits(loan: str, kinds: Sequence[str]) -> bool:
+    """Whether a route through pools of these kinds can be run with money from ``loan``."""
+    if loan == FLASH_SWAP:
+        return any(_encoder(kind).style is not Style.HELD for kind in kinds)
+    return loan != BALANCER_V2 or BALANCER_V2 not in kinds
 
 
 @dataclass(frozen=True, slots=True)

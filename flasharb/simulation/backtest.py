@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Final
 
 from flasharb.evm import LogEntry
-from flasharb.execution.planning import FLASH_SWAP
 from flasharb.market.snapshot import Market
 from flasharb.simulation.arbitrage import Arbitrage
 from flasharb.simulation.recorded import RecordedBlock
@@ -28,7 +27,7 @@ from flasharb.strategy.route import Route
 from flasharb.strategy.select import choose
 from flasharb.strategy.size import size
 from flasharb.strategy.trade import Opportunity, Rejected, Trade
-from flasharb.units import Address, Hash32
+from flasharb.units import ZERO_ADDRESS, Address, Hash32
 
 ENOUGH: Final = 10**6
 """One part of this many may be missing from the searcher's profit: searchers size at the optimum too."""
@@ -126,6 +125,7 @@ class Terms:
     base_tokens: tuple[Address, ...]
     wrapped_native: Address
     vault: Address
+    manager: Address = ZERO_ADDRESS
     max_hops: int = 3
     most_trials: int = 4
 
@@ -204,8 +204,8 @@ class _Backtest:
 
     def _tried(self, market: Market, trade: Trade) -> Ours:
         block, terms = self.block, self.terms
-        place = Place(self.replay.state(), block.context, block.fork, terms.wrapped_native, terms.vault)
-        answer = try_out(trade, FLASH_SWAP, place)
+        place = Place(self.replay.state(), block.context, block.fork, terms.wrapped_native, terms.vault, terms.manager)
+        answer = try_out(trade, place)
         curve = size_curve(market, trade)
         if isinstance(answer, Refused):
             return Ours(trade, self._net(trade, trade.gross_profit, trade.gas_estimate), False, answer.reason, curve)

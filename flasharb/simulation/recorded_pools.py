@@ -14,10 +14,9 @@ from typing import Final
 from eth_hash.auto import keccak
 
 from flasharb.pools import Pool, PoolSpec
-from flasharb.pools.concentrated.known_part import known_part
-from flasharb.pools.concentrated.storage import V3Layout
 from flasharb.pools.loading import CorruptPool, Elsewhere, Needs, Refused, load_pool
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, pool_address
+from flasharb.simulation.recorded_keepers import kept_pools
 from flasharb.simulation.replay import Replay
 from flasharb.units import Address, Hash32
 
@@ -60,6 +59,11 @@ def offered(replay: Replay) -> Offered:
             found.specs[address] = spec
         elif spec is not None:
             found.refused[address] = spec
+    for key, kept in kept_pools(replay):
+        if isinstance(kept, PoolSpec):
+            found.specs[key] = kept
+        else:
+            found.refused[key] = kept
     return found
 
 
@@ -115,11 +119,10 @@ def _asked_number(replay: Replay, pool: Address, question: bytes) -> int | None:
 
 def _load(replay: Replay, spec: PoolSpec) -> Pool | str:
     """The pool, as far as the file knows it, or why it has no usable state."""
-    layout = PROTOCOLS[spec.protocol].layout
+    known_part = PROTOCOLS[spec.protocol].known_part
     try:
-        if isinstance(layout, V3Layout):
-            part = known_part(spec, layout, lambda slot: replay.slot(spec.address, slot))
-            return part.pool if part is not None else "its price is not in the file"
+        if known_part is not None:
+            return known_part(spec, replay.slot) or "its price is not in the file"
         return _load_whole(replay, spec)
     except CorruptPool as error:
         return str(error)
@@ -128,10 +131,11 @@ def _load(replay: Replay, spec: PoolSpec) -> Pool | str:
 def _load_whole(replay: Replay, spec: PoolSpec) -> Pool | str:
     slots: dict[int, int] = {}
     others: dict[tuple[Address, int], int] = {}
-    codes: dict[Address, Hash32] = {}
+    codes: dict[Address, bytes] = {}
+    hashes: dict[Address, Hash32] = {}
     timestamp: int | None = None
     while True:
-        answer = load_pool(spec, slots, elsewhere=Elsewhere(others, codes, timestamp))
+        answer = load_pool(spec, slots, elsewhere=Elsewhere(others, hashes, timestamp, codes))
         if isinstance(answer, Refused):
             return answer.reason
         if not isinstance(answer, Needs):
@@ -143,5 +147,6 @@ def _load_whole(replay: Replay, spec: PoolSpec) -> Pool | str:
             return "state of it is not in the file"
         slots.update((slot, value) for slot, value in own.items() if value is not None)
         others.update((place, value) for place, value in foreign.items() if value is not None)
-        codes.update((at, Hash32(keccak(code))) for at, code in programs.items() if code is not None)
+        codes.update((at, code) for at, code in programs.items() if code is not None)
+        hashes.update((at, Hash32(keccak(code))) for at, code in programs.items() if code is not None)
         timestamp = replay.block.context.timestamp if answer.timestamp else timestamp
