@@ -5,8 +5,8 @@
     reader ══batches══▶ updater ══newest market══▶ detector ══candidates══▶ executor ══sent══▶ tracker
                            ║                           │                        │                │
                        newest head                     └────────────reports─────┴────────────────┴═▶ reporter
-                           ▼
-                       simulator, which the executor asks
+                           ▼                                                                         ▲
+                       simulator, which the executor asks       closed blocks ══▶ accountant ════════╛
 
 Consumers start first and the source last, so nobody produces before somebody listens. An orderly stop closes the
 source: each stage ends when what came before it has ended and its own work is done, the tracker when the last bundle
@@ -22,6 +22,7 @@ from typing import Protocol
 import trio
 
 from flasharb.feed.events import BlockHeader
+from flasharb.service.accountant import Accountant
 from flasharb.service.conflated import Conflated
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor
@@ -44,7 +45,8 @@ class Reads(Protocol):
 class Stages:
     """The stages, made; ``updater`` gets what tells reporter and simulator without ever waiting.
 
-    ``follow`` reads the state at new heads before anybody asks for it.
+    ``follow`` reads the state at new heads before anybody asks for it. ``accountant`` None: nobody counts the real
+    arbitrages.
     """
 
     read: Reads
@@ -55,6 +57,7 @@ class Stages:
     tracker: Tracker
     reporter: Reporter
     note_dropped: Callable[[], None]
+    accountant: Accountant | None = None
 
 
 async def run(stages: Stages) -> None:
@@ -65,6 +68,8 @@ async def run(stages: Stages) -> None:
     updates = Conflated[Update](newest)
     # State is worth reading at the newest head only.
     heads = Conflated[BlockHeader](lambda unread, newer: newer)
+    # Some blocks, while the node is slow with receipts; one more is left out of the account.
+    closed_in, closed = trio.open_memory_channel[BlockHeader](16)
     # No place at all: a trade that nobody is ready for is stale when somebody is.
     candidates_in, candidates = trio.open_memory_channel[Candidates](0)
     # A few blocks' bundles, while the tracker asks the node about others.
@@ -79,6 +84,14 @@ async def run(stages: Stages) -> None:
         except trio.WouldBlock:
             stages.note_dropped()
 
+    def new_head(header: BlockHeader) -> None:
+        heads.put(header)
+        if stages.accountant is not None:
+            try:
+                closed_in.send_nowait(header)
+            except trio.WouldBlock:
+                stages.accountant.skip()
+
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stages.reporter.run, reports)
         async with reports_in, trio.open_nursery() as reporting:
@@ -86,17 +99,20 @@ async def run(stages: Stages) -> None:
             reporting.start_soon(stages.executor.run, candidates, reports_in.clone(), sent_in)
             reporting.start_soon(stages.detector(note).run, updates, candidates_in)
             reporting.start_soon(stages.follow, heads)
-            reporting.start_soon(_until_closed, stages.updater(note, heads.put), batches, updates, heads)
+            if stages.accountant is not None:
+                reporting.start_soon(stages.accountant.run, closed, reports_in.clone())
+            reporting.start_soon(_close_after, stages.updater(note, new_head), batches, updates, (heads, closed_in))
             await reporting.start(stages.read, batches_in)
 
 
-async def _until_closed(
+async def _close_after(
     updater: Updater,
     batches: trio.MemoryReceiveChannel[Batch],
     updates: Conflated[Update],
-    heads: Conflated[BlockHeader],
+    heads: tuple[Conflated[BlockHeader], trio.MemorySendChannel[BlockHeader]],
 ) -> None:
     try:
         await updater.run(batches, updates)
     finally:
-        heads.close()
+        for one in heads:
+            one.close()

@@ -59,21 +59,17 @@ class Seen:
     moved_before: bool
 
 
-def candidates(
-    receipts: Sequence[BlockReceipt], specs: Mapping[Address, PoolSpec], chain_id: int, wrapped_native: Address
-) -> tuple[Candidate, ...]:
-    """The transactions of a block that may be arbitrages; ``specs`` are the pools that are known anyway."""
-    found = []
-    for receipt in receipts:
-        if receipt.status != 1 or not _swaps_twice(receipt.logs):
-            continue
-        swaps = tuple(_named(swap, specs, chain_id) for swap in read_swaps(receipt.logs, _Known(specs), chain_id))
-        if len({swap.pool for swap in swaps}) < 2:
-            continue
-        told = all(swap.token_in is not None and swap.token_out is not None for swap in swaps)
-        cyclic = bool(cycle_of(receipt.logs, swaps, wrapped_native))
-        found.append(Candidate(receipt, swaps, cyclic, told))
-    return tuple(found)
+def candidate_of(
+    receipt: BlockReceipt, specs: Mapping[Address, PoolSpec], chain_id: int, wrapped_native: Address
+) -> Candidate | None:
+    """The transaction, where it may be an arbitrage; ``specs`` are the pools that are known anyway."""
+    if receipt.status != 1 or not _swaps_twice(receipt.logs):
+        return None
+    swaps = tuple(_named(swap, specs, chain_id) for swap in read_swaps(receipt.logs, _Known(specs), chain_id))
+    if len({swap.pool for swap in swaps}) < 2:
+        return None
+    told = all(swap.token_in is not None and swap.token_out is not None for swap in swaps)
+    return Candidate(receipt, swaps, bool(cycle_of(receipt.logs, swaps, wrapped_native)), told)
 
 
 def arbitrage_of(candidate: Candidate, value_wei: int, wrapped_native: Address) -> Arbitrage | None:

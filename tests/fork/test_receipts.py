@@ -9,7 +9,7 @@ import pytest
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.evm.transactions import decode
-from flasharb.simulation.receipts import BlockReceipt, arbitrage_of, candidates, seen
+from flasharb.simulation.receipts import BlockReceipt, Candidate, arbitrage_of, candidate_of, seen
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.result import Log
 from flasharb.units import Address, Hash32, address, hex0x
@@ -35,6 +35,11 @@ def receipts_of(block: RecordedBlock) -> tuple[BlockReceipt, ...]:
     )
 
 
+def candidates(block: RecordedBlock) -> list[Candidate]:
+    found = (candidate_of(receipt, {}, block.chain_id, WETH) for receipt in receipts_of(block))
+    return [one for one in found if one is not None]
+
+
 def test_all_known_arbitrages_are_recognised_with_their_profit_and_no_other(mainnet_blocks: Path) -> None:
     """Fourteen blocks: each entry of arbs.json with its gross profit in WETH and its pools, everything else is none.
 
@@ -47,7 +52,7 @@ def test_all_known_arbitrages_are_recognised_with_their_profit_and_no_other(main
     for path in sorted(mainnet_blocks.glob("[0-9]*.json.gz")):
         block = read_block(path)
         receipts = receipts_of(block)
-        for candidate in candidates(receipts, {}, block.chain_id, WETH):
+        for candidate in candidates(block):
             judged += 1
             index = candidate.receipt.index
             won = arbitrage_of(candidate, decode(block.transactions[index]).value, WETH)
@@ -69,5 +74,5 @@ def test_all_known_arbitrages_are_recognised_with_their_profit_and_no_other(main
 
 def test_the_factory_names_the_protocol_of_a_pool_that_only_the_logs_show(mainnet_blocks: Path) -> None:
     block = read_block(mainnet_blocks / "16146267.json.gz")
-    (two,) = [one for one in candidates(receipts_of(block), {}, 1, WETH) if one.receipt.index == 17]
+    (two,) = [one for one in candidates(block) if one.receipt.index == 17]
     assert [swap.protocol for swap in two.swaps] == ["uniswap_v3", "uniswap_v2"]

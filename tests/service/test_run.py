@@ -29,6 +29,7 @@ SUMMARY_KEYS = {
     "bundles_included",
     "net_profit_wei",
     "latency_ms",
+    "arbitrages",
 }
 
 
