@@ -60,6 +60,7 @@ class Accountant:
         self._receipts = receipts
         self._ours = ours
         self._rest_s = slot_s * REST
+        self._hurried = trio.Event()
         self._figures = figures.arbitrages
         self._looks: dict[int, Look] = {}
         self._outcomes: dict[int, Outcome] = {}
@@ -94,6 +95,10 @@ class Accountant:
         """A block is left out, because the node is behind with those before it."""
         self._figures.unaccounted["node_behind"] += 1
 
+    def hurry(self) -> None:
+        """The service stops: what is left is accounted for at once."""
+        self._hurried.set()
+
     # The task
 
     async def run(
@@ -103,10 +108,12 @@ class Accountant:
         async with reports:
             async for header in closed:
                 self._count_silent(header.number)
-                await trio.sleep(self._rest_s)
+                with trio.move_on_after(self._rest_s):
+                    await self._hurried.wait()
                 try:
                     await self._account(header, reports)
                 except ReceiptsUnavailable as error:
+                    self._figures.unaccounted["no_receipts"] += 1
                     await reports.send(Notice("accounting", f"off, real arbitrages are not counted: {error}"))
                     async for _ in closed:
                         self._figures.unaccounted["no_receipts"] += 1

@@ -92,6 +92,12 @@ async def run(stages: Stages) -> None:
             except trio.WouldBlock:
                 stages.accountant.skip()
 
+    def no_more_heads() -> None:
+        heads.close()
+        closed_in.close()
+        if stages.accountant is not None:
+            stages.accountant.hurry()
+
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stages.reporter.run, reports)
         async with reports_in, trio.open_nursery() as reporting:
@@ -101,18 +107,17 @@ async def run(stages: Stages) -> None:
             reporting.start_soon(stages.follow, heads)
             if stages.accountant is not None:
                 reporting.start_soon(stages.accountant.run, closed, reports_in.clone())
-            reporting.start_soon(_close_after, stages.updater(note, new_head), batches, updates, (heads, closed_in))
+            reporting.start_soon(_follow_to_the_end, stages.updater(note, new_head), batches, updates, no_more_heads)
             await reporting.start(stages.read, batches_in)
 
 
-async def _close_after(
+async def _follow_to_the_end(
     updater: Updater,
     batches: trio.MemoryReceiveChannel[Batch],
     updates: Conflated[Update],
-    heads: tuple[Conflated[BlockHeader], trio.MemorySendChannel[BlockHeader]],
+    no_more_heads: Callable[[], None],
 ) -> None:
     try:
         await updater.run(batches, updates)
     finally:
-        for one in heads:
-            one.close()
+        no_more_heads()
