@@ -7,12 +7,14 @@ no pool, whatever it says of itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from flasharb.pools.protocols import PROTOCOLS, Deployment, Protocol, pool_address
 from flasharb.pools.spec import PoolSpec
-from flasharb.units import Address
+from flasharb.units import ZERO_ADDRESS, Address
 
-MAX_FEE_PIPS = 1 << 24
+MAX_FEE_PIPS: Final = 1 << 24
 """Fees are a uint24 in factories' salts."""
 
 
@@ -34,6 +36,16 @@ def identify(
         if pool_address(deployments[spec.protocol], spec) == at:
             return spec
     return None
+
+
+def possible(tokens: Sequence[Address], deployments: Mapping[str, Deployment]) -> Iterator[PoolSpec]:
+    """Every pool that known factories would create for a pair of these tokens in their own tiers; few of them exist."""
+    for position, one in enumerate(sorted(set(tokens))):
+        for other in sorted(set(tokens))[position + 1 :]:
+            for spec in candidates(ZERO_ADDRESS, (one, other), deployments):
+                at = pool_address(deployments[spec.protocol], spec)
+                if at is not None:
+                    yield replace(spec, address=at)
 
 
 def candidates(

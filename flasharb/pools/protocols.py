@@ -16,12 +16,15 @@ from typing import Any, Final, TypeAlias
 from eth_hash.auto import keccak
 
 from flasharb.pools.concentrated import storage as concentrated
+from flasharb.pools.concentrated.creation import POOL_CREATED
 from flasharb.pools.concentrated.storage import V3Layout
 from flasharb.pools.constant_product import storage as constant_product
+from flasharb.pools.constant_product.creation import pair_created
 from flasharb.pools.constant_product.storage import V2Layout
 from flasharb.pools.constant_rate import files as constant_rate_files
 from flasharb.pools.constant_rate import storage as constant_rate
 from flasharb.pools.contract import Pool
+from flasharb.pools.creation import Creation
 from flasharb.pools.events import Rule, topics_of
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import Elsewhere, Needs, Refused
@@ -66,6 +69,8 @@ class Protocol:
     - ``sources``: other contracts whose logs move the pool (a rate provider, a vault); they are followed as well.
     - ``vouch``: why a spec's address cannot be right, by other means than CREATE2; ``create2_salt``: by CREATE2.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
+    - ``write_facts``: the other way round, for pool files that discovery writes.
+    - ``creation``: the log by which a factory (or the singleton) tells of a new pool.
     - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
     - ``flash``: the pool hands out before it takes, so that a route may begin with it without a loan.
     - ``callback``: the function that a pool calls on the recipient of a flash swap (V2) or on the swapper (V3).
@@ -82,6 +87,8 @@ class Protocol:
     vouch: Callable[[PoolSpec, int], str | None] | None = None
     create2_salt: Callable[[PoolSpec], bytes] | None = None
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
+    write_facts: Callable[[Any], Mapping[str, Any]] | None = None
+    creation: Creation | None = None
     sorted_tokens: bool = False
     flash: bool = False
     callback: str | None = None
@@ -109,6 +116,7 @@ def _v2(name: str, fee_pips: int, callback: str = "uniswapV2Call") -> Protocol:
         gas=50_000,
         default_fee_pips=fee_pips,
         create2_salt=lambda spec: keccak(spec.token0 + spec.token1),
+        creation=pair_created(fee_pips),
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(address,uint256,uint256,bytes)",
@@ -127,6 +135,7 @@ def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: st
         load=lambda spec, slots, _elsewhere, words: concentrated.load(spec, layout, slots, words),
         gas=60_000,
         create2_salt=_v3_salt,
+        creation=POOL_CREATED,
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(int256,int256,bytes)",
