@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from flasharb.pools.protocols import Deployment, check_address
+from flasharb.pools.creation import FactoryLog
+from flasharb.pools.identify import identify
+from flasharb.pools.protocols import PROTOCOLS, Deployment, check_address
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address, checksum
 
@@ -64,6 +66,29 @@ class Register:
     def unknown(self, pool: Address, source: str, detail: str) -> Refused:
         """Note a pool that somebody named and that no factory creates for the tokens it is said to have."""
         return self._refuse(pool, Refusal.IMPOSTOR, detail, source)
+
+    def created(self, log: FactoryLog) -> Refused | None:
+        """Take the pool that a factory's log tells of; logs that tell of none are let pass."""
+        for name, deployment in self.deployments.items():
+            creation = PROTOCOLS[name].creation
+            if creation is None or deployment.factory != log.emitter or not creation.fits(log):
+                continue
+            source = f"{name} factory, block {log.block_number}"
+            try:
+                spec = creation.read(name, log)
+            except ValueError as error:
+                return self.unknown(log.emitter, source, f"a log of its factory: {error}")
+            if spec is not None:
+                return self.offer(spec, source)
+        return None
+
+    def named(self, pool: Address, tokens: tuple[Address, Address], source: str) -> Refused | None:
+        """Take a pool of which only the tokens are told."""
+        spec = identify(pool, tokens, self.deployments)
+        if spec is None:
+            pair = " and ".join(map(checksum, tokens))
+            return self.unknown(pool, source, f"no factory that we know creates a pool of {pair} there")
+        return self.offer(spec, source)
 
     def _refuse(self, pool: Address, refusal: Refusal, detail: str, source: str) -> Refused:
         refused = Refused(pool, refusal, detail, source)
