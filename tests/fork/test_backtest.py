@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from flasharb.adapters.blockfile import read_block
 from flasharb.cli.backtest import command as backtest_command
 from flasharb.cli.verify import command as verify_command
-from flasharb.simulation.backtest import Missed, Terms, backtest
+from flasharb.simulation.backtest import Terms, backtest
+from flasharb.simulation.missed import MissedReason
 from flasharb.simulation.quotes import check_quotes
 from flasharb.simulation.recorded_pools import offered
 from flasharb.simulation.replay import Replay
@@ -40,7 +41,7 @@ def test_every_known_arbitrage_is_seen_and_what_we_trade_is_found(mainnet_blocks
         assert hex0x(one.tx_hash) == entry["tx"]
         assert one.gross_profit == int(entry["gross_profit"][hex0x(WETH)]["raw"])
         if not one.supported:
-            assert one.missed is Missed.PROTOCOL
+            assert one.missed is MissedReason.PROTOCOL
             assert one.detail
             continue
         assert one.found, (one.index, one.missed, one.detail)
