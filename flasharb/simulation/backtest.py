@@ -17,6 +17,7 @@ from flasharb.evm import LogEntry
 from flasharb.execution.planning import FLASH_SWAP
 from flasharb.market.snapshot import Market
 from flasharb.simulation.arbitrage import Arbitrage
+from flasharb.simulation.quoted_pools import QuotedPools
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import KnownPools, Offered, known_pools, offered
 from flasharb.simulation.replay import Examined, Replay
@@ -121,13 +122,17 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment."""
+    """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment.
+
+    ``evm_quotes``: pools that nobody has modelled take part, quoted by running them.
+    """
 
     base_tokens: tuple[Address, ...]
     wrapped_native: Address
     vault: Address
     max_hops: int = 3
     most_trials: int = 4
+    evm_quotes: bool = False
 
 
 def backtest(block: RecordedBlock, terms: Terms) -> Backtest:
@@ -147,6 +152,11 @@ class _Backtest:
         self.terms = terms
         self.replay = Replay(block)
         self.offered: Offered = offered(self.replay)
+        self._modelled = tuple(self.offered.specs.values())
+        self._quoted: QuotedPools | None = None
+        if terms.evm_quotes:
+            self._quoted = QuotedPools(self.replay, terms.wrapped_native, terms.vault, self.offered.specs)
+            self.offered = self.offered.with_also(self._quoted.specs)
         self.arbitrages: list[RealArbitrage] = []
         self.moments: list[Moment] = []
 
@@ -177,7 +187,11 @@ class _Backtest:
     # Our side
 
     def _known(self) -> KnownPools:
-        return known_pools(self.replay, self.offered.specs.values())
+        known = known_pools(self.replay, self._modelled)
+        if self._quoted is not None:
+            quoted = self._quoted.known()
+            known = KnownPools(known.pools | quoted.pools, known.unknown | quoted.unknown)
+        return known
 
     def _look(self, known: KnownPools) -> tuple[Moment, Market, list[Trade]]:
         """All cycles of this moment, the best of them tried."""
