@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from itertools import permutations
 from typing import Final
 
+from eth_hash.auto import keccak
+
 from flasharb.evm import MissingState
-from flasharb.execution.commands import CurveFacts
+from flasharb.execution.commands.curve import CurveFacts
 from flasharb.pools import PoolSpec
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.pools.quoted.pool import QuotedPool
@@ -58,14 +60,14 @@ class QuotedPools:
     # What a contract may be
 
     def _guesses(self, at: Address, share: Address | None) -> Iterator[PoolSpec]:
-        tokens = self._pair_of(at)
-        if tokens is not None:
+        pair = self._pair_of(at)
+        if pair is not None:
             if self._replay.ask(at, call_of("tickSpacing()")) is not None:
-                yield PoolSpec(at, "quoted_v3", tokens, 0)
+                yield PoolSpec(at, "quoted_v3", pair, 0)
             elif self._replay.ask(at, call_of("stable()")) is not None:
-                yield PoolSpec(at, "quoted_solidly", tokens, 0)
+                yield PoolSpec(at, "quoted_solidly", pair, 0)
             elif self._replay.ask(at, call_of("getReserves()")) is not None:
-                yield PoolSpec(at, "quoted_v2", tokens, 0)
+                yield PoolSpec(at, "quoted_v2", pair, 0)
             return
         coins = self._coins(at)
         listed = tuple(self._contracts[0] if coin == _ETHER else coin for coin in coins)
@@ -85,14 +87,17 @@ class QuotedPools:
         return None if first is None or second is None or first == second else (first, second)
 
     def _coins(self, at: Address) -> tuple[Address, ...]:
+        """A Curve pool's coins. One that the file does not name has a balance; it stands under a name of no account."""
         for number in ("uint256", "int128"):
             coins: list[Address] = []
+            named = 0
             for index in range(_MOST_COINS):
                 coin = self._address(at, f"coins({number})", index)
-                if coin is None:
+                if coin is None and self._replay.ask(at, call_of(f"balances({number})", index)) is None:
                     break
-                coins.append(coin)
-            if coins:
+                named += coin is not None
+                coins.append(coin or Address(keccak(b"unnamed" + at + bytes((index,)))[12:]))
+            if named:
                 return tuple(coins)
         return ()
 
@@ -115,13 +120,14 @@ class QuotedPools:
     # Whether it is that
 
     def _works(self, spec: PoolSpec) -> bool:
-        """Whether a small swap between two of its tokens pays, and one into its share, if one is listed."""
+        """Whether a small swap for a coin pays, and one from or for its share, if one is listed."""
         pool = self._pool(spec)
         if isinstance(pool, str):
             return False
         coins = spec.facts.coins if isinstance(spec.facts, CurveFacts) else len(spec.tokens)
-        swaps = any(_pays(pool, i, j) for i, j in permutations(range(coins), 2))
-        return swaps and (coins == len(spec.tokens) or any(_pays(pool, i, coins) for i in range(coins)))
+        paying = [ends for ends in permutations(range(len(spec.tokens)), 2) if _pays(pool, *ends)]
+        bought = any(j < coins for _, j in paying)
+        return bought and (coins == len(spec.tokens) or any(coins in ends for ends in paying))
 
     def _pool(self, spec: PoolSpec) -> QuotedPool | str:
         """The pool now, or why it cannot be quoted."""

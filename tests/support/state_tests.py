@@ -18,7 +18,7 @@ from flasharb.evm.roots import state_root
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One transaction on one world, of the ``test`` of that name. ``expected_root`` and ``expected_logs`` are hashes."""
+    """One transaction of ``test`` on one world. ``expected_root`` and ``expected_logs`` are hashes."""
 
     name: str
     test: str
