@@ -33,6 +33,7 @@ from flasharb.pools.events import Rule, topics_of
 from flasharb.pools.managed import files as managed_files
 from flasharb.pools.managed import key as managed_key
 from flasharb.pools.managed import storage as managed
+from flasharb.pools.quoted import NOT_MODELLED
 from flasharb.pools.solidly import files as solidly_files
 from flasharb.pools.solidly import storage as solidly
 from flasharb.pools.solidly.facts import LAYOUTS as SOLIDLY_KINDS
@@ -214,6 +215,18 @@ def _known_v4(spec: PoolSpec, read: ReadPlace) -> Pool | None:
     return managed.known_part(spec, lambda slot: read(manager, slot))
 
 
+def _quoted(kind: str, gas: int) -> Protocol:
+    """Pools that are called like those of ``kind``, whose mathematics nobody has modelled: see ``pools.quoted``."""
+    return Protocol(
+        f"quoted_{kind}",
+        kind,
+        load=lambda _spec, _slots, _elsewhere, _words: Refused(NOT_MODELLED),
+        gas=gas,
+        default_fee_pips=0,
+        vouch=lambda _spec, _chain_id: NOT_MODELLED,
+    )
+
+
 _UNISWAP_SPACINGS: Final = {100: 1, 500: 10, 3000: 60, 10000: 200}
 # feeProtocol is a uint32 there, so that slot0 takes two slots and all that follows stands one later
 _PANCAKE_V3_LAYOUT: Final = V3Layout(slot0=0, liquidity=5, ticks=6, tick_bitmap=7)
@@ -265,6 +278,10 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 vouch=constant_rate_files.vouch,
                 read_facts=constant_rate_files.read_psm_facts,
             ),
+            _quoted("v2", 50_000),
+            _quoted("v3", 60_000),
+            _quoted("curve", 60_000),
+            _quoted("solidly", 50_000),
         )
     }
 )

@@ -16,6 +16,7 @@ from flasharb.evm import LogEntry
 from flasharb.market.snapshot import Market
 from flasharb.simulation.arbitrage import Arbitrage
 from flasharb.simulation.missed import MissedReason, Reach, Reasons, enough, keys_of, out_of_reach
+from flasharb.simulation.quoted_pools import QuotedPools
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import KnownPools, Offered, known_pools, offered
 from flasharb.simulation.replay import Examined, Replay
@@ -95,7 +96,10 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment."""
+    """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment.
+
+    ``evm_quotes``: pools that nobody has modelled take part, quoted by running them.
+    """
 
     base_tokens: tuple[Address, ...]
     wrapped_native: Address
@@ -103,6 +107,7 @@ class Terms:
     manager: Address = ZERO_ADDRESS
     max_hops: int = 3
     most_trials: int = 4
+    evm_quotes: bool = False
 
 
 def backtest(block: RecordedBlock, terms: Terms) -> Backtest:
@@ -122,6 +127,11 @@ class _Backtest:
         self.terms = terms
         self.replay = Replay(block)
         self.offered: Offered = offered(self.replay)
+        self._modelled = tuple(self.offered.specs.values())
+        self._quoted: QuotedPools | None = None
+        if terms.evm_quotes:
+            self._quoted = QuotedPools(self.replay, terms.wrapped_native, terms.vault, self.offered.specs)
+            self.offered = self.offered.with_also(self._quoted.specs)
         self.reach = Reach(self.offered.specs, terms.base_tokens, terms.max_hops)
         self.arbitrages: list[RealArbitrage] = []
         self.moments: list[Moment] = []
@@ -153,7 +163,11 @@ class _Backtest:
     # Our side
 
     def _known(self) -> KnownPools:
-        return known_pools(self.replay, self.offered.specs.values())
+        known = known_pools(self.replay, self._modelled)
+        if self._quoted is not None:
+            quoted = self._quoted.known()
+            known = KnownPools(known.pools | quoted.pools, known.unknown | quoted.unknown)
+        return known
 
     def _look(self, known: KnownPools) -> tuple[Moment, Market, list[Trade]]:
         """All cycles of this moment, the best of them tried."""

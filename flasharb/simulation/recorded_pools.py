@@ -7,7 +7,7 @@ know limits a pool's range, or keeps the pool out, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +39,11 @@ class Offered:
 
     specs: dict[Address, PoolSpec]
     refused: dict[Address, str]
+
+    def with_also(self, specs: Mapping[Address, PoolSpec]) -> Offered:
+        """These pools as well, even where they were refused."""
+        refused = {at: reason for at, reason in self.refused.items() if at not in specs}
+        return Offered({**self.specs, **specs}, refused)
 
 
 @dataclass(frozen=True, slots=True)
