@@ -87,8 +87,8 @@ class _Seen:
             self.elsewhere[place, slot] = value
             self.slots.setdefault(place, {})[slot] = value
         for (place, spec), answer in zip(contracts.items(), answers[len(wanted) :], strict=True):
-            code = self.codes[place] = _code(answer, spec, self.node)
-            self.code_hashes[place] = Hash32(keccak(code))
+            self.codes[place] = _code(answer, spec, self.node)
+            self.code_hashes[place] = Hash32(keccak(self.codes[place]))
 
     async def _time(self) -> int:
         if isinstance(self.at, str):

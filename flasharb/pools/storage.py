@@ -19,7 +19,7 @@ class Needs:
     """What must be known before the pool can be built.
 
     ``slots`` are of the contract at the spec's address; ``elsewhere`` are (contract, slot) of others; ``code`` are
-    contracts whose code hash decides; ``timestamp``: the block's.
+    contracts whose code (or its hash) decides; ``timestamp``: the block's.
     """
 
     slots: frozenset[int] = frozenset()

@@ -7,7 +7,7 @@ know limits a pool's range, or keeps the pool out, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
@@ -15,10 +15,10 @@ from typing import Final, TypeVar
 from eth_hash.auto import keccak
 
 from flasharb.pools import Pool, PoolSpec
-from flasharb.pools.concentrated.known_part import known_part
-from flasharb.pools.concentrated.storage import V3Layout
+from flasharb.pools.identify import identify
 from flasharb.pools.loading import CorruptPool, Elsewhere, Needs, Refused, load_pool
-from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, pool_address
+from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
+from flasharb.simulation.recorded_keepers import kept_pools
 from flasharb.simulation.replay import Replay
 from flasharb.units import Address, Hash32
 
@@ -41,6 +41,11 @@ class Offered:
     specs: dict[Address, PoolSpec]
     refused: dict[Address, str]
 
+    def with_also(self, specs: Mapping[Address, PoolSpec]) -> Offered:
+        """These pools as well, even where they were refused."""
+        refused = {at: reason for at, reason in self.refused.items() if at not in specs}
+        return Offered({**self.specs, **specs}, refused)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownPools:
@@ -61,6 +66,11 @@ def offered(replay: Replay) -> Offered:
             found.specs[address] = spec
         elif spec is not None:
             found.refused[address] = spec
+    for key, kept in kept_pools(replay):
+        if isinstance(kept, PoolSpec):
+            found.specs[key] = kept
+        else:
+            found.refused[key] = kept
     return found
 
 
@@ -94,26 +104,14 @@ def _by_factory(replay: Replay, address: Address) -> PoolSpec | str | None:
     if token0 is None or token1 is None or token0 == token1:
         return None
     fee, spacing = _asked_number(replay, address, _FEE), _asked_number(replay, address, _TICK_SPACING)
-    candidates = list(_candidates(address, (token0, token1), fee, spacing))
-    for spec in candidates:
-        deployment = DEPLOYMENTS.get(replay.block.chain_id, {}).get(spec.protocol)
-        if deployment is not None and pool_address(deployment, spec) == address:
-            return spec
-    if candidates or replay.ask(address, _GET_RESERVES) is not None:
+    tier = (fee, spacing) if fee is not None and spacing is not None else None
+    deployments = DEPLOYMENTS.get(replay.block.chain_id, {})
+    spec = identify(address, (token0, token1), deployments, tier)
+    if spec is not None:
+        return spec
+    if tier is not None or replay.ask(address, _GET_RESERVES) is not None:
         return "neither a factory that we know nor its code vouches for it"
     return None
-
-
-def _candidates(
-    address: Address, tokens: tuple[Address, Address], fee: int | None, spacing: int | None
-) -> Iterator[PoolSpec]:
-    for name, protocol in PROTOCOLS.items():
-        if not protocol.sorted_tokens or protocol.identify is not None:
-            continue
-        if protocol.default_fee_pips is not None:
-            yield PoolSpec(address, name, tokens, protocol.default_fee_pips)
-        elif fee is not None and spacing is not None and fee < 1 << 24:
-            yield PoolSpec(address, name, tokens, fee, spacing)
 
 
 def _asked_address(replay: Replay, pool: Address, question: bytes) -> Address | None:
@@ -128,11 +126,10 @@ def _asked_number(replay: Replay, pool: Address, question: bytes) -> int | None:
 
 def _load(replay: Replay, spec: PoolSpec) -> Pool | str:
     """The pool, as far as the file knows it, or why it has no usable state."""
-    layout = PROTOCOLS[spec.protocol].layout
+    known_part = PROTOCOLS[spec.protocol].known_part
     try:
-        if isinstance(layout, V3Layout):
-            part = known_part(spec, layout, lambda slot: replay.slot(spec.address, slot))
-            return part.pool if part is not None else "its price is not in the file"
+        if known_part is not None:
+            return known_part(spec, replay.slot) or "its price is not in the file"
         loaded = _asked(replay, spec.address, partial(_load_whole, spec))
         return loaded.reason if isinstance(loaded, Refused) else loaded
     except CorruptPool as error:
