@@ -213,6 +213,11 @@ class StablePool(VaultPool, frozen=True, dict=True):
         """The pool after its ``AmpUpdateStarted`` event, or ``AmpUpdateStopped`` (a ramp that is over)."""
         return msgspec.structs.replace(self, ramp=ramp)
 
+    @property
+    def moves_with_time(self) -> bool:
+        """Whether the amplification is ramping, or a rate may yet expire."""
+        return self.timestamp < self.ramp.end_time or self.timestamp <= self.fresh_until < Rate().expires
+
     def at(self, timestamp: int) -> StablePool:
         """The same pool in a block of this time."""
         return msgspec.structs.replace(self, timestamp=timestamp)
