@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.cli.backtest_json import backtest_json, summary_json
 from flasharb.cli.backtest_report import write_report
+from flasharb.cli.console import Console
 from flasharb.cli.loading import load_settings
 from flasharb.cli.places import recorded_wrapped_native
 from flasharb.cli.view import eth
 from flasharb.errors import FlasharbError, UsageError
 from flasharb.evm import InvalidTransaction, MissingState
-from flasharb.settings import Settings, balancer_vault
+from flasharb.settings import Settings, balancer_vault, v4_manager
 from flasharb.simulation.backtest import Backtest, Ours, RealArbitrage, Terms, backtest
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.units import ZERO_ADDRESS, Address, address, hex0x
@@ -96,8 +97,9 @@ def _terms(
     block: RecordedBlock, settings: Settings, bases: tuple[Address, ...], max_hops: int, evm_quotes: bool
 ) -> Terms:
     native = recorded_wrapped_native(settings, block.chain_id)
-    vault = balancer_vault(settings) or ZERO_ADDRESS
-    return Terms(bases or (native,), native, vault, max_hops, evm_quotes=evm_quotes)
+    there = replace(settings, chain=replace(settings.chain, id=block.chain_id))
+    vault, manager = balancer_vault(there) or ZERO_ADDRESS, v4_manager(there) or ZERO_ADDRESS
+    return Terms(bases or (native,), native, vault, manager, max_hops, evm_quotes=evm_quotes)
 
 
 def _run(path: Path, block: RecordedBlock, terms: Terms) -> Backtest:

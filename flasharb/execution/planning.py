@@ -95,6 +95,13 @@ def plan_legs(legs: Sequence[Leg], base: Address, loan: str, weth: Address) -> C
     return (UnlockV4(commands),) if any(_style(leg) is Style.ACCOUNT for leg in route) else commands
 
 
+def fits(loan: str, kinds: Sequence[str]) -> bool:
+    """Whether a route through pools of these kinds can be run with money from ``loan``."""
+    if loan == FLASH_SWAP:
+        return any(_encoder(kind).style is not Style.HELD for kind in kinds)
+    return loan != BALANCER_V2 or BALANCER_V2 not in kinds
+
+
 def plan_swap(leg: Leg, weth: Address) -> Commands:
     """The commands that swap in one pool what the contract holds, the output to itself (ether is left unwrapped)."""
     route = _with_ether((leg,), weth)
@@ -102,11 +109,6 @@ def plan_swap(leg: Leg, weth: Address) -> Commands:
         route = route[:-1]
     commands = _Planner(weth).deliver(route, Recipient.SELF, _NOBODY)
     return (UnlockV4(commands),) if _style(leg) is Style.ACCOUNT else commands
-
-
-def lends(kinds: Sequence[str]) -> bool:
-    """Whether a route through pools of these kinds finances itself."""
-    return any(_encoder(kind).style is not Style.HELD for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)

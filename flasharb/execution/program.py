@@ -42,9 +42,9 @@ from flasharb.execution.commands.wire import (
     name_of,
     number,
 )
-from flasharb.execution.planning import BALANCER_V2, FLASH_SWAP, lends, plan_legs
+from flasharb.execution.planning import BALANCER_V2, FLASH_SWAP, LOANS, UNISWAP_V4, fits, plan_legs
 from flasharb.pools.protocols import PROTOCOLS
-from flasharb.settings import Settings
+from flasharb.settings import Settings, balancer_vault, v4_manager
 from flasharb.strategy.trade import Trade, TradeHop
 from flasharb.units import Address
 
@@ -83,14 +83,21 @@ class Sweep:
     amount: int | None
 
 
-def pick_loan(trade: Trade, settings: Settings) -> str:
-    """Where the trade's input comes from: ``flash_swap`` (the route's own pools) or ``balancer_v2``.
+def loan_for(trade: Trade, vault: Address | None, manager: Address | None, among: Sequence[str] = LOANS) -> str | None:
+    """The first loan of ``among`` that the trade can be run with; None: there is none.
 
-    ``auto`` takes the flash swap, which costs nothing, wherever a pool of the route gives before it takes.
+    The flash swap (of a pool of the route that gives before it takes) costs nothing. ``vault`` and ``manager`` are
+    Balancer's and Uniswap V4's, None or the zero address where FlashArb knows none.
     """
-    if settings.mev.loan_source != "auto":
-        return settings.mev.loan_source
-    return FLASH_SWAP if lends([PROTOCOLS[hop.protocol].kind for hop in trade.hops]) else BALANCER_V2
+    kinds = [PROTOCOLS[hop.protocol].kind for hop in trade.hops]
+    lenders = {FLASH_SWAP: True, BALANCER_V2: bool(vault and any(vault)), UNISWAP_V4: bool(manager and any(manager))}
+    return next((loan for loan in among if lenders[loan] and fits(loan, kinds)), None)
+
+
+def pick_loan(trade: Trade, settings: Settings) -> str | None:
+    """Where the trade's input comes from, of what ``mev.loan_source`` allows; None: it cannot be run so."""
+    allowed = LOANS if settings.mev.loan_source == "auto" else (settings.mev.loan_source,)
+    return loan_for(trade, balancer_vault(settings), v4_manager(settings), allowed)
 
 
 def encode_call(
@@ -125,7 +132,7 @@ def encode_call(
         bid=bid_wei,
         base_token=None if trade.base_token == weth else trade.base_token,
         floor=balance_before is not None,
-        commands=plan(trade, loan, weth),
+        commands=tuple(command for part in trade.parts() for command in plan(part, loan, weth)),
     )
     return encode(execution)
 
@@ -151,8 +158,8 @@ def _leg(hop: TradeHop) -> Leg:
     if protocol.kind not in KINDS:
         raise ValueError(f"no command swaps in a pool of {hop.protocol}")
     i, j = hop.ends
-    way, facts = hop.hop, hop.spec.facts
-    return Leg(protocol.kind, way.pool, way.token_in, way.token_out, i, j, hop.amount_in, hop.amount_out, facts)
+    way, named = hop.hop, protocol.named(hop.spec)
+    return Leg(protocol.kind, way.pool, way.token_in, way.token_out, i, j, hop.amount_in, hop.amount_out, named)
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------

@@ -95,13 +95,15 @@ def tracked(
 ) -> tuple[list[PoolSpec], dict[Address, Excluded]]:
     """Split pools into those to load and those left out: all tokens must be listed, unless all are tracked.
 
+    A pool's own share, which it may take and give itself, need not be listed.
+
     ``listed``: the base tokens, the tokens of the token lists, and ``pools.tokens``. ``kinds``: the kinds of protocols
     that can be executed.
     """
     kept: list[PoolSpec] = []
     left_out: dict[Address, Excluded] = {}
     for spec in specs:
-        strange = [] if track_all else [token for token in spec.tokens if token not in listed]
+        strange = [] if track_all else [token for token in spec.tokens if token not in listed and token != spec.address]
         if PROTOCOLS[spec.protocol].kind not in kinds:
             left_out[spec.address] = Excluded(Cause.NOT_EXECUTABLE, f"no command swaps in a pool of {spec.protocol}")
         elif strange:
@@ -145,6 +147,9 @@ class LiquidityFilter:
         if isinstance(holds, str):
             return Excluded(Cause.DEPTH_UNKNOWN, holds)
         for token, amount in zip(spec.tokens, holds, strict=True):
+            if token == spec.address:
+                # A pool can give any number of its own shares; they are worth what it holds of the rest.
+                continue
             needed = least.get(token)
             if needed is None:
                 needed = least[token] = self._least_units(token, prices)

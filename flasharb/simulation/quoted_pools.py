@@ -24,7 +24,7 @@ from flasharb.simulation.probe import call_of
 from flasharb.simulation.recorded_pools import KnownPools
 from flasharb.simulation.replay import Replay
 from flasharb.simulation.trial import Place
-from flasharb.units import Address, address
+from flasharb.units import ZERO_ADDRESS, Address, address
 
 _ETHER: Final = address("0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE")
 _MOST_COINS: Final = 7
@@ -134,7 +134,7 @@ class QuotedPools:
         """The pool now, or why it cannot be quoted."""
         replay, (wrapped_native, vault) = self._replay, self._contracts
         block = replay.block
-        place = Place(replay.state(), block.context, block.fork, wrapped_native, vault).by_later_rules()
+        place = Place(replay.state(), block.context, block.fork, wrapped_native, vault, ZERO_ADDRESS).by_later_rules()
         gifts = {token: gift for token in spec.tokens if (gift := self._gift(token, place)) is not None}
         try:
             pool = made_pool(spec, place, gifts)

@@ -22,11 +22,11 @@ from flasharb.execution.commands import (
     Wrapper,
 )
 from flasharb.execution.commands.curve import CurveCall
-from flasharb.execution.commands.uniswap_v4 import PoolKey
 from flasharb.execution.commands.wire import Command, Recipient
 from flasharb.execution.commands.wrappers import WrapperCall
 from flasharb.execution.planning import FLASH_SWAP, plan_legs
 from flasharb.execution.program import Execution, encode, encode_sweep
+from flasharb.pools.managed.key import PoolKey
 from flasharb.units import ZERO_ADDRESS, Address
 from tests.contract.test_security import callbacks, commands_of
 from tests.support.contract_world import ETHER, OWNER, STRANGER, call_data, selector

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from flasharb.execution.commands import PayV4, SwapV4, TakeV4, UnlockV4
-from flasharb.execution.commands.uniswap_v4 import PoolKey
 from flasharb.execution.commands.wire import Recipient
 from flasharb.execution.planning import FLASH_SWAP, UNISWAP_V4
 from flasharb.execution.program import Execution, encode
+from flasharb.pools.managed.key import PoolKey
 from tests.contract.test_mixed_routes import run
 from tests.support.contract_world import ETHER, OWNER, selector
 from tests.support.v4_manager import ARTIFACT, ManagedWorld, recorded_code

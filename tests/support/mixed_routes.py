@@ -11,11 +11,11 @@ from eth_abi.abi import encode as abi_encode
 from eth_hash.auto import keccak
 
 from flasharb.execution import artifact
-from flasharb.execution.commands import CurveFacts, PoolKey
-from flasharb.execution.commands.balancer_v2 import PoolId
+from flasharb.execution.commands import CurveFacts
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.planning import plan_legs
 from flasharb.execution.program import Execution, decode, encode
+from flasharb.pools.managed.key import PoolKey
 from flasharb.units import ZERO_ADDRESS, Address
 from tests.support.contract_world import ETHER, OWNER, World
 
@@ -27,7 +27,7 @@ DEPTH: Final = 5_000
 
 def fields_of(key: PoolKey) -> tuple[object, ...]:
     """The key as the ABI has it."""
-    return key.currency0, key.currency1, key.fee_pips, key.tick_spacing, key.hooks
+    return key.currency0, key.currency1, key.fee, key.tick_spacing, key.hooks
 
 
 class MixedWorld(World):
@@ -214,7 +214,7 @@ def _balancer(world: MixedWorld, before: Address, after: Address, gain: int) -> 
     for token in tokens:
         world.give(token, pool, DEPTH * ETHER)
     world.transact(pool, "join(address[])", tokens)
-    pool_id = PoolId(world.read(pool, "poolId()", "bytes32"))
+    pool_id = world.read(pool, "poolId()", "bytes32")
     i = tokens.index(before)
     return Step(
         "balancer_v2", pool, (before, after), i, 1 - i, lambda amount: amount * rates[before] // 10**18, pool_id

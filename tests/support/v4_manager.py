@@ -12,7 +12,7 @@ from typing import Final
 from eth_abi.abi import encode as abi_encode
 
 from flasharb.adapters.blockfile import read_block
-from flasharb.execution.commands import PoolKey
+from flasharb.pools.managed.key import PoolKey
 from flasharb.units import Address, address
 from tests.support.contract_world import DEPLOYER, ETHER, Q96, REPOSITORY, selector
 from tests.support.mixed_routes import DEPTH, KEY_TYPE, MixedWorld, fields_of

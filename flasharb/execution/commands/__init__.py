@@ -19,9 +19,10 @@ from flasharb.execution.commands.curve import Curve, CurveFacts
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.commands.pair import FlashV2, SwapV2
 from flasharb.execution.commands.payments import Pay, Send
-from flasharb.execution.commands.uniswap_v4 import PayV4, PoolKey, SettleV4, SwapV4, SyncV4, TakeV4, UnlockV4
+from flasharb.execution.commands.uniswap_v4 import PayV4, SettleV4, SwapV4, SyncV4, TakeV4, UnlockV4
 from flasharb.execution.commands.wire import Command, Recipient
 from flasharb.execution.commands.wrappers import WrapEther, Wrapper
+from flasharb.pools.managed.key import PoolKey
 from flasharb.units import ZERO_ADDRESS
 
 COMMANDS: Final[tuple[type[Command], ...]] = (

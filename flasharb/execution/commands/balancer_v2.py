@@ -38,13 +38,6 @@ MOST_STEPS: Final = 0x3F
 
 
 @dataclass(frozen=True, slots=True)
-class PoolId:
-    """What names a pool to the vault: its address, and 12 bytes more."""
-
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Borrow(Command):
     """A flash loan; ``program`` runs in its callback and must pay the vault."""
 
@@ -152,9 +145,9 @@ def swap(legs: Sequence[Leg], to: Recipient) -> Command:
     """
     ids = []
     for leg in legs:
-        if not isinstance(leg.facts, PoolId):
+        if not isinstance(leg.facts, bytes):
             raise ValueError(f"{checksum(leg.pool)}: a Balancer pool needs its pool id, not {leg.facts!r}")
-        ids.append(leg.facts.value)
+        ids.append(leg.facts)
     first = legs[0]
     if len(legs) == 1:
         return SwapVault(ids[0], first.token_in, first.token_out, first.amount_in, to)

@@ -12,7 +12,8 @@ class Leg:
     """One pool of a route with exact amounts.
 
     ``kind``: its family in the registry of encoders. ``i`` and ``j`` index the protocol's own order of its tokens.
-    ``facts``: what the family's encoder needs beyond that (a V4 key, a Balancer pool id, …). Ether is the zero address.
+    ``facts``: what the family's encoder needs beyond that (a V4 key, the 32 bytes of a Balancer pool id, …), as
+    ``Protocol.named`` gives it. Ether is the zero address.
     """
 
     kind: str

@@ -32,6 +32,7 @@ from flasharb.execution.commands.wire import (
     receiver_of,
     with_program,
 )
+from flasharb.pools.managed.key import PoolKey
 from flasharb.units import ZERO_ADDRESS, Address, checksum
 
 V4_UNLOCK: Final = 0xD4
@@ -43,17 +44,6 @@ V4_SETTLE: Final = 0x27
 KEPT: Final = 3
 ZERO_FOR_ONE: Final = 0x80
 HOOKS_GIVEN: Final = 0x40
-
-
-@dataclass(frozen=True, slots=True)
-class PoolKey:
-    """What names a pool to the manager; ``hooks`` zero = none."""
-
-    currency0: Address
-    currency1: Address
-    fee_pips: int
-    tick_spacing: int
-    hooks: Address = ZERO_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +95,7 @@ class SwapV4(Command):
             + key.currency0
             + key.currency1
             + bytes((how,))
-            + number(key.fee_pips, 3, "fee")
+            + number(key.fee, 3, "fee")
             + number(key.tick_spacing, 3, "tick spacing")
             + positive(self.amount)
             + (key.hooks if key.hooks != ZERO_ADDRESS else b"")
@@ -128,7 +118,7 @@ class SwapV4(Command):
         tokens = (self.key.currency0, self.key.currency1)
         before, after = tokens if self.zero_for_one else tokens[::-1]
         to = "the manager" if self.recipient is None else receiver_of(self.recipient, following)
-        pool = f"fee {self.key.fee_pips}, spacing {self.key.tick_spacing}"
+        pool = f"fee {self.key.fee}, spacing {self.key.tick_spacing}"
         return f"V4 {_currency(before)} to {_currency(after)} ({pool}): {self.amount} in, output to {to}"
 
 

@@ -87,6 +87,9 @@ TEMPLATES: Final = (
         4, 9, 18, 13, (26, 1), (42, 1), rates=37,
     ),
 )  # fmt: skip
+_VAULT_CODE: Final = "8c3a27affc34515d3bdc6aad1704ed61dd202b0520820a8797a49124ebf04f14"
+_VAULT_IMMUTABLES: Final = 0x7300C1
+_VAULT_PAUSABLE_UNTIL: Final = 17
 _OLDEST: Final = ("weighted_v1", "weighted_2tokens_v1")
 """Their scaling factors are plain powers of ten; later ones have 18 decimals more."""
 
@@ -97,10 +100,39 @@ def recognise(code: bytes, tokens: tuple[Address, ...], vault: Address = VAULT) 
     ``tokens`` are what the pool is said to hold, in its order, a stable pool's own token among them.
     """
     places = _operands(code)
+    template = _template(code, places)
+    if template is None:
+        return "the code is none of the pools that are modelled"
+    return _facts(template, [code[at : at + 32] for at in places], tokens, vault)
+
+
+def tokens_of(code: bytes) -> tuple[Address, ...] | None:
+    """The tokens of the pool with this code, in its order; None: it does not tell (not modelled, or of two tokens)."""
+    places = _operands(code)
+    template = _template(code, places)
+    if template is None or template.count is None:
+        return None
+    count = int.from_bytes(code[places[template.count] :][:32], "big")
+    if count > _most(template):
+        return None
+    return tuple(Address(code[places[n] + 12 :][:20]) for n in _places(template.tokens, count))
+
+
+def _template(code: bytes, places: list[int]) -> Template | None:
+    """The version that the code is of."""
     for template in TEMPLATES:
-        if template.immutables < 1 << len(places) and _hash(code, places, template) == template.code_hash:
-            return _facts(template, [code[at : at + 32] for at in places], tokens, vault)
-    return "the code is none of the pools that are modelled"
+        if template.immutables < 1 << len(places) and _hash(code, places, template.immutables) == template.code_hash:
+            return template
+    return None
+
+
+def vault_pausable_until(code: bytes) -> int | None:
+    """The time (seconds) after which no pause of the Vault with this code holds; None: the code is not the Vault's."""
+    places = _operands(code)
+    if _VAULT_IMMUTABLES >> len(places) or _hash(code, places, _VAULT_IMMUTABLES) != _VAULT_CODE:
+        return None
+    at = places[_VAULT_PAUSABLE_UNTIL]
+    return int.from_bytes(code[at : at + 32], "big")
 
 
 def _operands(code: bytes) -> list[int]:
@@ -114,10 +146,10 @@ def _operands(code: bytes) -> list[int]:
     return found
 
 
-def _hash(code: bytes, places: list[int], template: Template) -> str:
+def _hash(code: bytes, places: list[int], immutables: int) -> str:
     blank = bytearray(code)
     for n, at in enumerate(places):
-        if template.immutables >> n & 1:
+        if immutables >> n & 1:
             blank[at : at + 32] = bytes(32)
     return keccak(bytes(blank)).hex()
 

@@ -1,28 +1,32 @@
 """Pairs of Solidly's family in pool files: their facts as JSON.
 
-``{"kind": "velodrome_v2", "stable": true, "decimals": [18, 6], "factory": "0x…"}``
+``{"stable": true, "decimals": [18, 6], "factory": "0x…"}``; the entry's protocol says the kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
 
-from flasharb.pools.solidly.facts import LAYOUTS, SolidlyFacts
+from flasharb.pools.solidly.facts import SolidlyFacts, SolidlyKind
 from flasharb.units import address
 
 
-def read_facts(item: Mapping[str, Any]) -> SolidlyFacts:
+def reader(kind: str) -> Callable[[Mapping[str, Any]], SolidlyFacts]:
+    """``read_facts`` for pairs of one kind."""
+    return partial(read_facts, cast(SolidlyKind, kind))
+
+
+def read_facts(kind: SolidlyKind, item: Mapping[str, Any]) -> SolidlyFacts:
     """The facts of an entry.
 
     Raises:
         ValueError: a key is missing, unknown or wrong.
     """
-    if item.keys() != {"kind", "stable", "decimals", "factory"}:
-        raise ValueError(f"expected exactly the keys kind, stable, decimals, factory, not {', '.join(item) or 'none'}")
-    kind, stable, decimals, factory = (item[name] for name in ("kind", "stable", "decimals", "factory"))
-    if kind not in LAYOUTS:
-        raise ValueError(f"kind: {kind!r} is none of {', '.join(LAYOUTS)}")
+    if item.keys() != {"stable", "decimals", "factory"}:
+        raise ValueError(f"expected exactly the keys stable, decimals, factory, not {', '.join(item) or 'none'}")
+    stable, decimals, factory = (item[name] for name in ("stable", "decimals", "factory"))
     if not isinstance(stable, bool):
         raise ValueError(f"stable: expected true or false, not {stable!r}")
     right = isinstance(decimals, list) and len(decimals) == 2 and all(type(digits) is int for digits in decimals)

@@ -20,10 +20,15 @@ _NO_FEE: Final = 420
 """What a factory keeps for a pair without a fee; zero means that the pair has none of its own."""
 
 
+def facts_of(spec: PoolSpec) -> SolidlyFacts:
+    """The facts of a pair."""
+    assert isinstance(spec.facts, SolidlyFacts)
+    return spec.facts
+
+
 def load(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> SolidlyPool | Needs | Refused:
     """The pair at these slots, or what is still missing, or why it must not be traded."""
-    facts = spec.facts
-    assert isinstance(facts, SolidlyFacts)
+    facts = facts_of(spec)
     at, fees, paused = facts.slots.reserves, _fee_slots(spec, facts), (facts.factory, _PAUSED)
     missing = Needs(frozenset({at, at + 1}) - slots.keys(), frozenset({paused, *fees}) - elsewhere.slots.keys())
     if missing.slots or missing.elsewhere:

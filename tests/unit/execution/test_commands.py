@@ -18,7 +18,6 @@ from flasharb.execution.commands import (
     FlashV2,
     Pay,
     PayV4,
-    PoolKey,
     Send,
     SettleV4,
     SwapV2,
@@ -32,13 +31,13 @@ from flasharb.execution.commands import (
     WrapEther,
     Wrapper,
 )
-from flasharb.execution.commands.balancer_v2 import PoolId
 from flasharb.execution.commands.curve import CurveCall
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.commands.wire import Command, Reader, Recipient, encode_commands
 from flasharb.execution.commands.wrappers import WrapperCall
 from flasharb.execution.planning import BALANCER_V2, FLASH_SWAP, UNISWAP_V4, plan_legs
 from flasharb.execution.program import Execution, decode, describe, encode
+from flasharb.pools.managed.key import PoolKey
 from flasharb.units import ZERO_ADDRESS, Address
 
 WETH = Address(b"\xee" * 20)
@@ -178,7 +177,7 @@ def pool(number: int) -> Address:
 
 
 KEY = PoolKey(A, B, 500, 10)
-FACTS: dict[str, object] = {"v4": KEY, "curve": CurveFacts(2), "balancer_v2": PoolId(bytes(32))}
+FACTS: dict[str, object] = {"v4": KEY, "curve": CurveFacts(2), "balancer_v2": bytes(32)}
 
 
 def legs(*kinds: str, facts: dict[str, object] | None = None) -> list[Leg]:

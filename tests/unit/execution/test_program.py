@@ -18,6 +18,7 @@ from flasharb.execution.program import (
     encode,
     encode_call,
     encode_sweep,
+    loan_for,
     pick_loan,
     plan,
 )
@@ -82,13 +83,34 @@ def test_another_base_token_is_named_where_it_is_paid() -> None:
     assert (borrowed.token, borrowed.amount, borrowed.program[-1]) == (base, 100, Pay(base, True))
 
 
+PAIRS, WRAPS, VAULT = ["uniswap_v2"] * 2, ["wrapped_native"] * 2, ["wrapped_native", "balancer_weighted"]
+
+
 @pytest.mark.parametrize(
     ("loan", "protocols", "expected"),
-    [("auto", 2, "flash_swap"), ("balancer_v2", 2, "balancer_v2"), ("flash_swap", 3, "flash_swap")],
+    [
+        ("auto", PAIRS, "flash_swap"),
+        ("balancer_v2", PAIRS, "balancer_v2"),
+        ("flash_swap", PAIRS, "flash_swap"),
+        ("uniswap_v4", PAIRS, "uniswap_v4"),
+        ("auto", ["balancer_weighted", "uniswap_v4"], "flash_swap"),
+        ("auto", WRAPS, "balancer_v2"),
+        ("flash_swap", WRAPS, None),
+        ("auto", VAULT, "uniswap_v4"),
+        ("balancer_v2", VAULT, None),
+    ],
 )
-def test_the_loan_is_the_route_itself_unless_configured(loan: str, protocols: int, expected: str) -> None:
-    settings = replace(Settings(), mev=replace(Mev(), loan_source=loan))
-    assert pick_loan(trade(*["uniswap_v2"] * protocols), settings) == expected
+def test_the_loan_is_one_that_the_route_can_be_run_with(loan: str, protocols: list[str], expected: str | None) -> None:
+    """The route's own where that is possible; never one that the plan then refuses."""
+    settings = replace(Settings(), chain=replace(Settings().chain, id=1), mev=replace(Mev(), loan_source=loan))
+    assert pick_loan(trade(*protocols), settings) == expected
+
+
+def test_who_is_not_known_lends_nothing() -> None:
+    assert loan_for(trade(*WRAPS), None, None) is None
+    assert loan_for(trade(*VAULT), WETH, None) is None
+    assert loan_for(trade(*VAULT), WETH, Address(bytes(20))) is None
+    assert loan_for(trade(*PAIRS), None, None) == "flash_swap"
 
 
 def _broken(**changes: object) -> Trade:
@@ -253,5 +275,5 @@ def test_a_program_in_words() -> None:
 
 
 def test_a_pool_that_no_command_swaps_in_is_refused() -> None:
-    with pytest.raises(ValueError, match="no command swaps in a pool of wrapped_native"):
-        plan(trade("uniswap_v2", "wrapped_native"), "balancer_v2", WETH)
+    with pytest.raises(ValueError, match="no command swaps in a pool of maker_lite_psm"):
+        plan(trade("uniswap_v2", "maker_lite_psm"), "balancer_v2", WETH)

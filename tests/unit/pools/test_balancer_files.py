@@ -10,7 +10,7 @@ from flasharb.pools.balancer import StableFacts, WeightedFacts
 from flasharb.pools.balancer.code import VAULT
 from flasharb.pools.balancer.files import read_facts
 from flasharb.pools.solidly import SolidlyFacts
-from flasharb.pools.solidly.files import read_facts as read_pair
+from flasharb.pools.solidly.files import reader
 from flasharb.units import Address
 
 POOL_ID = "0x" + "07" * 20 + "0001" + "00" * 10
@@ -31,7 +31,7 @@ STABLE = {
     "exempt": [False, False, False],
     "bpt": 1,
 }
-PAIR = {"kind": "velodrome_v2", "stable": True, "decimals": [18, 6], "factory": "0x" + "03" * 20}
+PAIR = {"stable": True, "decimals": [18, 6], "factory": "0x" + "03" * 20}
 
 
 def test_reads_the_facts_of_every_kind() -> None:
@@ -50,7 +50,7 @@ def test_reads_the_facts_of_every_kind() -> None:
         7,
     )
     assert read_facts({**WEIGHTED, "vault": "0x" + "05" * 20}).vault == b"\5" * 20
-    assert read_pair(PAIR) == SolidlyFacts("velodrome_v2", True, (10**18, 10**6), Address(b"\3" * 20))
+    assert reader("velodrome_v2")(PAIR) == SolidlyFacts("velodrome_v2", True, (10**18, 10**6), Address(b"\3" * 20))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,6 @@ def test_says_what_is_wrong_with_a_pool_of_the_vault(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "thena"}, "kind"),
         ({"stable": 1}, "stable"),
         ({"decimals": [18, "6"]}, "decimals"),
         ({"decimals": [18, 37]}, "decimals"),
@@ -92,4 +91,4 @@ def test_says_what_is_wrong_with_a_pool_of_the_vault(
 def test_says_what_is_wrong_with_a_pair(change: dict[str, Any], message: str) -> None:
     """Each wrong key by its name."""
     with pytest.raises(ValueError, match=message):
-        read_pair({**PAIR, **change})
+        reader("velodrome_v2")({**PAIR, **change})
