@@ -14,6 +14,7 @@ from typing import Any
 from flasharb.pools import PoolSpec, V2Pool
 from flasharb.simulation.made_swaps import find_gift, made_pool
 from flasharb.simulation.trial import Place
+from flasharb.units import ZERO_ADDRESS
 from tests.support.mixed_routes import MAKERS, MixedWorld
 
 AMOUNT = 10**18
@@ -28,7 +29,7 @@ def rows() -> list[dict[str, Any]]:
         step = MAKERS[kind](world, world.weth, world.token(), 10_100)
         world.next_block()
         machine = world.machine
-        place = Place(world.state, machine.context, machine.fork, world.weth, world.vault)
+        place = Place(world.state, machine.context, machine.fork, world.weth, world.vault, ZERO_ADDRESS)
         gift = find_gift(world.weth, place)
         assert gift is not None
         tokens = [bytes(19) + bytes((n + 1,)) for n in range(4 if step.kind == "curve" else 2)]

@@ -73,7 +73,7 @@ def test_arbitrages_through_them_are_found_and_made(
     """With at least the searcher's profit, sized over real calls, and by FlashArb to the wei: through tricrypto,
     through a pair of no known factory and a token with a fee, and through a share that is redeemed for a coin.
     """
-    terms = Terms((WETH,), WETH, ZERO_ADDRESS, max_hops, evm_quotes=True)
+    terms = Terms((WETH,), WETH, ZERO_ADDRESS, max_hops=max_hops, evm_quotes=True)
     result = backtest(read_block(mainnet_blocks / f"{number}.json.gz"), terms)
     (one,) = (one for one in result.arbitrages if one.index == index)
     assert one.found, (one.missed, one.detail)

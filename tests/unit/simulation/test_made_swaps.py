@@ -17,7 +17,7 @@ from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.made_swaps import find_gift, largest_accepted, made_pool
 from flasharb.simulation.replay import MachineState
 from flasharb.simulation.trial import Place
-from flasharb.units import Address
+from flasharb.units import ZERO_ADDRESS, Address
 from tests.support.contract_world import ETHER
 from tests.support.mixed_routes import MAKERS, MixedWorld, Step
 from tests.support.pool_bytecode import CONTEXT, TOKEN0, TOKEN1, v2_machine, v2_pair
@@ -32,7 +32,7 @@ def world() -> Iterator[MixedWorld]:
 def place_of(world: MixedWorld) -> Place:
     world.next_block()
     machine = world.machine
-    return Place(world.state, machine.context, machine.fork, world.weth, world.vault)
+    return Place(world.state, machine.context, machine.fork, world.weth, world.vault, ZERO_ADDRESS)
 
 
 def pool_of(step: Step, place: Place) -> QuotedPool:
@@ -73,7 +73,9 @@ def test_a_fee_that_nobody_told_is_found_by_what_the_pair_accepts(name: str, mon
     code, spec = v2_pair(name)
     known = V2Pool(spec, 4 * 10**21, 9 * 10**15)
     machine = v2_machine(code, known, 0, 0)
-    place = Place(MachineState(machine, DictState({})), CONTEXT, Fork.PRAGUE, Address(b"\xee" * 20), Address(bytes(20)))
+    place = Place(
+        MachineState(machine, DictState({})), CONTEXT, Fork.PRAGUE, Address(b"\xee" * 20), ZERO_ADDRESS, ZERO_ADDRESS
+    )
     gifts = {token: gift for token in (TOKEN0, TOKEN1) if (gift := find_gift(token, place)) is not None}
     pool = made_pool(PoolSpec(spec.address, "quoted_v2", spec.tokens, 0), place, gifts)
     made = []
@@ -124,7 +126,7 @@ def test_a_balance_that_is_a_share_is_not_given(world: MixedWorld) -> None:
 
 def test_state_that_is_missing_is_said(world: MixedWorld) -> None:
     """A token or pool that is not known is neither given nor quoted, and nothing of it is zero."""
-    empty = Place(ForkState(), world.machine.context, world.machine.fork, world.weth, world.vault)
+    empty = Place(ForkState(), world.machine.context, world.machine.fork, world.weth, world.vault, ZERO_ADDRESS)
     with pytest.raises(MissingState):
         find_gift(world.weth, empty)
     spec = PoolSpec(Address(b"\x77" * 20), "quoted_v2", (TOKEN0, TOKEN1), 0)
