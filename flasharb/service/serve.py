@@ -170,6 +170,7 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
         v3_words=settings.pools.v3_words,
         stale_after_blocks=settings.pools.stale_after_blocks,
         price_feed=address(feed) if feed else None,
+        hears_all=settings.message_bus.transport == "node",
     )
 
 
