@@ -102,6 +102,15 @@ def fits(loan: str, kinds: Sequence[str]) -> bool:
     return loan != BALANCER_V2 or BALANCER_V2 not in kinds
 
 
+def plan_swap(leg: Leg, weth: Address) -> Commands:
+    """The commands that swap in one pool what the contract holds, the output to itself (ether is left unwrapped)."""
+    route = _with_ether((leg,), weth)
+    if route[-1].token_in == ZERO_ADDRESS and route[-1].kind == "weth":
+        route = route[:-1]
+    commands = _Planner(weth).deliver(route, Recipient.SELF, _NOBODY)
+    return (UnlockV4(commands),) if _style(leg) is Style.ACCOUNT else commands
+
+
 @dataclass(frozen=True, slots=True)
 class _Planner:
     """The recursion; ``weth`` is the token that programs need not name."""

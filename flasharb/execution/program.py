@@ -132,7 +132,7 @@ def encode_call(
         bid=bid_wei,
         base_token=None if trade.base_token == weth else trade.base_token,
         floor=balance_before is not None,
-        commands=plan(trade, loan, weth),
+        commands=tuple(command for part in trade.parts() for command in plan(part, loan, weth)),
     )
     return encode(execution)
 

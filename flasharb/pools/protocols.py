@@ -19,17 +19,21 @@ from flasharb.pools.balancer import admission as balancer
 from flasharb.pools.balancer import events as balancer_events
 from flasharb.pools.balancer import files as balancer_files
 from flasharb.pools.concentrated import storage as concentrated
+from flasharb.pools.concentrated.creation import POOL_CREATED
 from flasharb.pools.concentrated.known_part import known_part
 from flasharb.pools.concentrated.storage import V3Layout
 from flasharb.pools.constant_product import storage as constant_product
+from flasharb.pools.constant_product.creation import pair_created
 from flasharb.pools.constant_product.storage import V2Layout
 from flasharb.pools.constant_rate import files as constant_rate_files
 from flasharb.pools.constant_rate import storage as constant_rate
 from flasharb.pools.contract import Pool
+from flasharb.pools.creation import Creation
 from flasharb.pools.events import Rule, topics_of
 from flasharb.pools.managed import files as managed_files
 from flasharb.pools.managed import key as managed_key
 from flasharb.pools.managed import storage as managed
+from flasharb.pools.quoted import NOT_MODELLED
 from flasharb.pools.solidly import files as solidly_files
 from flasharb.pools.solidly import storage as solidly
 from flasharb.pools.solidly.facts import LAYOUTS as SOLIDLY_KINDS
@@ -86,6 +90,8 @@ class Protocol:
     - ``vouch``: why a spec's address cannot be right, by other means than CREATE2; ``create2_salt``: by CREATE2.
     - ``factory``: the factory that the facts name, which must be the deployment's.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
+    - ``write_facts``: the other way round, for pool files that discovery writes.
+    - ``creation``: the log by which a factory (or the singleton) tells of a new pool.
     - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
     - ``known_part``: the pool as far as a state knows it of which only some slots are known (a recorded block): exact
       in a part of its range; None where nothing is known. Without it a pool is known whole or not at all.
@@ -109,6 +115,8 @@ class Protocol:
     factory: Callable[[PoolSpec], Address] | None = None
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
     known_part: Callable[[PoolSpec, ReadPlace], Pool | None] | None = None
+    write_facts: Callable[[Any], Mapping[str, Any]] | None = None
+    creation: Creation | None = None
     sorted_tokens: bool = False
     flash: bool = False
     callback: str | None = None
@@ -137,6 +145,7 @@ def _v2(name: str, fee_pips: int, callback: str = "uniswapV2Call") -> Protocol:
         gas=50_000,
         default_fee_pips=fee_pips,
         create2_salt=lambda spec: keccak(spec.token0 + spec.token1),
+        creation=pair_created(fee_pips),
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(address,uint256,uint256,bytes)",
@@ -156,6 +165,7 @@ def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: st
         known_part=lambda spec, read: _known_v3(spec, layout, read),
         gas=60_000,
         create2_salt=_v3_salt,
+        creation=POOL_CREATED,
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(int256,int256,bytes)",
@@ -203,6 +213,18 @@ def _known_v3(spec: PoolSpec, layout: V3Layout, read: ReadPlace) -> Pool | None:
 def _known_v4(spec: PoolSpec, read: ReadPlace) -> Pool | None:
     manager = managed_key.facts_of(spec).manager
     return managed.known_part(spec, lambda slot: read(manager, slot))
+
+
+def _quoted(kind: str, gas: int) -> Protocol:
+    """Pools that are called like those of ``kind``, whose mathematics nobody has modelled: see ``pools.quoted``."""
+    return Protocol(
+        f"quoted_{kind}",
+        kind,
+        load=lambda _spec, _slots, _elsewhere, _words: Refused(NOT_MODELLED),
+        gas=gas,
+        default_fee_pips=0,
+        vouch=lambda _spec, _chain_id: NOT_MODELLED,
+    )
 
 
 _UNISWAP_SPACINGS: Final = {100: 1, 500: 10, 3000: 60, 10000: 200}
@@ -256,6 +278,10 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 vouch=constant_rate_files.vouch,
                 read_facts=constant_rate_files.read_psm_facts,
             ),
+            _quoted("v2", 50_000),
+            _quoted("v3", 60_000),
+            _quoted("curve", 60_000),
+            _quoted("solidly", 50_000),
         )
     }
 )

@@ -17,6 +17,7 @@ from flasharb.adapters.pool_loader import Loaded
 from flasharb.errors import NodeError
 from flasharb.feed.blocks import BlockAssembler
 from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolEvent, PoolsInvalidated
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.history import History, NeedsReload
 from flasharb.market.snapshot import Market
 from flasharb.service.conflated import Conflated
@@ -68,14 +69,20 @@ class Updater:
         report: Callable[[Report], None],
         enough_blocks: Callable[[int], None],
         new_head: Callable[[BlockHeader], None] = lambda header: None,
+        glance: Callable[[Batch], None] = lambda batch: None,
     ) -> None:
-        """``report`` and ``new_head`` never block; ``enough_blocks(count)`` hears the number of blocks after each."""
+        """``report``, ``new_head`` and ``glance`` never block.
+
+        ``enough_blocks(count)`` hears the number of blocks after each; ``glance`` sees every batch while the market can
+        be trusted.
+        """
         self._chain = chain
         self._slot_s = slot_s
         self._figures = figures
         self._report = report
         self._enough_blocks = enough_blocks
         self._new_head = new_head
+        self._glance = glance
         self._assembler = BlockAssembler()
         self._history: History | None = None
         self._in_doubt: str | None = "start"
@@ -87,6 +94,8 @@ class Updater:
                 batch = await self._next(batches)
                 if batch is None:
                     return
+                if self._history is not None and self._in_doubt is None:
+                    self._glance(batch)
                 for event in batch.events:
                     await self._take(event, batch.received_at, updates)
         finally:
@@ -100,7 +109,7 @@ class Updater:
         self._say_stale("stale_head", f"no word from the feed for {self._slot_s * STALE_SLOTS + STALE_MARGIN_S:.1f} s")
         return await _received(batches)
 
-    async def _take(self, event: Event, received_at: float, updates: Conflated[Update]) -> None:
+    async def _take(self, event: Event | PoolRun, received_at: float, updates: Conflated[Update]) -> None:
         match event:
             case FeedGap(pools=None):
                 self._in_doubt = event.reason

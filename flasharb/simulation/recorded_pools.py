@@ -7,15 +7,16 @@ know limits a pool's range, or keeps the pool out, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from eth_hash.auto import keccak
 
 from flasharb.pools import Pool, PoolSpec
+from flasharb.pools.identify import identify
 from flasharb.pools.loading import CorruptPool, Elsewhere, Needs, Refused, load_pool
-from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, pool_address
+from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
 from flasharb.simulation.recorded_keepers import kept_pools
 from flasharb.simulation.replay import Replay
 from flasharb.units import Address, Hash32
@@ -38,6 +39,11 @@ class Offered:
 
     specs: dict[Address, PoolSpec]
     refused: dict[Address, str]
+
+    def with_also(self, specs: Mapping[Address, PoolSpec]) -> Offered:
+        """These pools as well, even where they were refused."""
+        refused = {at: reason for at, reason in self.refused.items() if at not in specs}
+        return Offered({**self.specs, **specs}, refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +91,14 @@ def _identify(replay: Replay, address: Address) -> PoolSpec | str | None:
     if token0 is None or token1 is None or token0 == token1:
         return None
     fee, spacing = _asked_number(replay, address, _FEE), _asked_number(replay, address, _TICK_SPACING)
-    candidates = list(_candidates(address, (token0, token1), fee, spacing))
-    for spec in candidates:
-        deployment = DEPLOYMENTS.get(replay.block.chain_id, {}).get(spec.protocol)
-        if deployment is not None and pool_address(deployment, spec) == address:
-            return spec
-    if candidates or replay.ask(address, _GET_RESERVES) is not None:
+    tier = (fee, spacing) if fee is not None and spacing is not None else None
+    deployments = DEPLOYMENTS.get(replay.block.chain_id, {})
+    spec = identify(address, (token0, token1), deployments, tier)
+    if spec is not None:
+        return spec
+    if tier is not None or replay.ask(address, _GET_RESERVES) is not None:
         return "no factory that we know creates a pool at this address"
     return None
-
-
-def _candidates(
-    address: Address, tokens: tuple[Address, Address], fee: int | None, spacing: int | None
-) -> Iterator[PoolSpec]:
-    for name, protocol in PROTOCOLS.items():
-        if not protocol.sorted_tokens:
-            continue
-        if protocol.default_fee_pips is not None:
-            yield PoolSpec(address, name, tokens, protocol.default_fee_pips)
-        elif fee is not None and spacing is not None and fee < 1 << 24:
-            yield PoolSpec(address, name, tokens, fee, spacing)
 
 
 def _asked_address(replay: Replay, pool: Address, question: bytes) -> Address | None:

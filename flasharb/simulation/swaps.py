@@ -43,9 +43,9 @@ SWAP_TOPICS: Final = frozenset({V2_SWAP, V3_SWAP, PANCAKE_V3_SWAP, V4_SWAP, BALA
 """The first topic of every log that is read as a swap."""
 TRANSFER: Final = _topic("Transfer(address,address,uint256)")
 
-_TOKEN0: Final = _topic("token0()")[:4]
-_TOKEN1: Final = _topic("token1()")[:4]
-_FEE: Final = _topic("fee()")[:4]
+TOKEN0: Final = _topic("token0()")[:4]
+TOKEN1: Final = _topic("token1()")[:4]
+FEE: Final = _topic("fee()")[:4]
 _KEY: Final = "(address,address,uint24,int24,address)"
 _V4_CALLS: Final = (
     _topic(f"swap({_KEY},(bool,int256,uint160),bytes)")[:4],
@@ -184,7 +184,7 @@ def _coin(pool: Address, function: str, index: int, ask: Asker) -> Address | Non
 
 
 def _pair(pool: Address, ask: Asker) -> tuple[Address, Address] | None:
-    answers = ask(pool, _TOKEN0), ask(pool, _TOKEN1)
+    answers = ask(pool, TOKEN0), ask(pool, TOKEN1)
     if answers[0] is None or answers[1] is None or len(answers[0]) != 32 or len(answers[1]) != 32:
         return None
     return Address(answers[0][12:]), Address(answers[1][12:])
@@ -195,7 +195,7 @@ def _v2_protocol(pool: Address, tokens: tuple[Address, Address] | None, chain_id
 
 
 def _v3_protocol(log: Log, tokens: tuple[Address, Address] | None, ask: Asker, chain_id: int) -> str:
-    fee = ask(log.address, _FEE)
+    fee = ask(log.address, FEE)
     fork = "pancakeswap_v3" if log.topics[0] == PANCAKE_V3_SWAP else "v3_fork"
     if fee is None or len(fee) != 32:
         return fork

@@ -84,7 +84,7 @@ def try_out(trade: Trade, place: Place) -> Measured | Refused:
     )
     options = Options(measure=((CONTRACT, trade.base_token),), beside_block=True)
     try:
-        answer = Run([transaction], _prepared(place), place.context, place.fork, options=options).step()
+        answer = Run([transaction], prepared(place), place.context, place.fork, options=options).step()
     except InvalidTransaction as error:
         return Refused(str(error))
     if isinstance(answer, MissingState):
@@ -95,7 +95,8 @@ def try_out(trade: Trade, place: Place) -> Measured | Refused:
     return measured(executed, CONTRACT, trade.base_token, 0)
 
 
-def _prepared(place: Place) -> ForkState:
+def prepared(place: Place) -> ForkState:
+    """The state there, with FlashArb on it."""
     state = ForkState(place.state)
     state.create_account(SIGNER, balance=10**6 * WEI_PER_ETH)
     state.create_account(CONTRACT, nonce=1, code=runtime_code(SIGNER, place.wrapped_native, place.vault, place.manager))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from flasharb.feed.events import Event
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.filters import Excluded, LiquidityFilter
 from flasharb.market.prices import usd_prices
 from flasharb.market.quarantine import Quarantined
@@ -15,9 +17,10 @@ from flasharb.pools import Pool
 from flasharb.settings import Settings
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.limits import Limits
-from flasharb.strategy.profit import Costs, estimate
+from flasharb.strategy.profit import Costs, after_gas, estimate
 from flasharb.strategy.select import choose
 from flasharb.strategy.size import size
+from flasharb.strategy.split import Terms, splits
 from flasharb.strategy.trade import Cycle, Opportunity, Rejected, Trade
 from flasharb.units import Address
 
@@ -85,8 +88,14 @@ class Search:
         costs = Costs(base_fee_per_gas, self._tokens.wrapped_native, prices)
         sized = self._size_all(market, opportunities)
         trades, rejected = self._estimate_all(sized, costs)
-        chosen, others = choose(trades, self._settings.strategy.max_trades_per_block)
+        chosen, others = choose(
+            [*trades, *self._splits(market, sized, costs)], self._settings.strategy.max_trades_per_block
+        )
         return Findings(tuple(opportunities), tuple(chosen), (*rejected, *others), excluded, costs)
+
+    def glance(self, events: Iterable[Event | PoolRun]) -> int:
+        """How many token cycles pass once these events are believed, before their block is complete."""
+        return len(self._detector.glance(events))
 
     def _size_all(self, market: Market, opportunities: Iterable[Opportunity]) -> list[Trade | Rejected]:
         """Size each cycle; one whose pools have not changed has the size of the block before."""
@@ -104,6 +113,12 @@ class Search:
         self._sized = sized
         return results
 
+    def _splits(self, market: Market, sized: Iterable[Trade | Rejected], costs: Costs) -> list[Trade]:
+        """What several cycles make as one trade; also those that a transaction of their own would not pay for."""
+        gaining = [result for result in sized if isinstance(result, Trade)]
+        terms = Terms(self._limits, self._loan_fee_wad, lambda trade: after_gas(trade, costs))
+        return self._estimate_all(splits(market, gaining, terms), costs)[0]
+
     def _estimate_all(self, sized: Iterable[Trade | Rejected], costs: Costs) -> tuple[list[Trade], list[Rejected]]:
         trades: list[Trade] = []
         rejected: list[Rejected] = []
@@ -115,3 +130,14 @@ class Search:
             else:
                 rejected.append(result)
         return trades, rejected
+
+
+def _ended(chosen: Iterable[Trade], rejected: Iterable[Rejected], others: Iterable[Rejected]) -> tuple[Rejected, ...]:
+    """Each opportunity once: what nets too little alone may be the first path of a trade that was chosen."""
+    gone = {trade.id for trade in chosen}
+    ended = []
+    for one in (*rejected, *others):
+        if one.id not in gone:
+            gone.add(one.id)
+            ended.append(one)
+    return tuple(ended)

@@ -73,7 +73,11 @@ def test_every_opportunity_ends_as_trade_or_rejection() -> None:
     ended = [*(one.id for one in findings.trades), *(one.id for one in findings.rejected)]
     assert sorted(ended) == sorted(one.id for one in findings.opportunities)
     assert findings.trades[0].net_profit_wei_estimate > 0
-    assert findings.trades[0].hops[0].amount_in == findings.trades[0].amount_in
+    best = findings.trades[0]
+    assert len(best.paths) == 2, "the price that is off is taken from by both pools at the right one"
+    assert sum(path[0].amount_in for path in best.paths) == best.amount_in
+    alone = [one for one in findings.rejected if one.reason == "conflicts_with_better"]
+    assert alone, "the other cycles through its pools"
     assert {one.reason for one in findings.rejected} <= {"conflicts_with_better", "below_min_profit"}
 
 
