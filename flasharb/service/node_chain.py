@@ -30,6 +30,7 @@ class NodeChain:
     sender: Address
     v3_words: int
     stale_after_blocks: int
+    slot_s: int
     price_feed: Address | None
     hears_all: bool
     """The source of events is a node, which brings the logs of every protocol; a bus has messages for some only."""
@@ -45,7 +46,14 @@ class NodeChain:
 
     def empty_market(self, header: BlockHeader) -> Market:
         """A market without pools, with the tokens of the configuration."""
-        return Market.load(header.number, (), self.tokens, block=header, stale_after_blocks=self.stale_after_blocks)
+        return Market.load(
+            header.number,
+            (),
+            self.tokens,
+            block=header,
+            stale_after_blocks=self.stale_after_blocks,
+            slot_s=self.slot_s,
+        )
 
     async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
         """The logs of a block that move pools which the bus has no messages for.

@@ -14,8 +14,8 @@ from typing import Final
 from eth_hash.auto import keccak
 
 from flasharb.evm import MissingState
-from flasharb.execution.commands.curve import CurveFacts
 from flasharb.pools import PoolSpec
+from flasharb.pools.curve import CurveFacts
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.pools.quoted.pool import QuotedPool
 from flasharb.simulation.made_swaps import Gift, find_gift, made_pool
