@@ -189,7 +189,7 @@ def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: st
     )
 
 
-def _balancer(name: str, rules: Mapping[bytes, Rule]) -> Protocol:
+def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool = False) -> Protocol:
     return Protocol(
         name,
         "balancer_v2",
@@ -199,6 +199,7 @@ def _balancer(name: str, rules: Mapping[bytes, Rule]) -> Protocol:
         rules=rules,
         sources=lambda spec: (balancer.vault_of(spec),),
         holder=balancer.vault_of,
+        timed=timed,
         named=balancer.pool_id_of,
         vouch=balancer.vouch,
         read_facts=balancer_files.read_facts,
@@ -283,7 +284,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 most_spacing=managed_key.MAX_TICK_SPACING,
             ),
             _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES),
-            _balancer(balancer.STABLE, balancer_events.STABLE_RULES),
+            _balancer(balancer.STABLE, balancer_events.STABLE_RULES, timed=True),
             *map(_solidly, SOLIDLY_KINDS),
             Protocol(
                 "wrapped_native",

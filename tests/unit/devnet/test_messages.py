@@ -4,6 +4,7 @@ its pools: every pool, every block, to the last unit.
 
 from __future__ import annotations
 
+from flasharb.adapters.chain import header_of
 from flasharb.devnet.chain import Block, Built, Chain
 from flasharb.devnet.example import market_at_head
 from flasharb.devnet.messages import bus_pools, encode_block
@@ -40,11 +41,12 @@ def test_a_market_that_listens_stays_equal_to_one_that_is_read_from_the_chain(wo
     pools = bus_pools(world)
     for number in range(1, 41):
         (built,) = mine(chain, traders, 1)
+        header = header_of(built.block.header.to_json())
         data = encode_block(built.block, pools, timestamp_ns=number * 10**9)
         seen |= {type(message) for message in _messages(data)}
         for event in translator.translate(reframer.feed(data)):
             for closed in assembler.add(event):
-                market = market.apply(ClosedBlock(closed.number, (*closed.events, *unheard(built.block)), None))
+                market = market.apply(ClosedBlock(closed.number, (*closed.events, *unheard(built.block)), header))
 
         assert market.number == number
 
