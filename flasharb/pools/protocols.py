@@ -189,7 +189,7 @@ def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: st
     )
 
 
-def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool = False) -> Protocol:
+def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protocol:
     return Protocol(
         name,
         "balancer_v2",
@@ -283,7 +283,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 read_facts=managed_files.read_facts,
                 most_spacing=managed_key.MAX_TICK_SPACING,
             ),
-            _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES),
+            _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES, timed=False),
             _balancer(balancer.STABLE, balancer_events.STABLE_RULES, timed=True),
             *map(_solidly, SOLIDLY_KINDS),
             Protocol(
@@ -315,6 +315,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 rules=STABLESWAP_RULES,
                 vouch=stableswap_files.vouch,
                 read_facts=stableswap_files.read_facts,
+                write_facts=stableswap_files.write_facts,
             ),
             Protocol(
                 CRYPTOSWAP,
@@ -327,6 +328,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 rules=CRYPTOSWAP_RULES,
                 vouch=cryptoswap_files.vouch,
                 read_facts=cryptoswap_files.read_facts,
+                write_facts=cryptoswap_files.write_facts,
             ),
             _quoted("v2", 50_000),
             _quoted("v3", 60_000),
