@@ -199,8 +199,8 @@ def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protoco
         rules=rules,
         sources=lambda spec: (balancer.vault_of(spec),),
         holder=balancer.vault_of,
-        named=balancer.pool_id_of,
         timed=timed,
+        named=balancer.pool_id_of,
         vouch=balancer.vouch,
         read_facts=balancer_files.read_facts,
     )
