@@ -143,20 +143,29 @@ def _words(log: Log) -> list[int]:
 _Moved = Callable[..., StableSwapPool]
 
 
-def _of_arrays(after: _Moved, arrays: int) -> Callable[[StableSwapPool, Log], StableSwapPool]:
-    """A rule's ``apply`` for an event of so many arrays of amounts, of fixed or any length, and single words."""
+def _of_arrays(after: _Moved) -> Callable[[StableSwapPool, Log], StableSwapPool]:
+    """A rule's ``apply`` for an event of two arrays with an amount for each coin, and single words after them."""
 
     def apply(pool: StableSwapPool, log: Log) -> StableSwapPool:
         words, n = _words(log), pool.facts.lp_index
-        dynamic = pool.facts.called.dynamic_amounts
-        head = words if not dynamic else words[: len(words) - arrays * (n + 1)]
-        singles = head[arrays * (1 if dynamic else n) :]
-        starts = [words[k] // 32 + 1 if dynamic else k * n for k in range(arrays)]
-        if any(len(words) < at + n or (dynamic and words[at - 1] != n) for at in starts):
+        if pool.facts.called.dynamic_amounts:
+            return after(pool, _array(words, 0, n), _array(words, 1, n), *words[2 : words[0] // 32])
+        if len(words) < 2 * n:
             raise StateUnknown("an event with amounts of another number of coins")
-        return after(pool, *(words[at : at + n] for at in starts), *singles)
+        return after(pool, words[:n], words[n : 2 * n], *words[2 * n :])
 
     return apply
+
+
+def _array(words: list[int], place: int, n: int) -> Sequence[int]:
+    """An array of any length, whose offset stands at ``place``; an empty one stands for zeros."""
+    start = words[place] // 32
+    if words[start : start + 1] == [0]:
+        return (0,) * n
+    amounts = words[start + 1 : start + 1 + n]
+    if words[start : start + 1] != [n] or len(amounts) != n:
+        raise StateUnknown("an event with amounts of another number of coins")
+    return amounts
 
 
 def _removed(pool: StableSwapPool, amounts: Sequence[int], _fees: Sequence[int], supply: int) -> StableSwapPool:
@@ -173,7 +182,7 @@ def _of_lengths() -> Iterator[Rule]:
             ("RemoveLiquidityImbalance", 2, after_remove_liquidity_imbalance),
         ):
             signature = f"{name}(address,{kind},{kind}{',uint256' * singles})"
-            yield Rule(signature, 1, None if n is None else 2 * n + singles, _of_arrays(after, 2))
+            yield Rule(signature, 1, None if n is None else 2 * n + singles, _of_arrays(after))
 
 
 RULES: Final = rules(
