@@ -55,7 +55,7 @@ def known_pair(recorded: dict[str, Any]) -> V2Pool | None:
         return None
     raw = [Address(bytes.fromhex(recorded[key][2:])) for key in ("pool", "token0", "token1")]
     for name, protocol in PROTOCOLS.items():
-        if protocol.default_fee_pips is not None:
+        if protocol.kind == "v2" and protocol.create2_salt is not None and protocol.default_fee_pips is not None:
             spec = PoolSpec(raw[0], name, (raw[1], raw[2]), protocol.default_fee_pips)
             if check_address(spec, 1) is None:
                 state = recorded["state_at_parent"]

@@ -1,7 +1,7 @@
 """The Curve mathematics against the contracts' own code, 2,000 cases of each kind.
 
 Run ``python -m tests.long.curve [CASES [KIND...]]``; it prints a line a kind and exits 1 on any difference. It needs
-the recorded mainnet blocks, out of which it takes the code. About ten minutes on an idle core.
+the recorded mainnet blocks, out of which it takes the code. About a minute on an idle core.
 """
 
 from __future__ import annotations
