@@ -72,6 +72,7 @@ long-runs: setup
     {{ bin }}/python -m tests.fuzz.bus --frames 1000000
     {{ bin }}/python -m tests.long.pools
     {{ bin }}/python -m tests.long.balancer
+    {{ bin }}/python -m tests.long.curve
     {{ bin }}/python -m tests.long.evm
 
 # ask the execution specs (EELS) for the vectors of Osaka again, in an environment of their own

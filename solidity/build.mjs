@@ -29,6 +29,7 @@ const targets = [
   ["src/FlashArb.sol", "FlashArb", "flasharb/execution/artifacts/FlashArb.json"],
   ["test/mocks/DevToken.sol", "DevToken", "fixtures/bytecode/DevToken.json"],
   ["test/mocks/NoReturnToken.sol", "NoReturnToken", "fixtures/bytecode/NoReturnToken.json"],
+  ["test/mocks/V4User.sol", "V4User", "fixtures/bytecode/V4User.json"],
   ...tests(),
 ];
 

@@ -22,6 +22,7 @@ from flasharb.pools.concentrated import storage as concentrated
 from flasharb.pools.concentrated.creation import POOL_CREATED
 from flasharb.pools.concentrated.known_part import known_part
 from flasharb.pools.concentrated.storage import V3Layout
+from flasharb.pools.constant_product import forks
 from flasharb.pools.constant_product import storage as constant_product
 from flasharb.pools.constant_product.creation import pair_created
 from flasharb.pools.constant_product.storage import V2Layout
@@ -29,6 +30,10 @@ from flasharb.pools.constant_rate import files as constant_rate_files
 from flasharb.pools.constant_rate import storage as constant_rate
 from flasharb.pools.contract import Pool
 from flasharb.pools.creation import Creation
+from flasharb.pools.cryptoswap import files as cryptoswap_files
+from flasharb.pools.cryptoswap import storage as cryptoswap
+from flasharb.pools.cryptoswap.admission import PROTOCOL as CRYPTOSWAP
+from flasharb.pools.cryptoswap.events import RULES as CRYPTOSWAP_RULES
 from flasharb.pools.events import Rule, topics_of
 from flasharb.pools.managed import files as managed_files
 from flasharb.pools.managed import key as managed_key
@@ -38,6 +43,10 @@ from flasharb.pools.solidly import files as solidly_files
 from flasharb.pools.solidly import storage as solidly
 from flasharb.pools.solidly.facts import LAYOUTS as SOLIDLY_KINDS
 from flasharb.pools.spec import PoolSpec
+from flasharb.pools.stableswap import files as stableswap_files
+from flasharb.pools.stableswap import storage as stableswap
+from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.events import RULES as STABLESWAP_RULES
 from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.units import Address, Hash32, address, checksum
@@ -46,6 +55,7 @@ ReadPlace: TypeAlias = Callable[[Address, int], int | None]
 """A storage slot of a contract, None where it is not known."""
 
 Load: TypeAlias = Callable[[PoolSpec, Mapping[int, int], Elsewhere, int | None], Pool | Needs | Refused]
+Identify: TypeAlias = Callable[[Address, Mapping[int, int], Elsewhere], PoolSpec | Needs | Refused | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,9 @@ class Protocol:
     - ``holder``: the contract that holds the pool's tokens, where that is not at the pool's address (V4's manager).
     - ``named``: what a program must say of the pool beside its address (V4's key, a Balancer pool id): its facts.
     - ``vouch``: why a spec's address cannot be right, by other means than CREATE2; ``create2_salt``: by CREATE2.
+    - ``identify``: from an address, its slots and what is known elsewhere to the spec of the pool there, to what is
+      missing to say so, or to the reason why it is none that is traded; None where the contract is no such pool at all.
+    - ``timed``: its pools answer for one block time (``contract.Timed``).
     - ``factory``: the factory that the facts name, which must be the deployment's.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
     - ``write_facts``: the other way round, for pool files that discovery writes.
@@ -112,6 +125,8 @@ class Protocol:
     named: Callable[[PoolSpec], object] = _own_facts
     vouch: Callable[[PoolSpec, int], str | None] | None = None
     create2_salt: Callable[[PoolSpec], bytes] | None = None
+    identify: Identify | None = None
+    timed: bool = False
     factory: Callable[[PoolSpec], Address] | None = None
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
     known_part: Callable[[PoolSpec, ReadPlace], Pool | None] | None = None
@@ -174,7 +189,7 @@ def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: st
     )
 
 
-def _balancer(name: str, rules: Mapping[bytes, Rule]) -> Protocol:
+def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protocol:
     return Protocol(
         name,
         "balancer_v2",
@@ -184,6 +199,7 @@ def _balancer(name: str, rules: Mapping[bytes, Rule]) -> Protocol:
         rules=rules,
         sources=lambda spec: (balancer.vault_of(spec),),
         holder=balancer.vault_of,
+        timed=timed,
         named=balancer.pool_id_of,
         vouch=balancer.vouch,
         read_facts=balancer_files.read_facts,
@@ -240,6 +256,16 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
             _v2("sushiswap_v2", 3000),
             _v2("shibaswap_v2", 3000),
             _v2("pancakeswap_v2", 2500, "pancakeCall"),
+            Protocol(
+                forks.PROTOCOL,
+                "v2",
+                load=lambda spec, slots, elsewhere, _words: forks.load(spec, slots, elsewhere),
+                identify=forks.identify,
+                gas=50_000,
+                vouch=forks.vouch,
+                sorted_tokens=True,
+                flash=True,
+            ),
             _v3("uniswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("sushiswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("pancakeswap_v3", _PANCAKE_V3_SPACINGS, _PANCAKE_V3_LAYOUT, "pancakeV3SwapCallback"),
@@ -257,8 +283,8 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 read_facts=managed_files.read_facts,
                 most_spacing=managed_key.MAX_TICK_SPACING,
             ),
-            _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES),
-            _balancer(balancer.STABLE, balancer_events.STABLE_RULES),
+            _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES, timed=False),
+            _balancer(balancer.STABLE, balancer_events.STABLE_RULES, timed=True),
             *map(_solidly, SOLIDLY_KINDS),
             Protocol(
                 "wrapped_native",
@@ -278,6 +304,32 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 vouch=constant_rate_files.vouch,
                 read_facts=constant_rate_files.read_psm_facts,
             ),
+            Protocol(
+                STABLESWAP,
+                "curve",
+                load=lambda spec, slots, elsewhere, _words: stableswap.load(spec, slots, elsewhere),
+                identify=stableswap.identify,
+                timed=True,
+                gas=100_000,
+                default_fee_pips=0,
+                rules=STABLESWAP_RULES,
+                vouch=stableswap_files.vouch,
+                read_facts=stableswap_files.read_facts,
+                write_facts=stableswap_files.write_facts,
+            ),
+            Protocol(
+                CRYPTOSWAP,
+                "curve",
+                load=lambda spec, slots, elsewhere, _words: cryptoswap.load(spec, slots, elsewhere),
+                identify=cryptoswap.identify,
+                timed=True,
+                gas=150_000,
+                default_fee_pips=0,
+                rules=CRYPTOSWAP_RULES,
+                vouch=cryptoswap_files.vouch,
+                read_facts=cryptoswap_files.read_facts,
+                write_facts=cryptoswap_files.write_facts,
+            ),
             _quoted("v2", 50_000),
             _quoted("v3", 60_000),
             _quoted("curve", 60_000),
@@ -294,6 +346,12 @@ def sources_of(spec: PoolSpec) -> tuple[Address, ...]:
     """The other contracts whose logs move the pool."""
     protocol = PROTOCOLS.get(spec.protocol)
     return protocol.sources(spec) if protocol is not None else ()
+
+
+def is_timed(spec: PoolSpec) -> bool:
+    """Whether the pool answers for one block time."""
+    protocol = PROTOCOLS.get(spec.protocol)
+    return protocol is not None and protocol.timed
 
 
 def holder_of(spec: PoolSpec) -> Address:

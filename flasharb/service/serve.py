@@ -177,7 +177,9 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
         sender=actors.sender,
         v3_words=settings.pools.v3_words,
         stale_after_blocks=settings.pools.stale_after_blocks,
+        slot_s=max(1, round(settings.chain.slot_s)),
         price_feed=address(feed) if feed else None,
+        hears_all=settings.message_bus.transport == "node",
     )
 
 

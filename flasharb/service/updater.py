@@ -16,7 +16,7 @@ import trio
 from flasharb.adapters.pool_loader import Loaded
 from flasharb.errors import NodeError
 from flasharb.feed.blocks import BlockAssembler
-from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolsInvalidated
+from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolEvent, PoolsInvalidated
 from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.history import History, NeedsReload
 from flasharb.market.snapshot import Market
@@ -43,6 +43,10 @@ class Chain(Protocol):
 
     async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> Loaded:
         """The tracked pools (``None``: all of them) as they are at the end of a block."""
+        ...
+
+    async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
+        """What happened in a block to tracked pools that the source of the batches has no events for."""
         ...
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:
@@ -144,10 +148,14 @@ class Updater:
         if self._history is None or self._in_doubt is not None:
             await self._load_all(header, received_at, updates)
             return
-        whole = ClosedBlock(closed.number, closed.events, header)
+        whole = await self._whole(closed, header)
         if closed.number <= self._history.head.number and not await self._reorganised():
             return
         await self._advance(self._history, whole, received_at, updates)
+
+    async def _whole(self, closed: ClosedBlock, header: BlockHeader) -> ClosedBlock:
+        """The block with the events that its source does not bring."""
+        return ClosedBlock(closed.number, (*closed.events, *await self._chain.unheard(header)), header)
 
     async def _header(self, number: int) -> BlockHeader | None:
         with trio.move_on_after(self._slot_s):
@@ -204,7 +212,7 @@ class Updater:
         if last - first >= FILLED_BLOCKS:
             return []
         headers = [await self._chain.header(number) for number in range(first, last + 1)]
-        return [ClosedBlock(one.number, (), one) for one in headers if one is not None]
+        return [await self._whole(ClosedBlock(one.number, (), one), one) for one in headers if one is not None]
 
     async def _reload(
         self, history: History, header: BlockHeader, received_at: float, updates: Conflated[Update]

@@ -105,7 +105,7 @@ class Terms:
     wrapped_native: Address
     vault: Address
     manager: Address = ZERO_ADDRESS
-    max_hops: int = 3
+    max_hops: int = 4
     most_trials: int = 4
     evm_quotes: bool = False
 
@@ -226,7 +226,7 @@ class _Backtest:
             index=index,
             token=theirs.token,
             path=theirs.path,
-            protocols={swap.pool: swap.protocol for swap in examined.swaps},
+            protocols={swap.pool: swap.protocol for swap in examined.swaps} | self._ours_by_name(theirs.path),
             gross_profit=theirs.gross_profit,
             amount_in=_paid_in(examined.swaps, theirs.token),
             supported=pools <= self.offered.specs.keys(),
@@ -234,6 +234,10 @@ class _Backtest:
             missed=missed,
             detail=detail,
         )
+
+    def _ours_by_name(self, path: Sequence[bytes]) -> dict[bytes, str]:
+        specs = ((pool, self.offered.specs.get(Address(pool[:20]))) for pool in path)
+        return {pool: spec.protocol for pool, spec in specs if spec is not None}
 
     def _best_through(
         self, pools: frozenset[Address], token: Address, moment: Moment, trades: Sequence[Trade], market: Market

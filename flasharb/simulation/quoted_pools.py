@@ -15,8 +15,8 @@ from eth_hash.auto import keccak
 from msgspec import structs
 
 from flasharb.evm import MissingState
-from flasharb.execution.commands.curve import CurveFacts
 from flasharb.pools import PoolSpec
+from flasharb.pools.curve import CurveFacts
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.pools.quoted.pool import QuotedPool, UnknownState
 from flasharb.simulation.made_swaps import Gift, find_gift, made_pool

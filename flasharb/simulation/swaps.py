@@ -39,7 +39,15 @@ CURVE_EXCHANGES: Final = {
     _topic("TokenExchangeUnderlying(address,int128,uint256,int128,uint256)"): "underlying_coins",
     _topic("TokenExchangeUnderlying(address,uint256,uint256,uint256,uint256)"): "underlying_coins",
 }
-SWAP_TOPICS: Final = frozenset({V2_SWAP, V3_SWAP, PANCAKE_V3_SWAP, V4_SWAP, BALANCER_V2_SWAP, *CURVE_EXCHANGES})
+CURVE_WITHDRAWALS: Final = {
+    _topic("RemoveLiquidityOne(address,uint256,uint256)"): 0,
+    _topic("RemoveLiquidityOne(address,uint256,uint256,uint256)"): 0,
+    _topic("RemoveLiquidityOne(address,int128,uint256,uint256,uint256)"): 1,
+}
+"""One coin for LP tokens, which are burned: the word of the amount burned, the amount paid after it."""
+SWAP_TOPICS: Final = frozenset(
+    {V2_SWAP, V3_SWAP, PANCAKE_V3_SWAP, V4_SWAP, BALANCER_V2_SWAP, *CURVE_EXCHANGES, *CURVE_WITHDRAWALS}
+)
 """The first topic of every log that is read as a swap."""
 TRANSFER: Final = _topic("Transfer(address,address,uint256)")
 
@@ -86,15 +94,20 @@ def read_swaps(
     chain_id: int,
     trace: CallFrame | None = None,
     currencies: Mapping[bytes, Pair] = MappingProxyType({}),
+    transfers: Sequence[Log] = (),
 ) -> tuple[Swap, ...]:
-    """All swaps in the order of their logs; ``currencies``: those of V4 pools that are known beforehand, by id."""
+    """All swaps in the order of their logs; ``currencies``: those of V4 pools that are known beforehand, by id.
+
+    ``transfers`` are logs that may name tokens, where ``logs`` are not all of a transaction.
+    """
+    transfers = transfers or logs
     called = keys_in(trace) if trace is not None else {}
     keys = {**{pool: (key.currency0, key.currency1) for pool, key in called.items()}, **currencies}
     swaps = []
     for log in logs:
-        found = _read(log, ask, chain_id, keys)
+        found = _read(log, ask, chain_id, keys) or _withdrawal(log, transfers)
         if found is not None:
-            swaps.append(_named_by_transfers(found, logs))
+            swaps.append(_named_by_transfers(found, transfers))
     return tuple(swaps)
 
 
@@ -172,6 +185,21 @@ def _curve(log: Log, words: list[int], ask: Asker) -> Swap:
     sold, amount_in, bought, amount_out = words[:4]
     token_in, token_out = (_coin(log.address, function, index, ask) for index in (sold, bought))
     return Swap(log.address, "curve", log.address, token_in, token_out, amount_in, amount_out)
+
+
+def _withdrawal(log: Log, logs: Sequence[Log]) -> Swap | None:
+    """One coin out of a Curve pool for LP tokens: both named by what was burned and what the pool paid."""
+    at = CURVE_WITHDRAWALS.get(log.topics[0]) if log.topics else None
+    words = _words(log.data)
+    if at is None or len(words) < at + 2:
+        return None
+    burned, paid = words[at], words[at + 1]
+    lp_token = _only({one.address for one in logs if _moved(one, 2, ZERO_ADDRESS, burned)})
+    coin = _only({one.address for one in logs if _moved(one, 1, log.address, paid)})
+    if lp_token is None or coin is None:
+        # crypto pools have an event of the same shape and other contents
+        return None
+    return Swap(log.address, "curve", log.address, lp_token, coin, burned, paid)
 
 
 def _coin(pool: Address, function: str, index: int, ask: Asker) -> Address | None:

@@ -12,12 +12,13 @@ from eth_hash.auto import keccak
 from flasharb.adapters.blockfile import read_block
 from flasharb.evm import Fork
 from flasharb.execution import artifact
-from flasharb.execution.commands import Curve, CurveFacts, SwapV3
+from flasharb.execution.commands import Curve, SwapV3
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.planning import FLASH_SWAP, plan_legs
 from flasharb.execution.program import Execution, encode
 from flasharb.execution.signing import sign
 from flasharb.execution.transaction import Transaction
+from flasharb.pools.curve import CurveFacts
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.recorded import RecordedState
 from flasharb.simulation.result import Simulation

@@ -11,11 +11,11 @@ from eth_abi.abi import encode as abi_encode
 from eth_hash.auto import keccak
 
 from flasharb.execution import artifact
-from flasharb.execution.commands import CurveFacts
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.planning import plan_legs
 from flasharb.execution.program import Execution, decode, encode
 from flasharb.pools import PoolSpec
+from flasharb.pools.curve import CurveFacts
 from flasharb.pools.managed.key import PoolKey
 from flasharb.units import ZERO_ADDRESS, Address
 from tests.support.contract_world import ETHER, OWNER, World

@@ -15,7 +15,7 @@ from typing import Final
 from flasharb.execution.commands import balancer_v2, curve, uniswap_v4, wrappers
 from flasharb.execution.commands.balancer_v2 import Borrow, SwapVault, SwapVaultBatch
 from flasharb.execution.commands.concentrated import SwapV3
-from flasharb.execution.commands.curve import Curve, CurveFacts
+from flasharb.execution.commands.curve import Curve
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.commands.pair import FlashV2, SwapV2
 from flasharb.execution.commands.payments import Pay, Send
@@ -86,7 +86,7 @@ def _ether_v4(leg: Leg) -> tuple[bool, bool]:
 
 
 def _ether_curve(leg: Leg) -> tuple[bool, bool]:
-    ether = leg.facts.ether if isinstance(leg.facts, CurveFacts) else None
+    ether = curve.facts_of(leg).ether
     return leg.i == ether, leg.j == ether
 
 

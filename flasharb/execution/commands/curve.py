@@ -22,6 +22,7 @@ from typing import ClassVar, Final, Self
 
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.commands.wire import Command, Reader, bit, positive
+from flasharb.pools.curve import Called, CurveFacts
 from flasharb.units import ZERO_ADDRESS, Address, checksum
 
 CURVE: Final = 0x10
@@ -44,21 +45,6 @@ class CurveCall(IntEnum):
 
 REMOVALS: Final = (CurveCall.REMOVE, CurveCall.REMOVE_UINT)
 ADDITIONS: Final = (CurveCall.ADD, CurveCall.ADD_ANY)
-
-
-@dataclass(frozen=True, slots=True)
-class CurveFacts:
-    """How a pool is called.
-
-    ``coins``: how many it has; index ``coins`` of its tokens is the LP token. ``uint_indices``: indices are uint256
-    (crypto pools), else int128. ``dynamic_amounts``: ``add_liquidity`` takes an array of any length (the new factory's
-    stable pools). ``ether``: the coin that is ether, which a market may well list as WETH; None: none is.
-    """
-
-    coins: int
-    uint_indices: bool = False
-    dynamic_amounts: bool = False
-    ether: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +103,24 @@ class Curve(Command):
         return f"Curve {pool}: {self.amount} of {before} (coin {self.i}) for coin {self.j}{after}"
 
 
+def facts_of(leg: Leg) -> CurveFacts:
+    """How the leg's pool is called.
+
+    Raises:
+        ValueError: the leg does not tell.
+    """
+    if not isinstance(leg.facts, Called):
+        raise ValueError(f"{checksum(leg.pool)}: a Curve pool needs its facts, not {leg.facts!r}")
+    return leg.facts.called
+
+
 def swap(leg: Leg) -> Curve:
     """The call that a leg through a Curve pool makes, with its input in hand and its output to the contract.
 
     Raises:
         ValueError: indices that are no coins of the pool.
     """
-    facts = leg.facts
-    if not isinstance(facts, CurveFacts):
-        raise ValueError(f"{checksum(leg.pool)}: a Curve pool needs its facts, not {facts!r}")
+    facts = facts_of(leg)
     if leg.i == leg.j or not (0 <= leg.i <= facts.coins and 0 <= leg.j <= facts.coins):
         raise ValueError(f"{checksum(leg.pool)} has no coins {leg.i} and {leg.j}")
     token = None if leg.token_in == ZERO_ADDRESS else leg.token_in

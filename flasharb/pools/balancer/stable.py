@@ -213,6 +213,11 @@ class StablePool(VaultPool, frozen=True, dict=True):
         """The pool after its ``AmpUpdateStarted`` event, or ``AmpUpdateStopped`` (a ramp that is over)."""
         return msgspec.structs.replace(self, ramp=ramp)
 
+    @property
+    def moves_with_time(self) -> bool:
+        """While the amplification is on its way, and until a rate expires (then nothing is quoted any more)."""
+        return self.ramp.end_time > self.timestamp or (any(self.facts.has_rate) and self.timestamp <= self.fresh_until)
+
     def at(self, timestamp: int) -> StablePool:
         """The same pool in a block of this time."""
         return msgspec.structs.replace(self, timestamp=timestamp)

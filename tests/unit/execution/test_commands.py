@@ -14,7 +14,6 @@ from flasharb.execution.commands import (
     ENCODERS,
     Borrow,
     Curve,
-    CurveFacts,
     FlashV2,
     Pay,
     PayV4,
@@ -37,6 +36,7 @@ from flasharb.execution.commands.wire import Command, Reader, Recipient, encode_
 from flasharb.execution.commands.wrappers import WrapperCall
 from flasharb.execution.planning import BALANCER_V2, FLASH_SWAP, UNISWAP_V4, plan_legs
 from flasharb.execution.program import Execution, decode, describe, encode
+from flasharb.pools.curve import CurveFacts
 from flasharb.pools.managed.key import PoolKey
 from flasharb.units import ZERO_ADDRESS, Address
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from flasharb.pools import Pool, PoolSpec
-from flasharb.pools.balancer import StablePool, WeightedPool
+from flasharb.pools.balancer import Ramp, StablePool, WeightedPool
 from flasharb.pools.balancer.admission import recognised
 from flasharb.pools.balancer.code import VAULT, tokens_of, vault_pausable_until
 from flasharb.pools.balancer.vault import PAUSED
+from flasharb.pools.contract import is_timed
 from flasharb.pools.loading import load_pool
 from flasharb.pools.protocols import PROTOCOLS, check_address, holder_of, sources_of
 from flasharb.pools.storage import Elsewhere, Needs, Refused
@@ -104,3 +105,19 @@ def test_what_a_file_may_not_say() -> None:
     assert "names the pool" in str(
         recognised(WEIGHTED.accounts[mine.address].code, Hash32(bytes(32)), mine.tokens, WEIGHTED.vault)
     )
+
+
+def test_a_stable_pool_moves_with_time_while_its_curve_can() -> None:
+    """While a ramp lasts, and as long as a remembered rate has not expired."""
+    still = loaded(STABLE, spec_in(STABLE), CONTEXT.timestamp)
+    assert isinstance(still, StablePool)
+    assert is_timed(still)
+    assert not still.moves_with_time
+    ramping = still.after_amplification_changed(Ramp(100_000, 200_000, CONTEXT.timestamp, CONTEXT.timestamp + 10))
+    assert ramping.moves_with_time
+    assert not ramping.at(CONTEXT.timestamp + 10).moves_with_time
+    rated = stable_world("stable_v3", (18, 6), (True, False), (False, False), 1)
+    pool = loaded(rated, spec_in(rated), CONTEXT.timestamp)
+    assert isinstance(pool, StablePool)
+    assert pool.moves_with_time
+    assert not pool.at(pool.fresh_until + 1).moves_with_time
