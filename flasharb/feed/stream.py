@@ -60,6 +60,8 @@ def bus_decoder(
     max_message_bytes: int = 65_568,
     length_prefix: bool = False,
     consumer_id: int = 1,
+    tell_names: bool = False,
 ) -> BusDecoder:
     """A decoder with the settings of the table ``message_bus``."""
-    return BusDecoder(Reframer(dialect, check_crc, max_message_bytes, length_prefix), Translator(consumer_id))
+    reframer = Reframer(dialect, check_crc, max_message_bytes, length_prefix)
+    return BusDecoder(reframer, Translator(consumer_id, tell_names=tell_names))

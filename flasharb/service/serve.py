@@ -22,12 +22,14 @@ from flasharb.errors import NodeError
 from flasharb.execution.limits import ChainFacts, is_devnet
 from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
+from flasharb.pools.register import Register
 from flasharb.service import pipeline
 from flasharb.service.accountant import Accountant, Ours
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity, on_top_of
 from flasharb.service.figures import Figures
 from flasharb.service.leftovers import here, settle
+from flasharb.service.newcomers import Newcomers
 from flasharb.service.node_chain import NodeChain
 from flasharb.service.preflight import Actors, Lists, Plan, cast, check_proofs, read_lists, survey
 from flasharb.service.reader import read
@@ -108,6 +110,7 @@ async def serve(
         simulation = settings.simulation
         command = limited_command(simulation.worker_memory_mb, simulation.wall_budget_s)
         workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s, command))
+        newcomers = _newcomers(settings, lists) if settings.pools.from_bus else None
         accountant = _accountant(settings, node, actors, lists, figures) if settings.strategy.account_missed else None
         reporter = Reporter(figures, Book(journal), announcer, _both(show, accountant))
         node_chain = _chain(settings, node, actors, lists)
@@ -121,7 +124,7 @@ async def serve(
         stages = pipeline.Stages(
             read=partial(read, settings, figures, stop=stop),
             updater=lambda note, new_head: Updater(
-                node_chain, settings.chain.slot_s, figures, note, enough_blocks, new_head
+                node_chain, settings.chain.slot_s, figures, note, enough_blocks, new_head, newcomers
             ),
             follow=lambda heads: simulator.follow(
                 heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)[0]
@@ -165,6 +168,11 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
         stale_after_blocks=settings.pools.stale_after_blocks,
         price_feed=address(feed) if feed else None,
     )
+
+
+def _newcomers(settings: Settings, lists: Lists) -> Newcomers:
+    register = Register(settings.chain.id, lists.deployments, dict(lists.specs))
+    return Newcomers(register, lists.sort, lists.specs, lists.left_out)
 
 
 def _accountant(settings: Settings, node: Node, actors: Actors, lists: Lists, figures: Figures) -> Accountant:
