@@ -41,6 +41,7 @@ from flasharb.service.updater import Updater
 from flasharb.service.workers import limited_command, open_workers
 from flasharb.settings import Settings
 from flasharb.simulation.missed import Reach
+from flasharb.simulation.receipts import Known
 from flasharb.strategy.search import Search
 from flasharb.units import Address, address
 
@@ -177,8 +178,8 @@ def _newcomers(settings: Settings, lists: Lists) -> Newcomers:
 
 def _accountant(settings: Settings, node: Node, actors: Actors, lists: Lists, figures: Figures) -> Accountant:
     reach = Reach(lists.specs.keys(), lists.roles.base, settings.strategy.max_hops, lists.left_out)
-    ours = Ours(settings.chain.id, actors.contract, actors.deployed.weth, lists.specs, reach)
-    return Accountant(Receipts(node), ours, settings.chain.slot_s, figures)
+    known = Known(settings.chain.id, actors.deployed.weth, lists.specs, lists.deployments)
+    return Accountant(Receipts(node), Ours(actors.contract, known, reach), settings.chain.slot_s, figures)
 
 
 def _both(show: Callable[[Report], None], accountant: Accountant | None) -> Callable[[Report], None]:
