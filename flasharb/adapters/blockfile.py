@@ -57,4 +57,9 @@ def write_block(path: Path, block: RecordedBlock) -> None:
     Raises:
         UsageError: the place cannot be written.
     """
-    write_whole(path, gzip.compress(msgspec.json.encode(to_json(block)), mtime=0))
+    content = gzip.compress(msgspec.json.encode(to_json(block)), mtime=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content, 0o644)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

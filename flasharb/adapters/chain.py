@@ -10,6 +10,7 @@ from flasharb.adapters.node import Node, RpcFailure
 from flasharb.errors import NodeError
 from flasharb.execution.inclusion import Receipt
 from flasharb.feed.events import BlockHeader
+from flasharb.simulation.recorded import refuse_later_rules
 from flasharb.units import Address, Hash32, checksum, hex0x
 
 BALANCE_OF: Final = bytes.fromhex("70a08231")
@@ -76,9 +77,11 @@ def header_of(block: Any) -> BlockHeader:
 
     Raises:
         NodeError: a field is missing or not hex (a chain before London has no base fee).
+        UsageError: the block was made by rules of a fork that is not supported.
     """
     if not isinstance(block, dict):
         raise NodeError(f"eth_getBlockByNumber: expected a block, got {type(block).__name__}")
+    refuse_later_rules(block)
     return BlockHeader(
         number=read_number(block.get("number"), "block number"),
         hash=Hash32(read_bytes(block.get("hash"), "block hash")),

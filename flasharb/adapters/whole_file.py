@@ -1,4 +1,4 @@
-"""Files that are written as a whole or not at all."""
+"""Files that are there as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import os
 import tempfile
 from pathlib import Path
 
-from flasharb.errors import UsageError
 
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace the file in one step, so that nobody ever sees a part of it; folders are made as needed.
+def write_whole(path: Path, content: bytes, mode: int) -> None:
+    """Replace the file by ``content``, on the disk before the name points to it; ``mode`` are its permissions.
 
     Raises:
-        UsageError: the place cannot be written.
+        OSError: it cannot be written; what was there is still there.
     """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                os.fchmod(file.fileno(), 0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

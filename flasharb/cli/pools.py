@@ -120,7 +120,11 @@ class Search:
         further = {name: one for name, one in self.register.deployments.items() if name not in builtin}
         pools = tuple(self.register.specs[at] for at in sorted(self.register.specs))
         content = pool_file_json(PoolFile(self.chain_id, pools, further, self.span))
-        write_whole(self.wanted.out, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+        try:
+            self.wanted.out.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.wanted.out, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n", 0o644)
+        except OSError as error:
+            raise UsageError(f"{self.wanted.out}: cannot be written: {error.strerror}") from None
 
     # Sources without a node
 

@@ -278,6 +278,7 @@ def figure_lines(figures: Figures) -> list[str]:
         f"opportunities {figures.opportunities}   simulated {figures.simulated}   {bundles}",
         f"net profit {eth(figures.net_profit_wei)} ETH",
         f"bus messages {figures.bus_messages}",
+        f"bus → sighting     {percentiles(figures.bus_to_sighting)}, {figures.sightings} ahead of their block",
         f"bus → opportunity  {percentiles(figures.bus_to_opportunity)}",
         f"bus → bundle       {percentiles(figures.bus_to_bundle)}",
         f"rejected: {rejected or 'none'}",

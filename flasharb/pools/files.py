@@ -247,6 +247,8 @@ def _fee(item: Mapping[str, Any], protocol: Protocol) -> int:
 
 
 def _spacing(item: Mapping[str, Any], protocol: Protocol, fee_pips: int) -> int:
+    if protocol.most_spacing:
+        return _number(item, "tick_spacing", 1, protocol.most_spacing, "ticks")
     if not protocol.tick_spacings:
         return (
             _number(item, "tick_spacing", 0, 0, f"a pool of {protocol.name} has none") if "tick_spacing" in item else 0

@@ -1,4 +1,8 @@
-"""Looks for trades in each new market; the search itself is ``strategy.search``."""
+"""Looks for trades in each new market; the search itself is ``strategy.search``.
+
+Between markets it glances at every batch, in the updater's own task: from the socket to a sighting there is no channel
+after the reader's, and no work for single messages where they come in runs. Only whole blocks are traded on.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from flasharb.execution.fees import next_base_fee
 from flasharb.market.snapshot import Market
 from flasharb.service.conflated import Conflated
 from flasharb.service.figures import Figures
-from flasharb.service.messages import Candidates, Update
+from flasharb.service.messages import Batch, Candidates, Update
 from flasharb.service.reports import Report, TradeFound
 from flasharb.strategy.search import Findings, Search
 
@@ -42,6 +46,13 @@ class Detector:
                 # A trade after its slot, or on a chain that has gone on without us, is worthless.
                 if found.trades and self._figures.stale is None and trio.current_time() < update.deadline:
                     await candidates.send(found)
+
+    def glance(self, batch: Batch) -> None:
+        """Note the cycles that a batch opens, long before its block is complete. Never blocks."""
+        sighted = self._search.glance(batch.events)
+        if sighted:
+            self._figures.sightings += sighted
+            self._figures.bus_to_sighting.add(trio.current_time() - batch.received_at)
 
     def _look(self, update: Update) -> Candidates:
         findings = self._search.update(update.market, update.touched, next_base_fee(update.header), update.native_usd)

@@ -68,6 +68,8 @@ class Figures:
     bus_messages: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     """Input that was counted and skipped, by reason."""
+    sightings: int = 0
+    """Token cycles seen to pass before the block that opened them was complete."""
     opportunities: int = 0
     simulated: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -77,6 +79,7 @@ class Figures:
     reloads: int = 0
     reorgs: int = 0
     notes_dropped: int = 0
+    bus_to_sighting: Latencies = field(default_factory=Latencies)
     arbitrages: Arbitrages = field(default_factory=Arbitrages)
     bus_to_opportunity: Latencies = field(default_factory=Latencies)
     bus_to_bundle: Latencies = field(default_factory=Latencies)

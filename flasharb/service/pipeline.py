@@ -8,6 +8,9 @@
                            ▼                                                                         ▲
                        simulator, which the executor asks       closed blocks ══▶ accountant ════════╛
 
+The updater also shows every batch to the detector as it comes, in its own task: what opens a cycle is seen then, and
+traded on when the block is complete.
+
 Consumers start first and the source last, so nobody produces before somebody listens. An orderly stop closes the
 source: each stage ends when what came before it has ended and its own work is done, the tracker when the last bundle
 is decided.
@@ -43,14 +46,14 @@ class Reads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The stages, made; ``updater`` gets what tells reporter and simulator without ever waiting.
+    """The stages, made; ``updater`` gets what tells reporter, simulator and detector without ever waiting.
 
     ``follow`` reads the state at new heads before anybody asks for it. ``accountant`` None: nobody counts the real
     arbitrages.
     """
 
     read: Reads
-    updater: Callable[[Callable[[Report], None], Callable[[BlockHeader], None]], Updater]
+    updater: Callable[[Callable[[Report], None], Callable[[BlockHeader], None], Callable[[Batch], None]], Updater]
     follow: Callable[[Conflated[BlockHeader]], Awaitable[None]]
     detector: Callable[[Callable[[Report], None]], Detector]
     executor: Executor
@@ -84,6 +87,8 @@ async def run(stages: Stages) -> None:
         except trio.WouldBlock:
             stages.note_dropped()
 
+    detector = stages.detector(note)
+
     def new_head(header: BlockHeader) -> None:
         heads.put(header)
         if stages.accountant is not None:
@@ -103,11 +108,12 @@ async def run(stages: Stages) -> None:
         async with reports_in, trio.open_nursery() as reporting:
             reporting.start_soon(stages.tracker.run, sent, reports_in.clone())
             reporting.start_soon(stages.executor.run, candidates, reports_in.clone(), sent_in)
-            reporting.start_soon(stages.detector(note).run, updates, candidates_in)
+            reporting.start_soon(detector.run, updates, candidates_in)
             reporting.start_soon(stages.follow, heads)
             if stages.accountant is not None:
                 reporting.start_soon(stages.accountant.run, closed, reports_in.clone())
-            reporting.start_soon(_follow_to_the_end, stages.updater(note, new_head), batches, updates, no_more_heads)
+            updater = stages.updater(note, new_head, detector.glance)
+            reporting.start_soon(_follow_to_the_end, updater, batches, updates, no_more_heads)
             await reporting.start(stages.read, batches_in)
 
 

@@ -76,6 +76,8 @@ def _decoder(bus: MessageBus, *, tell_names: bool) -> BusDecoder:
         length_prefix=bus.length_prefix,
         consumer_id=bus.consumer_id,
         tell_names=tell_names,
+        # A run is not looked at message by message, and names nobody.
+        runs=not tell_names,
     )
     match bus.dialect:
         case "p1":

@@ -16,6 +16,7 @@ from flasharb.adapters.bus import open_publisher
 from flasharb.adapters.journal import Journal
 from flasharb.adapters.keys import identity_key, identity_key_path
 from flasharb.adapters.node import Node, open_node
+from flasharb.adapters.quarantine import Quarantine
 from flasharb.adapters.receipts import Receipts
 from flasharb.adapters.relay import Relays, open_relays
 from flasharb.errors import NodeError
@@ -38,6 +39,7 @@ from flasharb.service.reports import Notice, Report, Started
 from flasharb.service.simulator import Simulator
 from flasharb.service.tracker import Tracker
 from flasharb.service.updater import Updater
+from flasharb.service.vetting import Vetting
 from flasharb.service.workers import limited_command, open_workers
 from flasharb.settings import Settings
 from flasharb.simulation.missed import Reach
@@ -103,6 +105,7 @@ async def serve(
         actors = await cast(plan, node)
         await check_proofs(settings, node)
         lists = read_lists(settings, actors.deployed.weth)
+        quarantine = Quarantine(plan.data_dir, settings.chain.id)
         relays = await _open_relays(plan, ground, stack)
         announcer = None
         if settings.message_bus.signal_address:
@@ -121,17 +124,28 @@ async def serve(
         show(_started(settings, actors, lists, before, sending=relays is not None))
         identity = Identity(actors.sender, actors.contract, actors.deployed.weth, actors.key, relays)
         simulator = Simulator(workers, node, simulation)
-        executor = Executor(settings, identity, ground, node_chain, simulator, figures, reporter.write)
+        vetting = Vetting(
+            simulator,
+            quarantine,
+            lists.specs,
+            (actors.contract, actors.sender),
+            lists.roles.base,
+            lambda detail: show(Notice("quarantine", detail)),
+        )
+        executor = Executor(settings, identity, ground, node_chain, vetting, figures, reporter.write)
         stages = pipeline.Stages(
             read=partial(read, settings, figures, stop=stop),
-            updater=lambda note, new_head: Updater(
-                node_chain, settings.chain.slot_s, figures, note, enough_blocks, new_head, newcomers
+            updater=lambda note, new_head, glance: Updater(
+                node_chain, settings.chain.slot_s, figures, note, enough_blocks, new_head, glance, newcomers
             ),
             follow=lambda heads: simulator.follow(
                 heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)[0]
             ),
             detector=lambda note: Detector(
-                Search(settings, lists.roles), figures, note, accountant.looked if accountant else None
+                Search(settings, lists.roles, quarantine=lambda: quarantine.tokens),
+                figures,
+                note,
+                accountant.looked if accountant else None,
             ),
             executor=executor,
             tracker=Tracker(node_chain, settings.chain.slot_s),
@@ -167,7 +181,9 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
         sender=actors.sender,
         v3_words=settings.pools.v3_words,
         stale_after_blocks=settings.pools.stale_after_blocks,
+        slot_s=max(1, round(settings.chain.slot_s)),
         price_feed=address(feed) if feed else None,
+        hears_all=settings.message_bus.transport == "node",
     )
 
 

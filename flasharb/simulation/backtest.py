@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from flasharb.execution.program import FLASH_SWAP
 from flasharb.market.snapshot import Market
 from flasharb.simulation.arbitrage import Arbitrage
 from flasharb.simulation.missed import MissedReason, Reach, Reasons, enough, keys_of, out_of_reach
+from flasharb.simulation.quoted_pools import QuotedPools
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import KnownPools, Offered, known_pools, offered
 from flasharb.simulation.replay import Examined, Replay
@@ -27,7 +27,7 @@ from flasharb.strategy.route import Route
 from flasharb.strategy.select import choose
 from flasharb.strategy.size import size
 from flasharb.strategy.trade import Opportunity, Rejected, Trade
-from flasharb.units import Address, Hash32
+from flasharb.units import ZERO_ADDRESS, Address, Hash32
 
 CURVE_STEPS: Final = 24
 """Points of a size curve up to the chosen size; as many beyond it."""
@@ -95,13 +95,18 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment."""
+    """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment.
+
+    ``evm_quotes``: pools that nobody has modelled take part, quoted by running them.
+    """
 
     base_tokens: tuple[Address, ...]
     wrapped_native: Address
     vault: Address
-    max_hops: int = 3
+    manager: Address = ZERO_ADDRESS
+    max_hops: int = 4
     most_trials: int = 4
+    evm_quotes: bool = False
 
 
 def backtest(block: RecordedBlock, terms: Terms) -> Backtest:
@@ -121,6 +126,11 @@ class _Backtest:
         self.terms = terms
         self.replay = Replay(block)
         self.offered: Offered = offered(self.replay)
+        self._modelled = tuple(self.offered.specs.values())
+        self._quoted: QuotedPools | None = None
+        if terms.evm_quotes:
+            self._quoted = QuotedPools(self.replay, terms.wrapped_native, terms.vault, self.offered.specs)
+            self.offered = self.offered.with_also(self._quoted.specs)
         self.reach = Reach(self.offered.specs, terms.base_tokens, terms.max_hops)
         self.arbitrages: list[RealArbitrage] = []
         self.moments: list[Moment] = []
@@ -152,7 +162,11 @@ class _Backtest:
     # Our side
 
     def _known(self) -> KnownPools:
-        return known_pools(self.replay, self.offered.specs.values())
+        known = known_pools(self.replay, self._modelled)
+        if self._quoted is not None:
+            quoted = self._quoted.known()
+            known = KnownPools(known.pools | quoted.pools, known.unknown | quoted.unknown)
+        return known
 
     def _look(self, known: KnownPools) -> tuple[Moment, Market, list[Trade]]:
         """All cycles of this moment, the best of them tried."""
@@ -179,8 +193,8 @@ class _Backtest:
 
     def _tried(self, market: Market, trade: Trade) -> Ours:
         block, terms = self.block, self.terms
-        place = Place(self.replay.state(), block.context, block.fork, terms.wrapped_native, terms.vault)
-        answer = try_out(trade, FLASH_SWAP, place)
+        place = Place(self.replay.state(), block.context, block.fork, terms.wrapped_native, terms.vault, terms.manager)
+        answer = try_out(trade, place)
         curve = size_curve(market, trade)
         if isinstance(answer, Refused):
             return Ours(trade, self._net(trade, trade.gross_profit, trade.gas_estimate), False, answer.reason, curve)
@@ -211,7 +225,7 @@ class _Backtest:
             index=index,
             token=theirs.token,
             path=theirs.path,
-            protocols={swap.pool: swap.protocol for swap in examined.swaps},
+            protocols={swap.pool: swap.protocol for swap in examined.swaps} | self._ours_by_name(theirs.path),
             gross_profit=theirs.gross_profit,
             amount_in=_paid_in(examined.swaps, theirs.token),
             supported=pools <= self.offered.specs.keys(),
@@ -219,6 +233,10 @@ class _Backtest:
             missed=missed,
             detail=detail,
         )
+
+    def _ours_by_name(self, path: Sequence[bytes]) -> dict[bytes, str]:
+        specs = ((pool, self.offered.specs.get(Address(pool[:20]))) for pool in path)
+        return {pool: spec.protocol for pool, spec in specs if spec is not None}
 
     def _best_through(
         self, pools: frozenset[Address], token: Address, moment: Moment, trades: Sequence[Trade], market: Market

@@ -91,8 +91,8 @@ class House:
         await pipeline.run(
             pipeline.Stages(
                 read=self.read,
-                updater=lambda note, new_head: Updater(
-                    self.chain, SLOT_S, self.figures, note, self.counts.append, new_head
+                updater=lambda note, new_head, glance: Updater(
+                    self.chain, SLOT_S, self.figures, note, self.counts.append, new_head, glance
                 ),
                 follow=self._follow,
                 detector=lambda note: Detector(search, self.figures, note, self.accountant.looked),
@@ -109,7 +109,8 @@ class House:
         self.chain.headers[number] = header(number)
         self.chain.pools[number] = self.chain.pools[1]
         moves = tuple(
-            V2Sync(CHEAP, 1000 * WEI_PER_ETH + number + one, 2_000_000 * 10**6, number) for one in range(events)
+            V2Sync(CHEAP, 1000 * WEI_PER_ETH + 10**9 * number + 10**6 * one, 2_000_000 * 10**6, number)
+            for one in range(events)
         )
         await self.send.send(Batch((*moves, Heartbeat(number + 1, 0)), trio.current_time()))
 
@@ -136,6 +137,7 @@ async def test_events_become_landed_bundles_and_the_stop_waits_for_them(
     assert house.figures.net_profit_wei == 7
     assert house.figures.bundles_included == 1
     assert house.heads == [2]
+    assert house.figures.sightings == 0, "there was no market yet when the first block came"
     assert journal.open_intents == []
 
 
@@ -203,6 +205,8 @@ async def test_a_flood_is_bounded_and_only_the_newest_market_counts(
             tracemalloc.stop()
     assert house.figures.blocks == 400
     assert house.figures.head == 401
+    assert house.figures.sightings > 0, "open cycles were seen to rise before their blocks were complete"
+    assert house.figures.bus_to_sighting.percentile(1.0) == 0.0, "in the task that took the batch"
     # Headers of 300 further blocks are kept by the test itself: about 1 kB each.
     assert sizes[1] - sizes[0] < 2_000_000, sizes
     targets = [bundle.target_block for bundle in house.relays.bundles]
