@@ -48,6 +48,11 @@ from flasharb.pools.stableswap import storage as stableswap
 from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
 from flasharb.pools.stableswap.events import RULES as STABLESWAP_RULES
 from flasharb.pools.storage import Elsewhere, Needs, Refused
+from flasharb.pools.vault_shares import files as vault_files
+from flasharb.pools.vault_shares import pool as vault_pool
+from flasharb.pools.vault_shares import storage as vault_shares
+from flasharb.pools.wrapped_steth import pool as wrapped_pool
+from flasharb.pools.wrapped_steth import storage as wrapped_steth
 from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.units import Address, Hash32, address, checksum
 
@@ -102,6 +107,8 @@ class Protocol:
       missing to say so, or to the reason why it is none that is traded; None where the contract is no such pool at all.
     - ``timed``: its pools answer for one block time (``contract.Timed``).
     - ``factory``: the factory that the facts name, which must be the deployment's.
+    - ``probed``: only a trial in the local EVM says what a pool does; no file can vouch for one, so that the service
+      does not meet them, and their topics (every token's Transfer) are not asked for.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
     - ``write_facts``: the other way round, for pool files that discovery writes.
     - ``creation``: the log by which a factory (or the singleton) tells of a new pool.
@@ -128,6 +135,7 @@ class Protocol:
     identify: Identify | None = None
     timed: bool = False
     factory: Callable[[PoolSpec], Address] | None = None
+    probed: bool = False
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
     known_part: Callable[[PoolSpec, ReadPlace], Pool | None] | None = None
     write_facts: Callable[[Any], Mapping[str, Any]] | None = None
@@ -287,6 +295,28 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
             _balancer(balancer.STABLE, balancer_events.STABLE_RULES, timed=True),
             *map(_solidly, SOLIDLY_KINDS),
             Protocol(
+                vault_pool.PROTOCOL,
+                "erc4626",
+                load=lambda spec, slots, elsewhere, _words: vault_shares.load(spec, slots, elsewhere),
+                gas=50_000,
+                default_fee_pips=0,
+                rules=vault_shares.RULES,
+                sources=lambda spec: (spec.tokens[vault_pool.ASSET],),
+                vouch=vault_files.vouch,
+                probed=True,
+            ),
+            Protocol(
+                wrapped_pool.PROTOCOL,
+                "wsteth",
+                load=lambda spec, _slots, elsewhere, _words: wrapped_steth.load(spec, elsewhere),
+                gas=50_000,
+                default_fee_pips=0,
+                rules=wrapped_steth.RULES,
+                sources=lambda spec: (spec.tokens[wrapped_pool.STETH],),
+                vouch=vault_files.vouch,
+                probed=True,
+            ),
+            Protocol(
                 "wrapped_native",
                 "weth",
                 load=lambda spec, _slots, _elsewhere, _words: constant_rate.load_wrapper(spec),
@@ -336,7 +366,9 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
     }
 )
 
-LOG_TOPICS: Final[Mapping[bytes, int]] = MappingProxyType(topics_of(one.rules for one in PROTOCOLS.values()))
+LOG_TOPICS: Final[Mapping[bytes, int]] = MappingProxyType(
+    topics_of(one.rules for one in PROTOCOLS.values() if not one.probed)
+)
 """First topics of the logs that some protocol's rules follow, with the topic that names the pool (0: the emitter)."""
 
 
