@@ -31,7 +31,7 @@ from flasharb.units import ZERO_ADDRESS, Address, address, hex0x
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a report page.")
 @click.option("--base", "bases", multiple=True, metavar="ADDRESS", help="Base token [default: wrapped ether].")
-@click.option("--max-hops", type=click.IntRange(2, 4), default=3, show_default=True, help="Pools in a cycle.")
+@click.option("--max-hops", type=click.IntRange(2, 4), default=4, show_default=True, help="Pools in a cycle.")
 @click.option("--evm-quotes", is_flag=True, help="Also pools that nobody has modelled, quoted by running them.")
 def command(
     paths: tuple[Path, ...],

@@ -8,9 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from flasharb.pools.spec import PoolSpec
-from flasharb.units import checksum
-
 
 @dataclass(frozen=True, slots=True)
 class CurveFacts:
@@ -40,13 +37,6 @@ class Called(Protocol):
     def called(self) -> CurveFacts:
         """How the pool is called."""
         ...
-
-
-def contradiction(spec: PoolSpec, told: PoolSpec) -> str:
-    """Why a spec is refused that is not what code and storage of the contract tell."""
-    if spec.tokens != told.tokens:
-        return f"by code and storage its tokens are {', '.join(map(checksum, told.tokens))}"
-    return f"by code and storage its facts are {told.facts}, not {spec.facts}"
 
 
 def coins_digits(item: object, scale: int) -> tuple[int, ...]:

@@ -197,7 +197,7 @@ def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: st
     )
 
 
-def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool = False) -> Protocol:
+def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protocol:
     return Protocol(
         name,
         "balancer_v2",
@@ -207,10 +207,11 @@ def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool = False) ->
         rules=rules,
         sources=lambda spec: (balancer.vault_of(spec),),
         holder=balancer.vault_of,
-        timed=timed,
         named=balancer.pool_id_of,
+        timed=timed,
         vouch=balancer.vouch,
         read_facts=balancer_files.read_facts,
+        write_facts=balancer_files.write_facts,
     )
 
 
@@ -225,6 +226,7 @@ def _solidly(name: str) -> Protocol:
         create2_salt=lambda spec: keccak(spec.token0 + spec.token1 + bytes((solidly.facts_of(spec).stable,))),
         factory=lambda spec: solidly.facts_of(spec).factory,
         read_facts=solidly_files.reader(name),
+        write_facts=solidly_files.write_facts,
         flash=True,
     )
 
@@ -289,9 +291,10 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 known_part=_known_v4,
                 vouch=managed_files.vouch,
                 read_facts=managed_files.read_facts,
+                write_facts=managed_files.write_facts,
                 most_spacing=managed_key.MAX_TICK_SPACING,
             ),
-            _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES),
+            _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES, timed=False),
             _balancer(balancer.STABLE, balancer_events.STABLE_RULES, timed=True),
             *map(_solidly, SOLIDLY_KINDS),
             Protocol(
@@ -345,6 +348,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 rules=STABLESWAP_RULES,
                 vouch=stableswap_files.vouch,
                 read_facts=stableswap_files.read_facts,
+                write_facts=stableswap_files.write_facts,
             ),
             Protocol(
                 CRYPTOSWAP,
@@ -357,6 +361,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 rules=CRYPTOSWAP_RULES,
                 vouch=cryptoswap_files.vouch,
                 read_facts=cryptoswap_files.read_facts,
+                write_facts=cryptoswap_files.write_facts,
             ),
             _quoted("v2", 50_000),
             _quoted("v3", 60_000),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from eth_hash.auto import keccak
 
-from flasharb.units import Address, Hash32
+from flasharb.pools.spec import PoolSpec
+from flasharb.units import Address, Hash32, checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,15 @@ class Elsewhere:
 
 class CorruptPool(ValueError):
     """The storage does not make sense as this protocol's pool: another contract, or slots of different blocks."""
+
+
+def contradiction(spec: PoolSpec, told: PoolSpec) -> Refused:
+    """Why a pool is refused whose code and storage tell another spec."""
+    if spec.tokens != told.tokens:
+        return Refused(f"by code and storage its tokens are {', '.join(map(checksum, told.tokens))}")
+    if spec.fee_pips != told.fee_pips:
+        return Refused(f"by code and storage its fee is {told.fee_pips} pips, not {spec.fee_pips}")
+    return Refused(f"by code and storage its facts are {told.facts}, not {spec.facts}")
 
 
 def address_in(word: int) -> Address:

@@ -105,7 +105,7 @@ class Terms:
     wrapped_native: Address
     vault: Address
     manager: Address = ZERO_ADDRESS
-    max_hops: int = 3
+    max_hops: int = 4
     most_trials: int = 4
     evm_quotes: bool = False
 

@@ -46,8 +46,7 @@ def test_every_known_arbitrage_is_seen_and_what_we_trade_is_found(mainnet_blocks
     One goes through four pools (a V3 pool, a pair, a Curve pool of two coins, and one coin out of another's LP token).
     """
     known = {index: one for (block, index), one in known_arbitrages(mainnet_blocks).items() if block == number}
-    terms = replace(TERMS, max_hops=4 if number == 18885292 else 3)
-    result = backtest(read_block(mainnet_blocks / f"{number}.json.gz"), terms)
+    result = backtest(read_block(mainnet_blocks / f"{number}.json.gz"), TERMS)
     assert {one.index for one in result.arbitrages} == known.keys()
     for one in result.arbitrages:
         entry = known[one.index]
@@ -64,8 +63,9 @@ def test_every_known_arbitrage_is_seen_and_what_we_trade_is_found(mainnet_blocks
 
 
 def test_a_path_that_is_too_long_is_named(mainnet_blocks: Path) -> None:
-    """With the usual three hops the cycle of four pools is left out for its length."""
-    (missed,) = backtest(read_block(mainnet_blocks / "18885292.json.gz"), TERMS).arbitrages
+    """With three hops the cycle of four pools is left out for its length."""
+    terms = replace(TERMS, max_hops=3)
+    (missed,) = backtest(read_block(mainnet_blocks / "18885292.json.gz"), terms).arbitrages
     assert missed.supported
     assert (missed.missed, missed.detail) == (MissedReason.PATH_LENGTH, "4 pools, at most 3 are searched")
     assert [missed.protocols[pool] for pool in missed.path] == [

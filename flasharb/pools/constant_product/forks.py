@@ -14,7 +14,7 @@ from flasharb.pools.constant_product.pool import V2Pool
 from flasharb.pools.constant_product.storage import V2Layout
 from flasharb.pools.constant_product.storage import load as load_pair
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.storage import Elsewhere, Needs, Refused, address_in
+from flasharb.pools.storage import Elsewhere, Needs, Refused, address_in, contradiction
 from flasharb.units import PIPS, Address, Hash32
 
 PROTOCOL: Final = "v2_fork"
@@ -54,6 +54,9 @@ class Fork:
 
 FORKS: Final[Mapping[str, Fork]] = {
     "5b83bdbcc56b2e630f2807bbadd2b0c21619108066b92a58de081261089e9ce5": Fork("UniswapV2Pair"),
+    "cd82e2d9daddbf51cbce8d5429a0996e16fc670c4056566f19cf8864ad45a746": Fork("SushiSwap"),
+    "2e0f3e21ca69aee96b58df58d8c7ceb4ec94ebddb33ff6347207980fda7aa0fa": Fork("SushiSwap, a later build"),
+    "d8c312d079cd52120202285f85ea7954d118386c62faa17e27c8d2b1d81bdb21": Fork("PancakeSwap, first generation", fee=2000),
     "73f5b0f762a0557ec4b135108e719884532887167fa14c0d6b7807943d70d96d": Fork(
         "SaitaSwap", V2Layout(reserves=10), fee=None, fee_slots=(8, 9)
     ),
@@ -86,7 +89,7 @@ def load(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> V2Po
     if not isinstance(told, PoolSpec):
         return told
     if told != spec:
-        return Refused(f"by code and storage it is {told}")
+        return contradiction(spec, told)
     return load_pair(spec, FORKS[elsewhere.code_hashes[spec.address].hex()].layout, slots)
 
 

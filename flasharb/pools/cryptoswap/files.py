@@ -41,6 +41,13 @@ def read_facts(item: Mapping[str, Any]) -> CryptoFacts:
     return CryptoFacts(RULES[rules], coins_digits(item["decimals"], 18), _supply(item.get("lp_supply")))
 
 
+def write_facts(facts: CryptoFacts) -> dict[str, Any]:
+    """``read_facts`` the other way round."""
+    decimals = [18 - (len(str(precision)) - 1) for precision in facts.precisions]
+    item: dict[str, Any] = {"rules": facts.rules.name, "decimals": decimals}
+    return item if facts.supply is None else {**item, "lp_supply": [checksum(facts.supply[0]), facts.supply[1]]}
+
+
 def _supply(item: object) -> tuple[Address, int] | None:
     if item is None:
         return None

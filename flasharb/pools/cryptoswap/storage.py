@@ -8,9 +8,8 @@ from flasharb.pools.cryptoswap.admission import recognise, related
 from flasharb.pools.cryptoswap.pool import CryptoSwapPool, crypto_pool
 from flasharb.pools.cryptoswap.rules import CryptoRules, facts_of
 from flasharb.pools.cryptoswap.state import CryptoParameters, GammaRamp, Prices
-from flasharb.pools.curve import contradiction
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused
+from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused, contradiction
 from flasharb.units import Address
 
 _HALF = (1 << 128) - 1
@@ -58,7 +57,7 @@ def load(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> Cryp
     if not isinstance(told, PoolSpec):
         return told
     if told != spec:
-        return Refused(contradiction(spec, told))
+        return contradiction(spec, told)
     return state(spec, slots, elsewhere)
 
 

@@ -40,3 +40,10 @@ def read_facts(item: Mapping[str, Any]) -> StableFacts:
     if slot is not None and (type(slot) is not int or not 0 <= slot < 256):
         raise ValueError(f"lp_supply_slot: expected a whole number from 0 to 255, not {slot!r}")
     return StableFacts(RULES[rules], coins_digits(item["decimals"], 36), slot)
+
+
+def write_facts(facts: StableFacts) -> dict[str, Any]:
+    """``read_facts`` the other way round."""
+    decimals = [36 - (len(str(rate)) - 1) for rate in facts.rates]
+    item: dict[str, Any] = {"rules": facts.rules.name, "decimals": decimals}
+    return item if facts.supply_slot is None else {**item, "lp_supply_slot": facts.supply_slot}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flasharb.pools.curve import contradiction
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap.admission import recognise, refused, watched
 from flasharb.pools.stableswap.pool import StableParameters, StableSwapPool, stable_pool
 from flasharb.pools.stableswap.ramp import Ramp, steady
 from flasharb.pools.stableswap.rules import StableFacts, StableRules, facts_of
-from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused
+from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused, contradiction
 from flasharb.units import Address
 
 
@@ -46,7 +45,7 @@ def load(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> Stab
     if not isinstance(told, PoolSpec):
         return told
     if told != spec:
-        return Refused(contradiction(spec, told))
+        return contradiction(spec, told)
     return state(spec, slots, elsewhere)
 
 
