@@ -2,16 +2,20 @@
 
 Two thirds of the pools lie between a token and the first hub, two in a hundred between hubs, one in ten between two
 other tokens, and a pair of tokens has sixteen pools at most (forks times fee tiers). Prices of pools of one pair differ
-by 0.15 % (standard deviation), less than two fees, so that few cycles gain.
+by 0.15 % (standard deviation), which leaves thousands of cycles open: far more than any real market, and more work.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from flasharb.pools import PoolSpec, V2Pool
+from flasharb.units import PIPS, Address
 
 HUBS = 5
 HUB_SHARES = np.array([0.66, 0.14, 0.12, 0.05, 0.03])
@@ -30,8 +34,8 @@ class Graph:
     gamma: NDArray[np.float64]
 
 
-def graph(pools: int, seed: int = 1) -> Graph:
-    """A graph of so many pools of two tokens."""
+def graph(pools: int, seed: int = 1, spread: float = 0.0015) -> Graph:
+    """A graph of so many pools of two tokens; ``spread`` is the standard deviation of their prices."""
     random = np.random.default_rng(seed)
     tokens = max(50, int(pools * 0.35))
     one, other = _ends(random, pools, tokens)
@@ -44,7 +48,7 @@ def graph(pools: int, seed: int = 1) -> Graph:
         tail.astype(np.int32),
         head.astype(np.int32),
         value / worth[tail] * 1e18,
-        value / worth[head] * 1e18 * np.exp(random.normal(0, 0.0015, pools)),
+        value / worth[head] * 1e18 * np.exp(random.normal(0, spread, pools)),
         gamma,
     )
 
@@ -86,3 +90,26 @@ def _spread(
             return one, other
         one[excess] = random.integers(HUBS, tokens, len(excess))
         other[excess] = random.choice(HUBS, len(excess), p=HUB_SHARES)
+
+
+def pools_of(drawn: Graph) -> list[V2Pool]:
+    """The graph's pools, in its order; addresses depend on the numbers only."""
+    tokens = [_named(f"token {n}") for n in range(drawn.tokens)]
+    fees = np.rint((1 - drawn.gamma) * PIPS).astype(int).tolist()
+    ends = zip(drawn.tail.tolist(), drawn.head.tolist(), strict=True)
+    reserves = zip(drawn.reserve_tail.tolist(), drawn.reserve_head.tolist(), strict=True)
+    pools = []
+    for n, ((tail, head), (at_tail, at_head), fee) in enumerate(zip(ends, reserves, fees, strict=True)):
+        held = sorted(((tokens[tail], int(at_tail) + 1), (tokens[head], int(at_head) + 1)))
+        (token0, reserve0), (token1, reserve1) = held
+        pools.append(V2Pool(PoolSpec(_named(f"pool {n}"), "uniswap_v2", (token0, token1), fee), reserve0, reserve1))
+    return pools
+
+
+def hub_addresses() -> list[Address]:
+    """The addresses of the hubs, the largest first."""
+    return [_named(f"token {n}") for n in range(HUBS)]
+
+
+def _named(name: str) -> Address:
+    return Address(sha256(name.encode()).digest()[:20])

@@ -157,6 +157,8 @@ class Reframer:
         check, auto, p3 = self._check_crc, self._dialect == "auto", self._dialect == "p3"
         found = len(frames)
         last_size, tried = -1, False
+        if runs:
+            position = self._take_run(buffer, position, frames)
         while position + HEADER_BYTES <= length:
             magic, domain, version, source, flags, size, sequence, timestamp_ns, checksum = _unpack_h1(buffer, position)
             if magic != MAGIC_NUMBER or version != VERSION:
@@ -188,15 +190,20 @@ class Reframer:
                 if size != last_size:
                     last_size, tried = size, False
                 elif not tried:
-                    run = measure(buffer, position, self._dialect, limit, check)
-                    tried = run is None
-                    if run is not None:
-                        frames.append(run)
-                        self.counters.frames += len(run) - 1
-                        position += run.rows.nbytes
+                    position = self._take_run(buffer, position, frames)
+                    tried = position == end
         if len(frames) > found:
             self._in_sync = True
         return position
+
+    def _take_run(self, buffer: bytes, position: int, frames: list[Frame | Run]) -> int:
+        """Take the run that begins here, if one does; returns the position behind it."""
+        run = measure(buffer, position, self._dialect, self._max_bytes - HEADER_BYTES, self._check_crc)
+        if run is None:
+            return position
+        frames.append(run)
+        self.counters.frames += len(run) - 1
+        return position + run.rows.nbytes
 
     def _step(self, buffer: bytes, position: int, frames: list[Frame | Run], final: bool) -> tuple[int, int]:
         """Judge the bytes at ``position``: how many to move on, and (when none) how many are needed from there."""

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from flasharb.feed import events
 from flasharb.feed.events import Event, FeedGap, GasHint, PoolEvent, PoolsInvalidated, PoolUnreliable, PriceHint
 from flasharb.feed.messages import decode
+from flasharb.feed.named import named
 from flasharb.feed.pool_runs import CONCENTRATED_VENUES, PoolRun, split
 from flasharb.feed.records import (
     INVALIDATION_REASONS,
@@ -63,7 +64,9 @@ class TranslatorCounters:
 class Translator:
     """Turns one connection's frames into events, in order."""
 
-    def __init__(self, consumer_id: int = 1) -> None:
+    def __init__(self, consumer_id: int = 1, *, tell_names: bool = False) -> None:
+        """``tell_names``: the first message of each pool that says which tokens it has gives ``PoolNamed`` as well."""
+        self._named: set[bytes] | None = set() if tell_names else None
         self.counters = TranslatorCounters()
         self.requests: list[tuple[int, RecoveryRequest]] = []
         """Recovery requests, with their domain, that the owner of the connection may send (and then clears)."""
@@ -72,8 +75,10 @@ class Translator:
         self._block: int | None = None
         self._newest = 0
         self._latest: dict[bytes, tuple[int, PoolEvent | PoolUnreliable]] = {}
-        # Runs not entered in ``_latest`` yet, and the newest time of all that is or will be in there.
-        self._unentered: list[PoolRun] = []
+        # What is not entered in ``_latest`` yet, because nothing has come that would have to be compared with it; how
+        # many events that is; and the newest time of all that is or will be in there.
+        self._unentered: list[PoolRun | tuple[int, PoolEvent | PoolUnreliable]] = []
+        self._unentered_count = 0
         self._latest_ns = -1
         self._handlers: dict[type, Callable[[Any, Dialect, list[Event | PoolRun]], None]] = {
             PoolSync: self._on_sync,
@@ -149,8 +154,7 @@ class Translator:
         for part in parts:
             self._advance(part.block_number)
             if len(part):
-                self._unentered.append(part)
-                self._latest_ns = int(part.rows["time"][-1])
+                self._remember(part, len(part), int(part.rows["time"][-1]))
                 found.append(part)
         return True
 
@@ -162,18 +166,21 @@ class Translator:
         found.append(FeedGap(str(gap)))
 
     def _on_sync(self, message: PoolSync, dialect: Dialect, found: list[Event | PoolRun]) -> None:
+        self._name(message, found)
         self._advance(message.block_number)
         pool = cast("Address", message.pool)
         sync = events.V2Sync(pool, message.reserve0, message.reserve1, message.block_number)
         self._keep(sync, message.timestamp_ns, found)
 
     def _on_swap(self, message: PoolSwap, dialect: Dialect, found: list[Event | PoolRun]) -> None:
+        self._name(message, found)
         self._advance(message.block_number)
         swap = _swap(message, dialect)
         if swap is not None:
             self._keep(swap, message.timestamp_ns, found)
 
     def _on_state(self, message: PoolState, dialect: Dialect, found: list[Event | PoolRun]) -> None:
+        self._name(message, found)
         self._advance(message.block_number)
         self._keep(_state(message), message.timestamp_ns, found)
 
@@ -209,6 +216,14 @@ class Translator:
         change = kind(pool, message.tick_lower, message.tick_upper, message.liquidity, self._block)
         self._keep(change, message.timestamp_ns, found)
 
+    def _name(self, message: PoolSync | PoolSwap | PoolState, found: list[Event | PoolRun]) -> None:
+        if self._named is None or message.pool in self._named or len(self._named) >= _MAX_REMEMBERED:
+            return
+        self._named.add(message.pool)
+        name = named(message)
+        if name is not None:
+            found.append(name)
+
     def _advance(self, block_number: int) -> None:
         if block_number != self._block:
             self._block = block_number
@@ -219,27 +234,36 @@ class Translator:
     def _forget_latest(self) -> None:
         self._latest.clear()
         self._unentered.clear()
+        self._unentered_count = 0
         self._latest_ns = -1
 
-    def _enter(self, event: PoolEvent | PoolUnreliable, timestamp_ns: int) -> None:
-        if len(self._latest) < _MAX_REMEMBERED:
-            self._latest[event.pool] = (timestamp_ns, event)
-            self._latest_ns = max(self._latest_ns, timestamp_ns)
+    def _remember(self, told: PoolRun | tuple[int, PoolEvent | PoolUnreliable], count: int, newest_ns: int) -> None:
+        self._unentered.append(told)
+        self._unentered_count += count
+        self._latest_ns = newest_ns
+        if self._unentered_count > _MAX_REMEMBERED:
+            self._enter_all()
+
+    def _enter_all(self) -> None:
+        for told in self._unentered:
+            for timestamp_ns, event in told.timed() if isinstance(told, PoolRun) else (told,):
+                if len(self._latest) < _MAX_REMEMBERED:
+                    self._latest[event.pool] = (timestamp_ns, event)
+        self._unentered.clear()
+        self._unentered_count = 0
 
     def _keep(self, event: PoolEvent | PoolUnreliable, timestamp_ns: int, found: list[Event | PoolRun]) -> None:
         """Pass a pool's event on unless the same block already told something newer, or just this."""
-        for run in self._unentered:
-            for entered_ns, entered in run.timed():
-                self._enter(entered, entered_ns)
-        self._unentered.clear()
-        known = self._latest.get(event.pool)
-        if known is not None and event.block_number == known[1].block_number:
-            newest_ns, latest = known
-            repeated = timestamp_ns == newest_ns and event == latest
-            if repeated or timestamp_ns < newest_ns:
-                self._pass_over(event, latest, found)
-                return
-        self._enter(event, timestamp_ns)
+        if timestamp_ns <= self._latest_ns:
+            self._enter_all()
+            known = self._latest.get(event.pool)
+            if known is not None and event.block_number == known[1].block_number:
+                newest_ns, latest = known
+                repeated = timestamp_ns == newest_ns and event == latest
+                if repeated or timestamp_ns < newest_ns:
+                    self._pass_over(event, latest, found)
+                    return
+        self._remember((timestamp_ns, event), 1, max(timestamp_ns, self._latest_ns))
         found.append(event)
 
     def _pass_over(

@@ -208,7 +208,6 @@ def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protoco
         sources=lambda spec: (balancer.vault_of(spec),),
         holder=balancer.vault_of,
         named=balancer.pool_id_of,
-        timed=timed,
         vouch=balancer.vouch,
         read_facts=balancer_files.read_facts,
         write_facts=balancer_files.write_facts,

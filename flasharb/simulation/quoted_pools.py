@@ -12,12 +12,13 @@ from itertools import permutations
 from typing import Final
 
 from eth_hash.auto import keccak
+from msgspec import structs
 
 from flasharb.evm import MissingState
 from flasharb.pools import PoolSpec
 from flasharb.pools.curve import CurveFacts
 from flasharb.pools.errors import QuoteUnavailable
-from flasharb.pools.quoted.pool import QuotedPool
+from flasharb.pools.quoted.pool import QuotedPool, UnknownState
 from flasharb.simulation.made_swaps import Gift, find_gift, made_pool
 from flasharb.simulation.probe import call_of
 from flasharb.simulation.recorded_pools import KnownPools
@@ -136,9 +137,17 @@ class QuotedPools:
         place = Place(replay.state(), block.context, block.fork, wrapped_native, vault, ZERO_ADDRESS).by_later_rules()
         gifts = {token: gift for token in spec.tokens if (gift := self._gift(token, place)) is not None}
         try:
-            return made_pool(spec, place, gifts)
+            pool = made_pool(spec, place, gifts)
         except (QuoteUnavailable, ValueError) as error:
             return str(error)
+        here, quote = replay.position, pool.quote
+
+        def quote_here(i: int, j: int, amount_in: int) -> int | None:
+            if replay.position != here:
+                raise UnknownState("the block has moved on")
+            return quote(i, j, amount_in)
+
+        return structs.replace(pool, quote=quote_here)
 
     def _gift(self, token: Address, place: Place) -> Gift | None:
         if token not in self._gifts:

@@ -19,6 +19,7 @@ through is decided by exact integers in ``size``.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from math import prod
 
 import numpy as np
@@ -74,11 +75,13 @@ class Detector:
         """
         leave_out = frozenset(excluded)
         graph = self._graph
-        moved: Iterable[Address]
+        moved: AbstractSet[Address]
         if graph is None or touched is None:
             moved = market.pools.keys() if graph is None else market.pools.keys() | graph.placed.keys()
         else:
-            moved = {*touched, *(leave_out ^ self._excluded), *self._glanced_at(graph)}
+            moved = {*touched, *self._glanced_at(graph)}
+            if leave_out is not self._excluded:
+                moved |= leave_out ^ self._excluded
         self._excluded, self._number = leave_out, market.number
         if graph is None or not all(graph.holds(address, market.pools.get(address)) for address in moved):
             graph = self._graph = TokenGraph(market, self._rank, self._max_hops, self._compiled)

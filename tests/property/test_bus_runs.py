@@ -178,11 +178,10 @@ def syncs(count: int, **header: int) -> list[bytes]:
 def test_a_run_comes_as_one_event() -> None:
     """The way that is fast is the way that is taken."""
     decoder = bus_decoder(runs=True)
-    *singles, run = decoder.feed(b"".join(syncs(100)))
-    assert len(singles) == 2
+    (run,) = decoder.feed(b"".join(syncs(100)))
     assert isinstance(run, PoolRun)
-    assert len(run) == 98
-    assert run.prices()[:3].tolist() == [4 / 3, 5 / 4, 6 / 5]
+    assert len(run) == 100
+    assert run.prices()[:3].tolist() == [2 / 1, 3 / 2, 4 / 3]
     assert [event.pool[0] for event in run.newest()] == [0, 1, 2, 3, 4]
     assert [event.reserve0 for event in run.newest() if isinstance(event, V2Sync)] == [96, 97, 98, 99, 100]
 
@@ -200,8 +199,8 @@ def test_a_run_of_concentrated_pools_tells_every_price() -> None:
     ]
     *_, run = bus_decoder(runs=True).feed(b"".join(parts))
     assert isinstance(run, PoolRun)
-    assert run.newest() == [V3Swap(bytes(20), (3 << 96) + n, 21974, 10**25, 7) for n in range(2, 20)]  # type: ignore[arg-type]
-    assert run.prices().tolist() == pytest.approx([9.0] * 18)
+    assert run.newest() == [V3Swap(bytes(20), (3 << 96) + n, 21974, 10**25, 7) for n in range(20)]  # type: ignore[arg-type]
+    assert run.prices().tolist() == pytest.approx([9.0] * 20)
 
 
 @pytest.mark.parametrize(

@@ -215,8 +215,8 @@ class StablePool(VaultPool, frozen=True, dict=True):
 
     @property
     def moves_with_time(self) -> bool:
-        """Whether the amplification is ramping, or a rate may yet expire."""
-        return self.timestamp < self.ramp.end_time or self.timestamp <= self.fresh_until < Rate().expires
+        """While the amplification is on its way, and until a rate expires (then nothing is quoted any more)."""
+        return self.ramp.end_time > self.timestamp or (any(self.facts.has_rate) and self.timestamp <= self.fresh_until)
 
     def at(self, timestamp: int) -> StablePool:
         """The same pool in a block of this time."""
