@@ -18,7 +18,7 @@ from eth_hash.auto import keccak
 from flasharb.devnet.abi import call_data
 from flasharb.devnet.block import Header
 from flasharb.devnet.hexes import hex_bytes, hex_int, parse_bytes
-from flasharb.devnet.keepers import create_in_vault, create_managed, entry_of
+from flasharb.devnet.keepers import create_in_vault, create_managed
 from flasharb.devnet.layout import (
     BEACON_ROOTS,
     BLOCK_HASHES,
@@ -51,6 +51,7 @@ from flasharb.devnet.world import (
 from flasharb.evm import Account as EvmAccount
 from flasharb.evm import BlockContext, DictState, Fork, Machine, TransactionResult, UnsignedTransaction
 from flasharb.execution import artifact
+from flasharb.pools.files import PoolFile, pool_file_json
 from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.units import WEI_PER_ETH, ZERO_ADDRESS, Address, checksum
 
@@ -298,8 +299,9 @@ def build() -> dict[str, Any]:
                 builder.call(trader, token.address, "approve(address,uint256)", CONTRACTS[spender], 2**256 - 1)
     fund_v4_user(builder, TRADER_USD * TRADERS)
     pools = [listed(create_pool(builder, plan, lp), plan) for plan in POOLS]
-    pools += [entry_of(create_managed(builder, plan, lp)) for plan in MANAGED_POOLS]
-    pools += [entry_of(create_in_vault(builder, plan, lp)) for plan in VAULT_POOLS]
+    kept = [create_managed(builder, plan, lp) for plan in MANAGED_POOLS]
+    kept += [create_in_vault(builder, plan, lp) for plan in VAULT_POOLS]
+    pools += pool_file_json(PoolFile(DEVNET_CHAIN_ID, tuple(kept)))["pools"]
     names = {
         **CONTRACTS,
         "flasharb": deploy_flasharb(builder, signer),

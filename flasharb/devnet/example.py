@@ -30,7 +30,7 @@ from flasharb.units import BPS, Hash32
 
 SLOT_S: Final = 2
 TRADES_PER_SLOT: Final = 2.0
-GAS_LIMIT: Final = 600_000
+GAS_LIMIT: Final = 3_000_000
 MOST_BLOCKS: Final = 50
 BLOCKS_FOLDER: Final = FIXTURES / "blocks"
 

@@ -20,11 +20,10 @@ from flasharb.devnet.layout import (
     tick_bounds,
 )
 from flasharb.pools.balancer.admission import recognised
-from flasharb.pools.balancer.facts import WeightedFacts
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick
-from flasharb.pools.managed.key import PoolKey, facts_of, key_of, spec_of
+from flasharb.pools.managed.key import PoolKey, spec_of
 from flasharb.pools.spec import PoolSpec
-from flasharb.units import ZERO_ADDRESS, Address, Hash32, checksum
+from flasharb.units import ZERO_ADDRESS, Address, Hash32
 
 if TYPE_CHECKING:
     from flasharb.devnet.build_world import Builder
@@ -115,34 +114,3 @@ def create_in_vault(builder: Builder, plan: VaultPlan, lp: Address) -> PoolSpec:
     if isinstance(spec, str):
         raise RuntimeError(f"{plan.name}: {spec}")
     return spec
-
-
-def entry_of(spec: PoolSpec) -> dict[str, Any]:
-    """The pool as an entry of a pool file."""
-    entry = {
-        "address": checksum(spec.address),
-        "protocol": spec.protocol,
-        "tokens": [checksum(token) for token in spec.tokens],
-    }
-    if spec.protocol == "uniswap_v4":
-        return {**entry, "fee_pips": spec.fee_pips, "tick_spacing": spec.tick_spacing, "facts": _managed_facts(spec)}
-    return {**entry, "facts": _vault_facts(spec)}
-
-
-def _managed_facts(spec: PoolSpec) -> dict[str, Any]:
-    facts = facts_of(spec)
-    named = {"manager": checksum(facts.manager), "pool_id": f"0x{key_of(spec).pool_id().hex()}"}
-    return {**named, "native": True} if facts.native else named
-
-
-def _vault_facts(spec: PoolSpec) -> dict[str, Any]:
-    facts: Any = spec.facts
-    common = {
-        "kind": facts.kind,
-        "pool_id": f"0x{facts.pool_id.hex()}",
-        "decimals": [19 - len(str(scale)) for scale in facts.scaling],
-        "pausable_until": facts.pausable_until,
-    }
-    if isinstance(facts, WeightedFacts):
-        return {**common, "weights": list(facts.weights)}
-    return {**common, "has_rate": list(facts.has_rate), "exempt": list(facts.exempt), "bpt": facts.bpt}

@@ -48,6 +48,11 @@ from flasharb.pools.stableswap import storage as stableswap
 from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
 from flasharb.pools.stableswap.events import RULES as STABLESWAP_RULES
 from flasharb.pools.storage import Elsewhere, Needs, Refused
+from flasharb.pools.vault_shares import files as vault_files
+from flasharb.pools.vault_shares import pool as vault_pool
+from flasharb.pools.vault_shares import storage as vault_shares
+from flasharb.pools.wrapped_steth import pool as wrapped_pool
+from flasharb.pools.wrapped_steth import storage as wrapped_steth
 from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.units import Address, Hash32, address, checksum
 
@@ -102,6 +107,8 @@ class Protocol:
       missing to say so, or to the reason why it is none that is traded; None where the contract is no such pool at all.
     - ``timed``: its pools answer for one block time (``contract.Timed``).
     - ``factory``: the factory that the facts name, which must be the deployment's.
+    - ``probed``: only a trial in the local EVM says what a pool does; no file can vouch for one, so that the service
+      does not meet them, and their topics (every token's Transfer) are not asked for.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
     - ``write_facts``: the other way round, for pool files that discovery writes.
     - ``creation``: the log by which a factory (or the singleton) tells of a new pool.
@@ -128,6 +135,7 @@ class Protocol:
     identify: Identify | None = None
     timed: bool = False
     factory: Callable[[PoolSpec], Address] | None = None
+    probed: bool = False
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
     known_part: Callable[[PoolSpec, ReadPlace], Pool | None] | None = None
     write_facts: Callable[[Any], Mapping[str, Any]] | None = None
@@ -199,10 +207,10 @@ def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protoco
         rules=rules,
         sources=lambda spec: (balancer.vault_of(spec),),
         holder=balancer.vault_of,
-        timed=timed,
         named=balancer.pool_id_of,
         vouch=balancer.vouch,
         read_facts=balancer_files.read_facts,
+        write_facts=balancer_files.write_facts,
     )
 
 
@@ -217,6 +225,7 @@ def _solidly(name: str) -> Protocol:
         create2_salt=lambda spec: keccak(spec.token0 + spec.token1 + bytes((solidly.facts_of(spec).stable,))),
         factory=lambda spec: solidly.facts_of(spec).factory,
         read_facts=solidly_files.reader(name),
+        write_facts=solidly_files.write_facts,
         flash=True,
     )
 
@@ -281,11 +290,34 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 known_part=_known_v4,
                 vouch=managed_files.vouch,
                 read_facts=managed_files.read_facts,
+                write_facts=managed_files.write_facts,
                 most_spacing=managed_key.MAX_TICK_SPACING,
             ),
             _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES, timed=False),
             _balancer(balancer.STABLE, balancer_events.STABLE_RULES, timed=True),
             *map(_solidly, SOLIDLY_KINDS),
+            Protocol(
+                vault_pool.PROTOCOL,
+                "erc4626",
+                load=lambda spec, slots, elsewhere, _words: vault_shares.load(spec, slots, elsewhere),
+                gas=50_000,
+                default_fee_pips=0,
+                rules=vault_shares.RULES,
+                sources=lambda spec: (spec.tokens[vault_pool.ASSET],),
+                vouch=vault_files.vouch,
+                probed=True,
+            ),
+            Protocol(
+                wrapped_pool.PROTOCOL,
+                "wsteth",
+                load=lambda spec, _slots, elsewhere, _words: wrapped_steth.load(spec, elsewhere),
+                gas=50_000,
+                default_fee_pips=0,
+                rules=wrapped_steth.RULES,
+                sources=lambda spec: (spec.tokens[wrapped_pool.STETH],),
+                vouch=vault_files.vouch,
+                probed=True,
+            ),
             Protocol(
                 "wrapped_native",
                 "weth",
@@ -338,7 +370,9 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
     }
 )
 
-LOG_TOPICS: Final[Mapping[bytes, int]] = MappingProxyType(topics_of(one.rules for one in PROTOCOLS.values()))
+LOG_TOPICS: Final[Mapping[bytes, int]] = MappingProxyType(
+    topics_of(one.rules for one in PROTOCOLS.values() if not one.probed)
+)
 """First topics of the logs that some protocol's rules follow, with the topic that names the pool (0: the emitter)."""
 
 

@@ -14,10 +14,12 @@ import trio
 from flasharb.execution.fees import next_base_fee
 from flasharb.market.snapshot import Market
 from flasharb.service.conflated import Conflated
+from flasharb.service.executor import TOO_LATE
 from flasharb.service.figures import Figures
 from flasharb.service.messages import Batch, Candidates, Update
 from flasharb.service.reports import Report, TradeFound
 from flasharb.strategy.search import Findings, Search
+from flasharb.strategy.trade import Rejected
 
 NS: Final = 10**9
 
@@ -44,8 +46,13 @@ class Detector:
             async for update in updates:
                 found = self._look(update)
                 # A trade after its slot, or on a chain that has gone on without us, is worthless.
-                if found.trades and self._figures.stale is None and trio.current_time() < update.deadline:
-                    await candidates.send(found)
+                if self._figures.stale is None and trio.current_time() < update.deadline:
+                    if found.trades:
+                        await candidates.send(found)
+                    continue
+                for trade in found.trades:
+                    detail = "it was found when its slot was over, or the chain had gone on without us"
+                    self._report(Rejected(trade.id, TOO_LATE, detail, update.market.number))
 
     def glance(self, batch: Batch) -> None:
         """Note the cycles that a batch opens, long before its block is complete. Never blocks."""

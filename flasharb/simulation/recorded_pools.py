@@ -19,6 +19,7 @@ from flasharb.pools.identify import identify
 from flasharb.pools.loading import CorruptPool, Elsewhere, Needs, Refused, load_pool
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
 from flasharb.simulation.recorded_keepers import kept_pools
+from flasharb.simulation.recorded_probes import probed_pools
 from flasharb.simulation.replay import Replay
 from flasharb.units import Address, Hash32
 
@@ -66,7 +67,7 @@ def offered(replay: Replay) -> Offered:
             found.specs[address] = spec
         elif spec is not None:
             found.refused[address] = spec
-    for key, kept in kept_pools(replay):
+    for key, kept in (*kept_pools(replay), *probed_pools(replay)):
         if isinstance(kept, PoolSpec):
             found.specs[key] = kept
         else:

@@ -13,7 +13,7 @@ from flasharb.execution.program import Execution, encode
 from flasharb.pools.managed.key import PoolKey
 from tests.contract.test_mixed_routes import run
 from tests.support.contract_world import ETHER, OWNER, selector
-from tests.support.v4_manager import ARTIFACT, ManagedWorld, recorded_code
+from tests.support.v4_manager import ManagedWorld, recorded_code
 
 ROUTES = [
     ("v4", "v4"),
@@ -35,8 +35,6 @@ ROUTES = [
 def world(request: pytest.FixtureRequest) -> ManagedWorld:
     """A world with the manager of either origin, skipped with the reason where that is not at hand."""
     if request.param == "npm":
-        if not ARTIFACT.is_file():
-            pytest.skip("@uniswap/v4-core is not installed (./just node-tools)")
         return ManagedWorld()
     folder: Path = request.getfixturevalue("mainnet_blocks")
     return ManagedWorld(recorded_code(folder))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 from eth_hash.auto import keccak
 
+from flasharb.adapters.blockfile import read_block
 from flasharb.evm import Machine
 from flasharb.pools.errors import InsufficientLiquidity
+from flasharb.pools.protocols import LOG_TOPICS, PROTOCOLS, check_address
 from flasharb.pools.storage import Elsewhere, Needs
 from flasharb.pools.wrapped_steth.pool import STETH, WSTETH, WrappedFacts, WrappedPool, spec_of
 from flasharb.pools.wrapped_steth.storage import SLOTS, load
 from flasharb.simulation.overlay import Overlay
+from flasharb.simulation.recorded_pools import offered
+from flasharb.simulation.replay import Replay
 from flasharb.simulation.wrapped_probe import probe_wrapped
 from tests.support.contract_world import call_data
 from tests.support.wsteth_cases import BLOCK, ETHER, FACTS, USER, case, run_case, stored, world
@@ -78,3 +82,14 @@ def test_loading_and_edges() -> None:
     with pytest.raises(ValueError, match="negative"):
         pool.amount_out(STETH, WSTETH, -1)
     assert pool.marginal_rate(STETH, WSTETH) == 100 / 115
+
+
+def test_a_block_offers_the_wrapper_that_passed_its_trial() -> None:
+    """Tried out where the block's file knows enough for it; elsewhere it stays out, by name."""
+    found = offered(Replay(read_block(BLOCK)))
+    assert found.specs[FACTS.wsteth] == spec_of(FACTS)
+    assert PROTOCOLS["wsteth"].sources(spec_of(FACTS)) == (FACTS.steth,)
+    assert "not probed" in (check_address(spec_of(FACTS), 1) or "")
+    transfer = keccak(b"Transfer(address,address,uint256)")
+    assert transfer in PROTOCOLS["erc4626"].rules
+    assert transfer not in LOG_TOPICS

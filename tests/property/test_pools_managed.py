@@ -33,8 +33,6 @@ CASES = 400
 HISTORIES = 30
 EVERY_WORD = 1 << 16
 
-pytestmark = [pytest.mark.node, chain.needs_manager]
-
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_agrees_with_the_manager(kind: str) -> None:

@@ -52,6 +52,7 @@ READY_FIELDS = {
     "contract",
     "weth",
     "balancer_vault",
+    "v4_manager",
     "pool_file",
     "token_file",
     "signer_key_file",

@@ -227,6 +227,16 @@ async def test_a_simulation_without_result_is_a_named_rejection(autojump_clock: 
     assert report.reason == "simulation_overrun"
 
 
+async def test_a_trade_that_nobody_lends_for_is_a_named_rejection(autojump_clock: trio.testing.MockClock) -> None:
+    """The one loan that is allowed has no lender on this chain: said before anything is simulated."""
+    settings = replace(SETTINGS, mev=replace(SETTINGS.mev, loan_source="balancer_v2"))
+    bench = Bench(settings=settings)
+    (report,) = await bench.run_one()
+    assert isinstance(report, Rejected)
+    assert report.reason == "no_loan"
+    assert bench.simulator.jobs == []
+
+
 async def test_a_profit_that_gas_eats_is_rejected(autojump_clock: trio.testing.MockClock) -> None:
     bench = Bench(FakeSimulator(0, gas_used=2_000_000_000))
     (report,) = await bench.run_one()

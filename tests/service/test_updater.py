@@ -86,6 +86,29 @@ async def test_the_first_market_is_loaded_at_the_end_of_a_whole_block() -> None:
     assert [one.number for one in bench.reports if isinstance(one, BlockApplied)] == [5, 6]
 
 
+async def test_what_the_bus_has_no_messages_for_is_asked_of_the_node() -> None:
+    """The node's word on a block is applied with the block, also on one that the bus passed over in silence."""
+    chain = FakeChain()
+    chain.grow(8, [pool(CHEAP, 100, 200_000), pool(DEAR, 100, 210_000)])
+    chain.logs = {6: (sync(DEAR, 66, 1, 6),), 7: (sync(DEAR, 77, 1, 7),)}
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        chain.headers = {number: one for number, one in chain.headers.items() if number <= 5}
+        await bench.feed(Heartbeat(6, 0))
+        await bench.latest()
+        chain.headers |= {number: header(number) for number in (6, 7, 8)}
+        await bench.feed(sync(CHEAP, 90, 222_222, 6), Heartbeat(7, 0))
+        second = await bench.latest()
+        assert (second.touched, reserve0(second, CHEAP), reserve0(second, DEAR)) == ({CHEAP, DEAR}, 90, 66)
+
+        await bench.feed(sync(CHEAP, 80, 250_000, 8), Heartbeat(9, 0))
+        third = await bench.latest()
+        assert (third.market.number, reserve0(third, CHEAP), reserve0(third, DEAR)) == (8, 80, 77)
+        bench.send.close()
+    assert "reloaded" not in bench.notices()
+
+
 async def test_a_slow_reader_gets_the_newest_market_with_all_that_moved() -> None:
     chain = FakeChain()
     chain.grow(30, [pool(CHEAP, 100, 200_000), pool(DEAR, 100, 210_000)])

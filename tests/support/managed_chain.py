@@ -1,7 +1,6 @@
 """The real PoolManager of Uniswap V4 in the local EVM, with any pool written into its storage.
 
-Its code comes from the npm package, whose licence (BUSL-1.1 until 2027) lets us run it in tests but is no free licence:
-it is read where it is installed and never copied.
+Its code is a fixture, under a licence (BUSL-1.1 until 2027) that lets us copy it and run it in tests.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import json
 from collections.abc import Mapping
 from functools import cache
 
-import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
@@ -34,6 +32,7 @@ from tests.support.pool_bytecode import (
     TOKEN1,
     TOKEN_CODE,
     RevertedError,
+    creation_code,
     number,
     send,
     word,
@@ -41,7 +40,6 @@ from tests.support.pool_bytecode import (
 
 MANAGER = POOL
 USER = Address(bytes.fromhex("0000000000000000000000000000000000000fa4"))
-ARTIFACT = REPOSITORY / "solidity/node_modules/@uniswap/v4-core/out/PoolManager.sol/PoolManager.json"
 KEY = "(address,address,uint24,int24,address)"
 SWAP = keccak(f"swap({KEY},(bool,int256,uint160),bytes)".encode())[:4]
 MODIFY = keccak(f"modifyLiquidity({KEY},(int24,int24,int256,bytes32),bytes)".encode())[:4]
@@ -55,17 +53,12 @@ DONATED = keccak(b"Donate(bytes32,address,uint256,uint256)")
 FEE_UPDATED = keccak(b"ProtocolFeeUpdated(bytes32,uint24)")
 EXECUTE = keccak(b"execute(address,address,address,bytes)")[:4]
 
-needs_manager = pytest.mark.skipif(
-    not ARTIFACT.is_file(), reason="@uniswap/v4-core is not installed (./just node-tools)"
-)
-
 
 @cache
 def manager_code() -> bytes:
     """The deployed PoolManager, which SENDER owns."""
-    creation = bytes.fromhex(json.loads(ARTIFACT.read_text())["bytecode"]["object"][2:])
     machine = Machine(DictState({DEPLOYER: Account(code=DEPLOYER_CODE)}), CONTEXT, Fork.PRAGUE)
-    assert send(machine, DEPLOYER, creation + word(SENDER))[12:] == MANAGER
+    assert send(machine, DEPLOYER, creation_code("UniswapV4PoolManager") + word(SENDER))[12:] == MANAGER
     return machine.code(MANAGER)
 
 

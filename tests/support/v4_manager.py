@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cache
 from math import isqrt
@@ -14,10 +13,10 @@ from eth_abi.abi import encode as abi_encode
 from flasharb.adapters.blockfile import read_block
 from flasharb.pools.managed.key import PoolKey
 from flasharb.units import Address, address
-from tests.support.contract_world import DEPLOYER, ETHER, Q96, REPOSITORY, selector
+from tests.support.contract_world import DEPLOYER, ETHER, Q96, selector
 from tests.support.mixed_routes import DEPTH, KEY_TYPE, MixedWorld, fields_of
+from tests.support.pool_bytecode import creation_code
 
-ARTIFACT: Final = REPOSITORY / "solidity/node_modules/@uniswap/v4-core/out/PoolManager.sol/PoolManager.json"
 MAINNET: Final = address("0x000000000004444c5dc75cB358380D2e3dE08A90")
 RECORDED_IN: Final = 22_944_300
 LOWEST: Final = 4_295_128_740
@@ -46,8 +45,7 @@ class ManagedWorld(MixedWorld):
         """The real one."""
         self.v4_user = self.deploy("V4User")
         if self._code is None:
-            creation = json.loads(ARTIFACT.read_text())["bytecode"]["object"]
-            return self._create(bytes.fromhex(creation[2:]) + abi_encode(["address"], [DEPLOYER]))
+            return self._create(creation_code("UniswapV4PoolManager") + abi_encode(["address"], [DEPLOYER]))
         self.next_block()
         self.place_code(MAINNET, self._code)
         return MAINNET

@@ -13,20 +13,18 @@ from eth_hash.auto import keccak
 from flasharb.adapters.blockfile import read_block
 from flasharb.evm import BlockContext, Fork, Machine
 from flasharb.pools.storage import Elsewhere
-from flasharb.pools.wrapped_steth.pool import STETH, WrappedFacts, WrappedPool, spec_of
+from flasharb.pools.wrapped_steth.pool import MAINNET, STETH, WrappedPool, spec_of
 from flasharb.pools.wrapped_steth.storage import BUFFERED, REPORTED, SHARES, SLOTS, load
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.overlay import Overlay
 from flasharb.simulation.recorded import RecordedState
-from flasharb.units import Address, address
+from flasharb.units import Address
 from tests.conftest import SHARED
 from tests.support.contract_world import call_data
 
 KINDS = ("wsteth",)
 BLOCK = SHARED / "mainnet" / "18085863.json.gz"
-FACTS = WrappedFacts(
-    address("0xae7ab96520DE3A18E5e111B5EaAb095312D7fE84"), address("0x7f39C581F595B53c5cb19bD0b3f8dA6c935E2Ca0")
-)
+FACTS = MAINNET
 USER = Address(b"\x22" * 19 + b"\x01")
 ETHER = 10**18
 

@@ -19,7 +19,7 @@ from flasharb.pools.balancer.code import VAULT
 from flasharb.pools.balancer.facts import Specialisation, WeightedFacts, WeightedKind, specialisation
 from flasharb.pools.balancer.log_exp import ONE
 from flasharb.pools.balancer.stable_facts import StableFacts, StableKind
-from flasharb.units import Address, Hash32, address
+from flasharb.units import Address, Hash32, address, checksum
 
 _ALWAYS: Final = {"kind", "pool_id", "decimals", "pausable_until"}
 
@@ -52,6 +52,21 @@ def read_facts(item: Mapping[str, Any]) -> WeightedFacts | StableFacts:
     if len(weights) != count or not all(weights) or sum(weights) != ONE:
         raise ValueError(f"weights: expected {count} of 18 decimals that add up to {ONE}, not {weights}")
     return WeightedFacts(vault, pool_id, kind, scaling, weights, until)  # type: ignore[arg-type]
+
+
+def write_facts(facts: WeightedFacts | StableFacts) -> dict[str, Any]:
+    """The facts as ``read_facts`` takes them."""
+    item: dict[str, Any] = {
+        "kind": facts.kind,
+        "pool_id": f"0x{facts.pool_id.hex()}",
+        "decimals": [19 - len(str(scale)) for scale in facts.scaling],
+        "pausable_until": facts.pausable_until,
+    }
+    if facts.vault != VAULT:
+        item["vault"] = checksum(facts.vault)
+    if isinstance(facts, WeightedFacts):
+        return {**item, "weights": list(facts.weights)}
+    return {**item, "has_rate": list(facts.has_rate), "exempt": list(facts.exempt), "bpt": facts.bpt}
 
 
 def _vault(text: object) -> Address:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 from flasharb.pools.solidly.facts import SolidlyFacts, SolidlyKind
-from flasharb.units import address
+from flasharb.units import address, checksum
 
 
 def reader(kind: str) -> Callable[[Mapping[str, Any]], SolidlyFacts]:
@@ -35,3 +35,15 @@ def read_facts(kind: SolidlyKind, item: Mapping[str, Any]) -> SolidlyFacts:
     if not isinstance(factory, str):
         raise ValueError(f"factory: expected an address in text, not {factory!r}")
     return SolidlyFacts(kind, stable, (10 ** decimals[0], 10 ** decimals[1]), address(factory))
+
+
+def write_facts(facts: SolidlyFacts) -> dict[str, Any]:
+    """The facts as ``read_facts`` takes them.
+
+    Raises:
+        ValueError: a layout of the pair's own, which no pool file can say.
+    """
+    if facts.layout is not None:
+        raise ValueError("a pair with a layout of its own cannot be written to a pool file")
+    decimals = [len(str(unit)) - 1 for unit in facts.units]
+    return {"stable": facts.stable, "decimals": decimals, "factory": checksum(facts.factory)}

@@ -27,7 +27,7 @@ from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.inverse import least_input
 from flasharb.pools.spec import PoolSpec
-from flasharb.units import Address
+from flasharb.units import Address, address
 
 PROTOCOL: Final = "wsteth"
 STETH, WSTETH = 0, 1
@@ -40,6 +40,12 @@ class WrappedFacts:
 
     steth: Address
     wsteth: Address
+
+
+MAINNET: Final = WrappedFacts(
+    address("0xae7ab96520DE3A18E5e111B5EaAb095312D7fE84"), address("0x7f39C581F595B53c5cb19bD0b3f8dA6c935E2Ca0")
+)
+"""Lido's contracts on Ethereum."""
 
 
 def spec_of(facts: WrappedFacts) -> PoolSpec:

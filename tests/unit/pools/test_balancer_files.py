@@ -8,9 +8,10 @@ import pytest
 
 from flasharb.pools.balancer import StableFacts, WeightedFacts
 from flasharb.pools.balancer.code import VAULT
-from flasharb.pools.balancer.files import read_facts
+from flasharb.pools.balancer.files import read_facts, write_facts
 from flasharb.pools.solidly import SolidlyFacts
 from flasharb.pools.solidly.files import reader
+from flasharb.pools.solidly.files import write_facts as write_pair
 from flasharb.units import Address
 
 POOL_ID = "0x" + "07" * 20 + "0001" + "00" * 10
@@ -49,6 +50,11 @@ def test_reads_the_facts_of_every_kind() -> None:
         (False, False, False),
         7,
     )
+    assert write_facts(read_facts(WEIGHTED)) == WEIGHTED
+    assert write_facts(read_facts(STABLE)) == STABLE
+    foreign = {**WEIGHTED, "vault": "0x" + "05" * 20}
+    assert write_facts(read_facts(foreign)) == foreign
+    assert write_pair(reader("velodrome_v2")(PAIR)) == PAIR
     assert read_facts({**WEIGHTED, "vault": "0x" + "05" * 20}).vault == b"\5" * 20
     assert reader("velodrome_v2")(PAIR) == SolidlyFacts("velodrome_v2", True, (10**18, 10**6), Address(b"\3" * 20))
 

@@ -11,7 +11,8 @@ from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.files import parse_pools
 from flasharb.pools.managed.fees import swap_fee
-from flasharb.pools.managed.key import DYNAMIC_FEE, PROTOCOL, ManagedFacts, PoolKey, admit, key_of, spec_of
+from flasharb.pools.managed.files import write_facts
+from flasharb.pools.managed.key import DYNAMIC_FEE, PROTOCOL, ManagedFacts, PoolKey, admit, facts_of, key_of, spec_of
 from flasharb.pools.managed.pool import MAX_AMOUNT, V4Pool, v4_pool
 from flasharb.pools.managed.storage import load, state_slot
 from flasharb.pools.protocols import check_address, holder_of, sources_of
@@ -171,6 +172,7 @@ def test_ether_may_go_by_the_name_of_its_wrapper() -> None:
     named = {**ENTRY, "tokens": [checksum(weth), ENTRY["tokens"][1]], "facts": facts}
     (spec,) = parse_pools({"chain_id": 1, "pools": [named]}).pools
     assert spec == spec_of(MANAGER, KEY, weth)
+    assert write_facts(facts_of(spec)) == facts
     assert (spec.tokens, spec.address, key_of(spec)) == ((weth, USDC), SPEC.address, KEY)
     assert check_address(spec, 1) is None
     assert "is not how the market calls ether" in (check_address(replace(spec, tokens=(MANAGER, USDC)), 1) or "")
