@@ -25,7 +25,7 @@ from flasharb.pools import Pool
 from flasharb.pools.files import parse_pools, parse_tokens
 from flasharb.pools.loading import Needs, Refused, load_pool
 from flasharb.pools.spec import PoolSpec
-from flasharb.settings import Settings
+from flasharb.settings import Settings, Strategy
 from flasharb.strategy.search import Findings, Search, Tokens
 from flasharb.strategy.trade import Trade
 from flasharb.units import BPS, Hash32, checksum
@@ -63,7 +63,9 @@ def search_at_head(chain: Chain, world: World, settings: Settings) -> Findings:
     return Search(settings, tokens).update(market_at_head(chain, world), None, next_base_fee(chain.head.header))
 
 
-def arbitrage(chain: Chain, world: World, trade: Trade, bid_share_bps: int = 5000) -> Transaction:
+def arbitrage(
+    chain: Chain, world: World, trade: Trade, bid_share_bps: int = 5000, gas_limit: int = GAS_LIMIT
+) -> Transaction:
     """The signed transaction that executes ``trade`` in the next block and bids a share of its gross profit."""
     signer = SigningKey(devnet_key("signer"))
     unsigned = Unsigned(
@@ -71,7 +73,7 @@ def arbitrage(chain: Chain, world: World, trade: Trade, bid_share_bps: int = 500
         nonce=chain.ledger.accounts[signer.address].nonce,
         max_priority_fee_per_gas=0,
         max_fee_per_gas=next_base_fee(chain.head.header),
-        gas_limit=GAS_LIMIT,
+        gas_limit=gas_limit,
         to=world.names["flasharb"],
         value=0,
         data=encode_call(
@@ -87,10 +89,11 @@ def arbitrage(chain: Chain, world: World, trade: Trade, bid_share_bps: int = 500
 
 
 def run_until_arbitrage(chain: Chain, world: World, seed: int = 1) -> tuple[Built, Hash32]:
-    """Make blocks until one holds an arbitrage; returns that block and the transaction's hash."""
+    """Make blocks until one holds an arbitrage of one cycle; returns that block and the transaction's hash."""
+    settings = Settings(strategy=Strategy(max_paths=1))
     traders = Traders(chain, world, seed, TRADES_PER_SLOT)
     for number in range(1, MOST_BLOCKS + 1):
-        sent = _send_best(chain, world)
+        sent = _send_best(chain, world, settings)
         traders.act()
         built = chain.mine(GENESIS_TIMESTAMP + number * SLOT_S)
         traders.observe(built.block)
@@ -102,8 +105,8 @@ def run_until_arbitrage(chain: Chain, world: World, seed: int = 1) -> tuple[Buil
     raise RuntimeError(f"no arbitrage in {MOST_BLOCKS} blocks")
 
 
-def _send_best(chain: Chain, world: World) -> Bundle | None:
-    trades = search_at_head(chain, world, Settings()).trades
+def _send_best(chain: Chain, world: World, settings: Settings) -> Bundle | None:
+    trades = search_at_head(chain, world, settings).trades
     if not trades:
         return None
     transaction = arbitrage(chain, world, trades[0])
