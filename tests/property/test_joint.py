@@ -76,7 +76,7 @@ def gain_of(legs: list[Leg], solved: Solved) -> float:
 @given(neighbourhoods())
 @settings(max_examples=25)
 def test_it_is_what_an_interior_point_method_finds(pools: list[Pool]) -> None:
-    """Within 1e-9 of the gain, or, where the gain is that small, within the errors of floats as large as the reserves."""
+    """Within 1e-9 of the gain, or, where that is less, within the errors of floats as large as the reserves."""
     legs = legs_of(pools)
     solved = solve(legs, WETH.address, 1.0, [inf] * len(legs))
     prices = {token.address: worth / WORTH[WETH] for token, worth in WORTH.items()}
