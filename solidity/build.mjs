@@ -29,6 +29,7 @@ const targets = [
   ["src/FlashArb.sol", "FlashArb", "flasharb/execution/artifacts/FlashArb.json"],
   ["test/mocks/DevToken.sol", "DevToken", "fixtures/bytecode/DevToken.json"],
   ["test/mocks/NoReturnToken.sol", "NoReturnToken", "fixtures/bytecode/NoReturnToken.json"],
+  ["test/mocks/V4User.sol", "V4User", "fixtures/bytecode/V4User.json"],
   ...tests(),
 ];
 
@@ -36,9 +37,13 @@ function tests() {
   const folder = "tests/contract/artifacts";
   return [
     ["test/mocks/WeirdTokens.sol", ["ReturnsFalseToken", "FeeOnTransferToken", "RevertingToken", "HookToken"]],
-    ["test/mocks/Hostile.sol", ["Stranger", "HostilePool", "RefusingCoinbase", "FeeVault"]],
+    ["test/mocks/Hostile.sol", ["Stranger", "HostilePool", "HostilePuller", "RefusingCoinbase", "FeeVault"]],
     ["test/mocks/PoolUser.sol", ["PoolUser", "V3Deployer"]],
     ["test/mocks/V4User.sol", ["V4User"]],
+    [
+      "test/mocks/Pools.sol",
+      ["CurveLike", "Erc4626Like", "ManagerLike", "ShareToken", "SolidlyLike", "VaultPool", "WstEthLike"],
+    ],
     ["test/mocks/TrapTokens.sol", ["RebasingToken", "AccruingToken", "PausableToken", "SalmonellaToken", "NoZeroToken", "VerboseToken", "GreedyToken", "HoneypotToken"]],
     ["test/mocks/Vaults.sol", ["OpenZeppelinVault", "SoladyVault", "ExitFeeVault", "LyingVault", "StreamingVault", "CappedVault", "GatedVault"]],
     ["test/mocks/SolmateVault.sol", ["SolmateVault"], "AGPL-3.0-only"],

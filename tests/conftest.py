@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import shutil
 import tempfile
@@ -12,6 +13,8 @@ os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.node_tools import require_tool
 
 # Compiled EVM code is kept for this run alone, and shared with the processes that the tests start.
 os.environ["XDG_CACHE_HOME"] = _cache = tempfile.mkdtemp(prefix="flasharb-tests-")
@@ -36,3 +39,10 @@ def mainnet_blocks() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded mainnet blocks at {folder}")
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What talks to an anvil is skipped here where there is none: a skip inside Trio loses its reason."""
+    if item.get_closest_marker("node") and inspect.iscoroutinefunction(inspect.unwrap(getattr(item, "obj", None))):
+        require_tool("anvil")

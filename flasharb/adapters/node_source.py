@@ -21,10 +21,10 @@ from flasharb.adapters.node import Node, RpcError, open_node
 from flasharb.adapters.nurseries import unwrapped
 from flasharb.adapters.pauses import Pauses
 from flasharb.errors import NodeError
-from flasharb.feed.events import BlockHeader, Event, FeedGap, Heartbeat, NewHead, PoolEvent
+from flasharb.feed.events import BlockHeader, Event, FeedGap, Heartbeat, NewHead, PoolEvent, PoolLog
 from flasharb.feed.logs import POOL_TOPICS, MalformedLog, event_of
 from flasharb.pools.protocols import LOG_TOPICS
-from flasharb.units import Address, hex0x
+from flasharb.units import Address, Hash32, hex0x
 
 MAX_WALK: Final = 128
 """Missed blocks that are fetched one by one; after a longer absence loading the pools anew is quicker."""
@@ -238,6 +238,27 @@ class _Follower:
             return
         assert event.log_index is not None
         by_index[event.log_index] = event
+
+
+async def pool_logs(node: Node, block_hash: Hash32, emitters: Collection[Address]) -> tuple[PoolEvent, ...]:
+    """The logs of one block by these contracts that some protocol's rules follow, in order.
+
+    Raises:
+        NodeError: the node does not answer, or says what is no log.
+    """
+    wanted: dict[str, Any] = {"topics": [[hex0x(topic) for topic in LOG_TOPICS]], "blockHash": hex0x(block_hash)}
+    if len(emitters) <= MAX_FILTERED_ADDRESSES:
+        wanted["address"] = sorted(hex0x(emitter) for emitter in emitters)
+    logs = await node.call("eth_getLogs", wanted)
+    if not isinstance(logs, list):
+        raise NodeError(f"{node.shown_url}: eth_getLogs: expected a list, got {type(logs).__name__}")
+    try:
+        events = [event_of(log, LOG_TOPICS) for log in logs]
+    except MalformedLog as problem:
+        raise NodeError(f"the node sent a {problem}") from None
+    # Without addresses in the filter others' logs come too.
+    ours = [one for one in events if isinstance(one, PoolLog) and (one.emitter or one.pool) in emitters]
+    return tuple(sorted(ours, key=lambda one: one.log_index or 0))
 
 
 async def _latest(node: Node) -> BlockHeader:

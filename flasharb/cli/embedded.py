@@ -54,6 +54,7 @@ class Ready:
     contract: str
     weth: str
     balancer_vault: str
+    v4_manager: str
     pool_file: str
     token_file: str
     signer_key_file: str
@@ -132,6 +133,7 @@ def filled(settings: Settings, ready: Ready) -> Settings:
             settings.contract,
             address=settings.contract.address or ready.contract,
             balancer_vault=settings.contract.balancer_vault or ready.balancer_vault,
+            v4_manager=settings.contract.v4_manager or ready.v4_manager,
         ),
         pools=replace(
             settings.pools,

@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.adapters.code_cache import keep_code
+from flasharb.cli.console import Console
 from flasharb.errors import UsageError
 from flasharb.evm.machine import SHARED_COMPILER
 from flasharb.simulation.quotes import Quotes, check_quotes

@@ -13,21 +13,24 @@ import math
 from pathlib import Path
 from typing import Any, Final
 
-from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
 from flasharb.devnet.abi import call_data
 from flasharb.devnet.block import Header
 from flasharb.devnet.hexes import hex_bytes, hex_int, parse_bytes
+from flasharb.devnet.keepers import create_in_vault, create_managed, entry_of
 from flasharb.devnet.layout import (
     BEACON_ROOTS,
     BLOCK_HASHES,
     BY_ADDRESS,
+    BY_SYMBOL,
     CONTRACTS,
+    MANAGED_POOLS,
     POOLS,
     SINK,
     SINK_CODE,
     TOKENS,
+    VAULT_POOLS,
     DevToken,
     PoolPlan,
     ranges_of,
@@ -53,7 +56,7 @@ from flasharb.units import WEI_PER_ETH, ZERO_ADDRESS, Address, checksum
 
 GAS: Final = 60_000_000
 FOREVER: Final = 2**63
-ROUTERS: Final = ("uniswap_v2_router", "sushiswap_v2_router", "uniswap_v3_router")
+ROUTERS: Final = ("uniswap_v2_router", "sushiswap_v2_router", "uniswap_v3_router", "balancer_vault")
 UNISWAP_PAIR_HASH: Final = bytes.fromhex("96e8ac4277198ff8b6f785478aa9a39f403cb768dd02cbee326c3e7da348845f")
 TRADER_USD: Final = 40e6
 VAULT_USD: Final = 30e6
@@ -116,9 +119,12 @@ class Builder:
         return self.execute(sender, to, call_data(signature, *values)).output
 
     def deploy_at(self, address: Address, name: str, types: str = "", *values: Any, creation: bytes = b"") -> None:
-        """Run a contract's creation code at ``address`` and leave the code that it returns there."""
-        initcode = (creation or creation_code(name)) + encode(types.split(",") if types else [], values)
-        self.place(address, initcode)
+        """Run a contract's creation code at ``address`` and leave the code that it returns there.
+
+        ``types`` are the constructor's, with commas between them; tuples as in the ABI.
+        """
+        signature = f"constructor({types})"
+        self.place(address, (creation or creation_code(name)) + call_data(signature, *values)[4:])
         runtime = self.execute(self.deployer, address, b"").output
         deployed = self.state.accounts[address]
         assert deployed is not None
@@ -167,9 +173,22 @@ def deploy_contracts(builder: Builder) -> None:
         weth,
         ZERO_ADDRESS,
     )
+    builder.deploy_at(at["v4_manager"], "UniswapV4PoolManager", "address", deployer)
+    builder.deploy_at(at["v4_user"], "V4User")
     builder.deploy_at(
         at["balancer_vault"], "BalancerVault", "address,address,uint256,uint256", deployer, weth, 90 * 86400, 30 * 86400
     )
+    most = 10**18
+    provider = "address,uint256,uint256"
+    builder.deploy_at(at["balancer_fees"], "BalancerFeePercentages", provider, at["balancer_vault"], most, most)
+
+
+def fund_v4_user(builder: Builder, usd: float) -> None:
+    """Give the contract that trades in the V4 manager ``usd`` worth of ether and of each token."""
+    user = CONTRACTS["v4_user"]
+    for token in TOKENS:
+        supply(builder, token, user, usd)
+    builder.execute(builder.deployer, user, b"", BY_SYMBOL["WETH"].units(usd))
 
 
 def supply(builder: Builder, token: DevToken, account: Address, usd: float) -> None:
@@ -237,6 +256,18 @@ def create_pool(builder: Builder, plan: PoolPlan, lp: Address) -> Address:
     return Address(found[12:])
 
 
+def listed(address: Address, plan: PoolPlan) -> dict[str, Any]:
+    """A pair or V3 pool as an entry of a pool file."""
+    return {
+        "address": checksum(address),
+        "protocol": plan.protocol,
+        "token0": checksum(plan.tokens[0].address),
+        "token1": checksum(plan.tokens[1].address),
+        "fee_pips": plan.fee_pips,
+        "tick_spacing": plan.tick_spacing,
+    }
+
+
 def build() -> dict[str, Any]:
     """The JSON value of the world file."""
     deployer, signer, lp, crowd, miner = (
@@ -255,17 +286,20 @@ def build() -> dict[str, Any]:
     builder.place(BEACON_ROOTS, SYSTEM_CODES[BEACON_ROOTS])
     builder.place(BLOCK_HASHES, SYSTEM_CODES[BLOCK_HASHES])
     deploy_contracts(builder)
-    lp_usd = 2 * sum(plan.side_usd for plan in POOLS)
+    lp_usd = 2 * sum(plan.side_usd for plan in POOLS) + sum(plan.value_usd for plan in VAULT_POOLS)
     for token in TOKENS:
         supply(builder, token, lp, lp_usd)
         supply(builder, token, CONTRACTS["balancer_vault"], VAULT_USD)
-        for spender in ("uniswap_v2_router", "sushiswap_v2_router", "position_manager"):
+        for spender in ("uniswap_v2_router", "sushiswap_v2_router", "position_manager", "balancer_vault"):
             builder.call(lp, token.address, "approve(address,uint256)", CONTRACTS[spender], 2**256 - 1)
         for trader in traders:
             supply(builder, token, trader, TRADER_USD)
             for spender in ROUTERS:
                 builder.call(trader, token.address, "approve(address,uint256)", CONTRACTS[spender], 2**256 - 1)
-    pools = [(create_pool(builder, plan, lp), plan) for plan in POOLS]
+    fund_v4_user(builder, TRADER_USD * TRADERS)
+    pools = [listed(create_pool(builder, plan, lp), plan) for plan in POOLS]
+    pools += [entry_of(create_managed(builder, plan, lp)) for plan in MANAGED_POOLS]
+    pools += [entry_of(create_in_vault(builder, plan, lp)) for plan in VAULT_POOLS]
     names = {
         **CONTRACTS,
         "flasharb": deploy_flasharb(builder, signer),
@@ -284,15 +318,14 @@ def build() -> dict[str, Any]:
 
 def deploy_flasharb(builder: Builder, signer: Address) -> Address:
     """Deploy FlashArb by an ordinary transaction of its owner."""
-    result = builder.execute(
-        signer, None, artifact.creation_code(signer, CONTRACTS["weth"], CONTRACTS["balancer_vault"])
-    )
+    parties = CONTRACTS["weth"], CONTRACTS["balancer_vault"], CONTRACTS["v4_manager"]
+    result = builder.execute(signer, None, artifact.creation_code(signer, *parties))
     assert result.contract_address is not None
     return Address(result.contract_address)
 
 
 def to_json(
-    state: DictState, names: dict[str, Address], pools: list[tuple[Address, PoolPlan]], coinbase: Address
+    state: DictState, names: dict[str, Address], pools: list[dict[str, Any]], coinbase: Address
 ) -> dict[str, Any]:
     """The world as the value of its file."""
     accounts, codes = {}, {}
@@ -329,17 +362,7 @@ def to_json(
         },
         "pools": {
             "chain_id": DEVNET_CHAIN_ID,
-            "pools": [
-                {
-                    "address": checksum(address),
-                    "protocol": plan.protocol,
-                    "token0": checksum(plan.tokens[0].address),
-                    "token1": checksum(plan.tokens[1].address),
-                    "fee_pips": plan.fee_pips,
-                    "tick_spacing": plan.tick_spacing,
-                }
-                for address, plan in pools
-            ],
+            "pools": pools,
         },
     }
 

@@ -13,27 +13,26 @@ from typing import Final
 from flasharb.devnet import recording
 from flasharb.devnet.chain import Built, Chain
 from flasharb.devnet.pending import Bundle
+from flasharb.devnet.state import pool_at_head
 from flasharb.devnet.traders import Traders
 from flasharb.devnet.transactions import Transaction, decode
 from flasharb.devnet.world import FIXTURES, GENESIS_TIMESTAMP, World, devnet_key, load_world
 from flasharb.execution.fees import next_base_fee
-from flasharb.execution.program import encode_call, pick_loan
+from flasharb.execution.program import encode_call, loan_for
 from flasharb.execution.signing import SigningKey, sign
 from flasharb.execution.transaction import Transaction as Unsigned
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool
 from flasharb.pools.files import parse_pools, parse_tokens
-from flasharb.pools.loading import Needs, Refused, load_pool
-from flasharb.pools.spec import PoolSpec
 from flasharb.settings import Settings, Strategy
 from flasharb.strategy.search import Findings, Search, Tokens
 from flasharb.strategy.trade import Trade
-from flasharb.units import BPS, Hash32, checksum
+from flasharb.units import BPS, Hash32
 
 SLOT_S: Final = 2
 TRADES_PER_SLOT: Final = 2.0
 GAS_LIMIT: Final = 600_000
 MOST_BLOCKS: Final = 50
+ONE_CYCLE: Final = Settings(strategy=Strategy(max_paths=1))
 BLOCKS_FOLDER: Final = FIXTURES / "blocks"
 
 
@@ -42,18 +41,8 @@ def market_at_head(chain: Chain, world: World, v3_words: int | None = None) -> M
 
     ``v3_words``: tick-bitmap words read on each side of the price; None: as many as the loader finds enough.
     """
-    pools = [_load(chain, spec, v3_words) for spec in parse_pools(world.pools).pools]
+    pools = [pool_at_head(chain, spec, v3_words) for spec in parse_pools(world.pools).pools]
     return Market.load(chain.head.number, pools, parse_tokens(world.tokens).tokens)
-
-
-def _load(chain: Chain, spec: PoolSpec, v3_words: int | None) -> Pool:
-    storage = chain.ledger.accounts[spec.address].storage
-    slots: dict[int, int] = {}
-    while isinstance(loaded := load_pool(spec, slots, v3_words), Needs):
-        slots |= {slot: storage.get(slot, 0) for slot in loaded.slots}
-    if isinstance(loaded, Refused):
-        raise ValueError(f"the devnet's pool {checksum(spec.address)} is not to be traded: {loaded.reason}")
-    return loaded
 
 
 def search_at_head(chain: Chain, world: World, settings: Settings) -> Findings:
@@ -68,6 +57,9 @@ def arbitrage(
 ) -> Transaction:
     """The signed transaction that executes ``trade`` in the next block and bids a share of its gross profit."""
     signer = SigningKey(devnet_key("signer"))
+    loan = loan_for(trade, world.names["balancer_vault"], world.names["v4_manager"])
+    if loan is None:
+        raise RuntimeError("the best trade cannot be run with any loan")
     unsigned = Unsigned(
         chain_id=chain.chain_id,
         nonce=chain.ledger.accounts[signer.address].nonce,
@@ -79,7 +71,7 @@ def arbitrage(
         data=encode_call(
             trade,
             weth=world.names["weth"],
-            loan=pick_loan(trade, Settings()),
+            loan=loan,
             min_profit=trade.gross_profit,
             bid_wei=trade.gross_profit * bid_share_bps // BPS,
             deadline_block=chain.head.number + 1,
@@ -90,29 +82,30 @@ def arbitrage(
 
 def run_until_arbitrage(chain: Chain, world: World, seed: int = 1) -> tuple[Built, Hash32]:
     """Make blocks until one holds an arbitrage of one cycle; returns that block and the transaction's hash."""
-    settings = Settings(strategy=Strategy(max_paths=1))
     traders = Traders(chain, world, seed, TRADES_PER_SLOT)
     for number in range(1, MOST_BLOCKS + 1):
-        sent = _send_best(chain, world, settings)
+        sent = send_best(chain, world)
         traders.act()
         built = chain.mine(GENESIS_TIMESTAMP + number * SLOT_S)
         traders.observe(built.block)
         if sent is not None:
-            outcome = built.outcomes[sent.hash]
+            bundle, _ = sent
+            outcome = built.outcomes[bundle.hash]
             if not outcome.startswith("included"):
                 raise RuntimeError(f"block {number} did not include the bundle: {outcome}")
-            return built, sent.transactions[0].hash
+            return built, bundle.transactions[0].hash
     raise RuntimeError(f"no arbitrage in {MOST_BLOCKS} blocks")
 
 
-def _send_best(chain: Chain, world: World, settings: Settings) -> Bundle | None:
+def send_best(chain: Chain, world: World, settings: Settings = ONE_CYCLE) -> tuple[Bundle, Trade] | None:
+    """Put a bundle with the best trade at the head into the next block; None where nothing pays."""
     trades = search_at_head(chain, world, settings).trades
     if not trades:
         return None
     transaction = arbitrage(chain, world, trades[0])
     bundle = Bundle((transaction,), chain.head.number + 1, world.names["signer"])
     chain.bundles.add(bundle)
-    return bundle
+    return bundle, trades[0]
 
 
 def record(world: World, folder: Path) -> tuple[Path, Hash32]:

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from eth_hash.auto import keccak
+
 from flasharb.units import Address, address
 
 CONTRACTS: Final[dict[str, Address]] = {
@@ -27,7 +29,11 @@ CONTRACTS: Final[dict[str, Address]] = {
     "position_manager": address("0xC36442b4a4522E871399CD717aBDD847Ab11FE88"),
     "quoter_v2": address("0x61fFE014bA17989E743c5F6cB21bF9697530B21e"),
     "balancer_vault": address("0xBA12222222228d8Ba445958a75a0704d566BF2C8"),
+    "balancer_fees": address("0x97207B095e4D5C9a6e4cfbfcd2C3358E03B90c4A"),
+    "v4_manager": address("0x000000000004444c5dc75cB358380D2e3dE08A90"),
+    "v4_user": address("0x00000000000000000000000000000000000051a4"),
 }
+"""``v4_user`` is ours: it holds what it trades with, and swaps in the V4 manager for whoever calls it."""
 SINK: Final = address("0x00000000000000000000000000000000000051a0")
 """Where the crowd's gas goes; see :data:`SINK_CODE`."""
 SINK_CODE: Final = bytes.fromhex("5f35515000")
@@ -80,12 +86,45 @@ class PoolPlan:
     fee_pips: int
     tick_spacing: int
     side_usd: float
+    native: bool = False
+    """Of V4: WETH stands for ether itself, which comes first."""
 
     @property
     def tokens(self) -> tuple[DevToken, DevToken]:
         """token0 and token1, in the order of their addresses as on chain."""
         first, second = (BY_SYMBOL[symbol] for symbol in self.pair)
+        if self.native:
+            return first, second
         return (first, second) if first.address < second.address else (second, first)
+
+
+@dataclass(frozen=True, slots=True)
+class VaultPlan:
+    """A pool of Balancer's Vault with ``value_usd`` in it: weighted, or stable where there are no ``weights``.
+
+    Weights have 18 decimals; both kinds list their tokens in ascending order of addresses.
+    """
+
+    name: str
+    symbols: tuple[str, ...]
+    value_usd: float
+    weights: tuple[int, ...] = ()
+    amplification: int = 0
+
+    @property
+    def tokens(self) -> tuple[DevToken, ...]:
+        """Its tokens, without its own."""
+        return tuple(BY_SYMBOL[symbol] for symbol in self.symbols)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """What part of the value each token is."""
+        return tuple(weight / 10**18 for weight in self.weights) or (1 / len(self.symbols),) * len(self.symbols)
+
+    @property
+    def address(self) -> Address:
+        """Where it stands; its id begins with it."""
+        return Address(keccak(f"flasharb devnet {self.name}".encode())[12:])
 
 
 def _v2(protocol: str, first: str, second: str, side_usd: float) -> PoolPlan:
@@ -120,6 +159,24 @@ POOLS: Final = (
     _v3("WBTC", "USDC", 3000, 8e5),
     _v3("USDC", "USDT", 100, 2e6),
     _v3("DAI", "USDC", 100, 2e6),
+)
+
+
+def _v4(first: str, second: str, fee_pips: int, side_usd: float, *, native: bool = False) -> PoolPlan:
+    return PoolPlan("uniswap_v4", (first, second), fee_pips, {100: 1, 500: 10, 3000: 60}[fee_pips], side_usd, native)
+
+
+MANAGED_POOLS: Final = (
+    _v4("WETH", "USDC", 500, 3e6, native=True),
+    _v4("WETH", "USDT", 3000, 1.5e6, native=True),
+    _v4("WBTC", "WETH", 3000, 1.5e6),
+    _v4("USDC", "USDT", 100, 1.5e6),
+)
+VAULT_POOLS: Final = (
+    VaultPlan("50 WBTC 50 WETH", ("WBTC", "WETH"), 3e6, (5 * 10**17, 5 * 10**17)),
+    VaultPlan("60 WETH 40 DAI", ("DAI", "WETH"), 2.5e6, (4 * 10**17, 6 * 10**17)),
+    VaultPlan("thirds of WBTC, USDC, WETH", ("WBTC", "USDC", "WETH"), 4.5e6, (33 * 10**16, 33 * 10**16, 34 * 10**16)),
+    VaultPlan("dollars", ("DAI", "USDC", "USDT"), 4e6, amplification=200),
 )
 
 RANGES: Final = (

@@ -44,7 +44,7 @@ class BusPool:
 
 
 def bus_pools(world: World) -> dict[Address, BusPool]:
-    """The pools of the world that the bus tells about."""
+    """The pools of the world that the bus has messages for: pairs and V3 pools."""
     pools = (
         BusPool(
             address=address(entry["address"]),
@@ -53,6 +53,7 @@ def bus_pools(world: World) -> dict[Address, BusPool]:
             token1=BY_ADDRESS[address(entry["token1"])],
         )
         for entry in world.pools["pools"]
+        if entry["protocol"] in VENUES
     )
     return {pool.address: pool for pool in pools}
 

@@ -101,6 +101,7 @@ class Devnet:
             "contract": checksum(names["flasharb"]),
             "weth": checksum(names["weth"]),
             "balancer_vault": checksum(names["balancer_vault"]),
+            "v4_manager": checksum(names["v4_manager"]),
             **{name: str(path) for name, (path, _) in self._files.items()},
         }
 

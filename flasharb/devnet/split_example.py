@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from flasharb.devnet.chain import Chain, next_context
-from flasharb.devnet.example import SLOT_S, TRADES_PER_SLOT, arbitrage, search_at_head
+from flasharb.devnet.example import ONE_CYCLE, SLOT_S, TRADES_PER_SLOT, arbitrage, search_at_head
 from flasharb.devnet.pending import Bundle
 from flasharb.devnet.traders import Traders
 from flasharb.devnet.transactions import Transaction
 from flasharb.devnet.world import GENESIS_TIMESTAMP, World, load_world
 from flasharb.evm import Fork, MissingState, UnsignedTransaction
-from flasharb.settings import Settings, Strategy
+from flasharb.settings import Settings
 from flasharb.simulation.result import Executed
 from flasharb.simulation.simulate import Options, Run
 from flasharb.simulation.trial import weth9_slot
@@ -58,7 +58,7 @@ def run(world: World, seed: int = SEED) -> Landed:
     for number in range(1, MOST_BLOCKS + 1):
         trade = next(iter(search_at_head(chain, world, Settings()).trades), None)
         if trade is not None and _is_parallel(trade):
-            alone = search_at_head(chain, world, Settings(strategy=Strategy(max_paths=1))).trades[0]
+            alone = search_at_head(chain, world, ONE_CYCLE).trades[0]
             return _land(chain, world, trade, alone)
         traders.act()
         traders.observe(chain.mine(GENESIS_TIMESTAMP + number * SLOT_S).block)

@@ -8,6 +8,7 @@ the chain was reorganised, and the assembler takes its blocks again from there.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,7 @@ from flasharb.feed.events import (
     V3Mint,
     V3Swap,
 )
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.units import Address
 
 MAX_AHEAD: Final = 100_000
@@ -77,26 +79,28 @@ class BlockAssembler:
         self._open.clear()
         self._withheld.clear()
 
-    def add(self, event: Event) -> list[ClosedBlock]:
+    def add(self, event: Event | PoolRun) -> list[ClosedBlock]:
         """Take the next event; returns the blocks that it completes. Events about no block are passed by."""
         if isinstance(event, _POOL_EVENTS):
             return self._take_pool_event(event)
+        if isinstance(event, PoolRun):
+            return self._take_pool_event(event, len(event))
         if isinstance(event, Heartbeat):
             return self._close_through(event.block_number - 1) if self._is_plausible(event.block_number) else []
         if isinstance(event, NewHead):
             return self._take_header(event.header)
         return []
 
-    def _take_pool_event(self, event: PoolEvent | PoolUnreliable) -> list[ClosedBlock]:
+    def _take_pool_event(self, event: PoolEvent | PoolUnreliable | PoolRun, count: int = 1) -> list[ClosedBlock]:
         number = event.block_number
         if self._closed is not None and number <= self._closed:
-            self.counters.stale += 1
+            self.counters.stale += count
             return []
         block = self._open.get(number)
         if block is not None:
             block.add(event, self.counters)
             return []
-        if not self._is_plausible(number):
+        if not self._is_plausible(number, count):
             return []
         if self._closed is None:
             self._closed = number - 1
@@ -105,10 +109,10 @@ class BlockAssembler:
         block.add(event, self.counters)
         return released
 
-    def _is_plausible(self, number: int) -> bool:
+    def _is_plausible(self, number: int, count: int = 1) -> bool:
         if self._closed is None or number <= self._closed + MAX_AHEAD:
             return True
-        self.counters.implausible += 1
+        self.counters.implausible += count
         return False
 
     def _close_through(self, last: int) -> list[ClosedBlock]:
@@ -170,24 +174,35 @@ class BlockAssembler:
 class _OpenBlock:
     """The events of one block: by log index where there is one, else as they came."""
 
-    __slots__ = ("_arrived", "_indexed", "_unreliable")
+    __slots__ = ("_arrived", "_count", "_indexed", "_unreliable")
 
     def __init__(self) -> None:
-        self._arrived: list[PoolEvent | PoolUnreliable] = []
+        self._arrived: list[PoolEvent | PoolUnreliable | PoolRun] = []
         self._indexed: dict[int, PoolEvent] = {}
+        self._count = 0
         self._unreliable: dict[Address, PoolUnreliable] | None = None
 
-    def add(self, event: PoolEvent | PoolUnreliable, counters: AssemblerCounters) -> None:
+    def add(self, event: PoolEvent | PoolUnreliable | PoolRun, counters: AssemblerCounters) -> None:
+        if isinstance(event, PoolRun):
+            if self._unreliable is None and self._count + len(event) <= MAX_EVENTS:
+                self._arrived.append(event)
+                self._count += len(event)
+            else:
+                for one in event.events():
+                    self.add(one, counters)
+            return
         if self._unreliable is not None:
             counters.overflowed += 1
             self._distrust(event)
         elif isinstance(event, PoolUnreliable) or event.log_index is None:
             self._arrived.append(event)
+            self._count += 1
         elif event.log_index in self._indexed:
             counters.duplicates += 1
         else:
             self._indexed[event.log_index] = event
-        if self._unreliable is None and len(self._arrived) + len(self._indexed) > MAX_EVENTS:
+            self._count += 1
+        if self._unreliable is None and self._count > MAX_EVENTS:
             self._unreliable = {}
             for kept in self.in_order_of_arrival():
                 self._distrust(kept)
@@ -202,9 +217,18 @@ class _OpenBlock:
             )
 
     def in_order_of_arrival(self) -> tuple[PoolEvent | PoolUnreliable, ...]:
-        return (*self._arrived, *self._indexed.values())
+        return (*_taken_apart(self._arrived), *self._indexed.values())
 
     def in_order(self) -> tuple[PoolEvent | PoolUnreliable, ...]:
         if self._unreliable is not None:
             return tuple(self._unreliable.values())
-        return (*self._arrived, *(event for _, event in sorted(self._indexed.items())))
+        return (*_taken_apart(self._arrived), *(event for _, event in sorted(self._indexed.items())))
+
+
+def _taken_apart(arrived: Iterable[PoolEvent | PoolUnreliable | PoolRun]) -> Iterator[PoolEvent | PoolUnreliable]:
+    """Single events; of a run those that a later one of the same run does not supersede."""
+    for event in arrived:
+        if isinstance(event, PoolRun):
+            yield from event.newest()
+        else:
+            yield event

@@ -116,6 +116,14 @@ class PoolLog(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class PoolNamed:
+    """The carrier spoke of a pool and said which tokens it has, the lower first; nobody has vouched for that."""
+
+    pool: Address
+    tokens: tuple[Address, Address]
+
+
+@dataclass(frozen=True, slots=True)
 class PoolUnreliable:
     """The carrier said that this pool changed but could not say how (a truncated price): reload it from the node."""
 

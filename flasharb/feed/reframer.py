@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from zlib import crc32
 
+from flasharb.feed.runs import Run, measure
 from flasharb.feed.wire import (
     CHECKSUM_OFFSET,
     DEFAULT_MAX_MESSAGE_BYTES,
@@ -91,7 +92,7 @@ class Reframer:
         if max_message_bytes < HEADER_BYTES:
             raise ValueError(f"max_message_bytes is {max_message_bytes}, but a header alone has {HEADER_BYTES}")
         self.counters = ReframerCounters()
-        self._dialect = dialect
+        self._dialect: Literal["auto", "p1", "p3"] = dialect
         self._check_crc = check_crc
         self._max_bytes = max_message_bytes
         self._prefix = _PREFIX_BYTES if length_prefix else 0
@@ -111,24 +112,31 @@ class Reframer:
         self._pending += data
         if len(self._pending) < self._need:
             return []
-        return self._read(final=False)
+        return cast("list[Frame]", self._read(final=False))
+
+    def feed_runs(self, data: bytes) -> list[Frame | Run]:
+        """As ``feed``, but with equal messages that come back to back left in one piece."""
+        self._pending += data
+        if len(self._pending) < self._need:
+            return []
+        return self._read(final=False, runs=True)
 
     def finish(self) -> list[Frame]:
         """The stream has ended: what still waits for bytes is damaged; returns sound messages found behind it.
 
         Afterwards the reader is as new (but for its counters) and may take another stream.
         """
-        frames = self._read(final=True)
+        frames = cast("list[Frame]", self._read(final=True))
         self._in_sync = True
         return frames
 
-    def _read(self, *, final: bool) -> list[Frame]:
+    def _read(self, *, final: bool, runs: bool = False) -> list[Frame | Run]:
         buffer = bytes(self._pending)
-        frames: list[Frame] = []
+        frames: list[Frame | Run] = []
         position = 0
         while True:
             if not self._prefix:
-                position = self._read_run(buffer, position, frames)
+                position = self._read_run(buffer, position, frames, runs)
             advance, self._need = self._step(buffer, position, frames, final)
             if not advance:
                 break
@@ -137,7 +145,9 @@ class Reframer:
         del self._pending[:position]
         return frames
 
-    def _read_run(self, buffer: bytes, position: int, frames: list[Frame]) -> int:  # noqa: C901  # one loop, for speed
+    def _read_run(  # noqa: C901  # one loop, for speed
+        self, buffer: bytes, position: int, frames: list[Frame | Run], runs: bool
+    ) -> int:
         """The fast way for what nearly always comes: whole, sound messages back to back.
 
         Stops in front of the first bytes that leave any doubt and returns their position; ``_step`` judges them.
@@ -146,6 +156,9 @@ class Reframer:
         limit = self._max_bytes - HEADER_BYTES
         check, auto, p3 = self._check_crc, self._dialect == "auto", self._dialect == "p3"
         found = len(frames)
+        last_size, tried = -1, False
+        if runs:
+            position = self._take_run(buffer, position, frames)
         while position + HEADER_BYTES <= length:
             magic, domain, version, source, flags, size, sequence, timestamp_ns, checksum = _unpack_h1(buffer, position)
             if magic != MAGIC_NUMBER or version != VERSION:
@@ -172,11 +185,27 @@ class Reframer:
                 break
             frames.append(Frame("p3" if p3 else "p1", domain, source, flags, sequence, timestamp_ns, payload))
             position = end
+            if runs:
+                # Two of one size may be the beginning of many; it is looked for once until the size changes.
+                if size != last_size:
+                    last_size, tried = size, False
+                elif not tried:
+                    position = self._take_run(buffer, position, frames)
+                    tried = position == end
         if len(frames) > found:
             self._in_sync = True
         return position
 
-    def _step(self, buffer: bytes, position: int, frames: list[Frame], final: bool) -> tuple[int, int]:
+    def _take_run(self, buffer: bytes, position: int, frames: list[Frame | Run]) -> int:
+        """Take the run that begins here, if one does; returns the position behind it."""
+        run = measure(buffer, position, self._dialect, self._max_bytes - HEADER_BYTES, self._check_crc)
+        if run is None:
+            return position
+        frames.append(run)
+        self.counters.frames += len(run) - 1
+        return position + run.rows.nbytes
+
+    def _step(self, buffer: bytes, position: int, frames: list[Frame | Run], final: bool) -> tuple[int, int]:
         """Judge the bytes at ``position``: how many to move on, and (when none) how many are needed from there."""
         available = len(buffer) - position
         at = buffer.find(MAGIC, position)
@@ -198,7 +227,7 @@ class Reframer:
         return self._accept(buffer, position, readings, frames, final) or (self._skip(before + len(MAGIC)), 0)
 
     def _accept(
-        self, buffer: bytes, position: int, readings: list[_Reading], frames: list[Frame], final: bool
+        self, buffer: bytes, position: int, readings: list[_Reading], frames: list[Frame | Run], final: bool
     ) -> tuple[int, int] | None:
         """Take the first reading that is a message; None when every one has failed."""
         for end, start, header, dialect in readings:

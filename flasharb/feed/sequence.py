@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
+import numpy as np
+
 from flasharb.feed.records import RETRANSMIT, SNAPSHOT, RecoveryRequest
+from flasharb.feed.runs import Run
 
 MAX_RETRANSMIT: Final = 100
 """Most missing messages that are asked for one by one."""
@@ -106,6 +109,20 @@ class SequenceTracker:
             self._sources[domain << 8 | source] = _Source(sequence, timestamp_ns)
             return "restarted"
         return "stale"
+
+    def take_run(self, run: Run) -> bool:
+        """Take a run's numbers if they are fresh without exception: absent, or the next ones without a gap."""
+        numbers, last = run.rows["sequence"], run.rows[-1]
+        if not numbers.any():
+            return True
+        key = int(last["domain"]) << 8 | int(last["source"])
+        known = self._sources.get(key)
+        if (known is not None and numbers[0] != known.last + 1) or not numbers[0] or (np.diff(numbers) != 1).any():
+            return False
+        if known is None:
+            known = self._sources[key] = _Source(0, 0)
+        known.last, known.timestamp_ns = int(last["sequence"]), int(last["timestamp"])
+        return True
 
     def reset(self) -> None:
         """Forget every source: the next message of each sets its mark anew."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from flasharb.feed.events import Event, FeedGap
 from flasharb.feed.messages import encode
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.feed.reframer import Reframer
+from flasharb.feed.runs import Run
 from flasharb.feed.translate import Translator
-from flasharb.feed.wire import Dialect
+from flasharb.feed.wire import Dialect, Frame
 
 
 class BusDecoder:
@@ -17,16 +20,18 @@ class BusDecoder:
     A relay that does not number its messages gives no other sign of a loss, and a lost PoolSync is a stale pool.
     """
 
-    def __init__(self, reframer: Reframer, translator: Translator) -> None:
+    def __init__(self, reframer: Reframer, translator: Translator, runs: bool = False) -> None:
+        """``runs``: leave events that came as a run in one piece (``PoolRun``), which is the same for less work."""
         self.reframer = reframer
         self.translator = translator
+        self._runs = runs
         self._lost = 0
         self._heard = False
         self._dialect: Dialect = "p1"
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[Event | PoolRun]:
         """The events that these bytes complete. Never raises for what the bytes hold."""
-        frames = self.reframer.feed(data)
+        frames: Sequence[Frame | Run] = self.reframer.feed_runs(data) if self._runs else self.reframer.feed(data)
         found = self.translator.translate(frames)
         lost = self.reframer.counters.dropped_bytes
         if lost != self._lost and self._heard:
@@ -60,6 +65,7 @@ def bus_decoder(
     max_message_bytes: int = 65_568,
     length_prefix: bool = False,
     consumer_id: int = 1,
+    runs: bool = False,
 ) -> BusDecoder:
-    """A decoder with the settings of the table ``message_bus``."""
-    return BusDecoder(Reframer(dialect, check_crc, max_message_bytes, length_prefix), Translator(consumer_id))
+    """A decoder with the settings of the table ``message_bus``; ``runs`` as in ``BusDecoder``."""
+    return BusDecoder(Reframer(dialect, check_crc, max_message_bytes, length_prefix), Translator(consumer_id), runs)

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from flasharb.feed import events
 from flasharb.feed.events import Event, FeedGap, GasHint, PoolEvent, PoolsInvalidated, PoolUnreliable, PriceHint
 from flasharb.feed.messages import decode
+from flasharb.feed.pool_runs import CONCENTRATED_VENUES, PoolRun, split
 from flasharb.feed.records import (
     INVALIDATION_REASONS,
     GasPrice,
@@ -29,6 +30,7 @@ from flasharb.feed.records import (
     StateInvalidation,
     Trade,
 )
+from flasharb.feed.runs import Run
 from flasharb.feed.sequence import Gap, SequenceTracker
 from flasharb.feed.tick_check import (
     MAX_SQRT_PRICE_X96,
@@ -41,8 +43,6 @@ from flasharb.feed.tlv import MalformedMessage
 from flasharb.feed.wire import Dialect, Frame
 from flasharb.units import Address
 
-CONCENTRATED_VENUES: Final = frozenset({301, 600})
-"""Uniswap V3 on Ethereum and Arbitrum; other venues' pools are known by their content."""
 _CONSTANT_PRODUCT_TYPES: Final = frozenset({0, 2})
 _CHANGES: Final = (events.V3Mint, events.V3Burn)
 _MAX_REMEMBERED: Final = 100_000
@@ -72,7 +72,12 @@ class Translator:
         self._block: int | None = None
         self._newest = 0
         self._latest: dict[bytes, tuple[int, PoolEvent | PoolUnreliable]] = {}
-        self._handlers: dict[type, Callable[[Any, Dialect, list[Event]], None]] = {
+        # What is not entered in ``_latest`` yet, because nothing has come that would have to be compared with it; how
+        # many events that is; and the newest time of all that is or will be in there.
+        self._unentered: list[PoolRun | tuple[int, PoolEvent | PoolUnreliable]] = []
+        self._unentered_count = 0
+        self._latest_ns = -1
+        self._handlers: dict[type, Callable[[Any, Dialect, list[Event | PoolRun]], None]] = {
             PoolSync: self._on_sync,
             PoolSwap: self._on_swap,
             PoolMint: self._on_liquidity,
@@ -90,12 +95,23 @@ class Translator:
         """The connection was lost: numbers start anew, and the block of the next message is unknown."""
         self._sequences.reset()
         self._block = None
-        self._latest.clear()
+        self._forget_latest()
         self.requests.clear()
 
-    def translate(self, frames: Iterable[Frame]) -> list[Event]:
-        """The events of these frames. Damaged and lost messages become ``FeedGap``; nothing is raised."""
-        found: list[Event] = []
+    def translate(self, frames: Iterable[Frame | Run]) -> list[Event | PoolRun]:
+        """The events of these frames. Damaged and lost messages become ``FeedGap``; nothing is raised.
+
+        A run stays in one piece for each block if its events need no judgement one by one.
+        """
+        found: list[Event | PoolRun] = []
+        for part in frames:
+            if not isinstance(part, Run):
+                self._translate((part,), found)
+            elif not self._take_run(part, found):
+                self._translate(part.frames(), found)
+        return found
+
+    def _translate(self, frames: Iterable[Frame], found: list[Event | PoolRun]) -> None:
         handlers = self._handlers
         for frame in frames:
             if frame.sequence:
@@ -121,53 +137,69 @@ class Translator:
                     self.counters.passive += 1
                 else:
                     on_message(message, frame.dialect, found)
-        return found
 
-    def _note_gap(self, gap: Gap, found: list[Event]) -> None:
+    def _take_run(self, run: Run, found: list[Event | PoolRun]) -> bool:
+        """Take a run whole, with what its messages one by one would have done; False if that has to be seen."""
+        parts = split(run)
+        if parts is None or parts[0].block_number < self._newest:
+            return False
+        if parts[0].block_number == self._newest and run.rows["time"][0] <= self._latest_ns:
+            return False
+        if not self._sequences.take_run(run):
+            return False
+        self.counters.messages += len(run)
+        for part in parts:
+            self._advance(part.block_number)
+            if len(part):
+                self._remember(part, len(part), int(part.rows["time"][-1]))
+                found.append(part)
+        return True
+
+    def _note_gap(self, gap: Gap, found: list[Event | PoolRun]) -> None:
         self.counters.gaps += 1
         request = gap.request(self._consumer_id)
         if request is not None:
             self.requests.append((gap.domain, request))
         found.append(FeedGap(str(gap)))
 
-    def _on_sync(self, message: PoolSync, dialect: Dialect, found: list[Event]) -> None:
+    def _on_sync(self, message: PoolSync, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         self._advance(message.block_number)
         pool = cast("Address", message.pool)
         sync = events.V2Sync(pool, message.reserve0, message.reserve1, message.block_number)
         self._keep(sync, message.timestamp_ns, found)
 
-    def _on_swap(self, message: PoolSwap, dialect: Dialect, found: list[Event]) -> None:
+    def _on_swap(self, message: PoolSwap, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         self._advance(message.block_number)
         swap = _swap(message, dialect)
         if swap is not None:
             self._keep(swap, message.timestamp_ns, found)
 
-    def _on_state(self, message: PoolState, dialect: Dialect, found: list[Event]) -> None:
+    def _on_state(self, message: PoolState, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         self._advance(message.block_number)
         self._keep(_state(message), message.timestamp_ns, found)
 
-    def _on_heartbeat(self, message: Heartbeat, dialect: Dialect, found: list[Event]) -> None:
+    def _on_heartbeat(self, message: Heartbeat, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         self._advance(message.block_number)
         found.append(events.Heartbeat(message.block_number, message.timestamp_ns))
 
-    def _on_gas_price(self, message: GasPrice, dialect: Dialect, found: list[Event]) -> None:
+    def _on_gas_price(self, message: GasPrice, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         self._advance(message.block_number)
         found.append(GasHint(message.block_number, message.base_fee_gwei, message.priority_fee_gwei))
 
-    def _on_trade(self, message: Trade, dialect: Dialect, found: list[Event]) -> None:
+    def _on_trade(self, message: Trade, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         found.append(PriceHint(message.venue, message.asset_id, message.price_e8, message.timestamp_ns))
 
-    def _on_quote(self, message: Quote, dialect: Dialect, found: list[Event]) -> None:
+    def _on_quote(self, message: Quote, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         middle = (message.bid_price_e8 + message.ask_price_e8) // 2
         found.append(PriceHint(message.venue, message.asset_id, middle, message.timestamp_ns))
 
-    def _on_invalidation(self, message: StateInvalidation, dialect: Dialect, found: list[Event]) -> None:
+    def _on_invalidation(self, message: StateInvalidation, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         found.extend(_invalidations(message))
 
-    def _on_opaque(self, message: Opaque, dialect: Dialect, found: list[Event]) -> None:
+    def _on_opaque(self, message: Opaque, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         self.counters.unknown += 1
 
-    def _on_liquidity(self, message: PoolMint, dialect: Dialect, found: list[Event]) -> None:
+    def _on_liquidity(self, message: PoolMint, dialect: Dialect, found: list[Event | PoolRun]) -> None:
         pool = cast("Address", message.pool)
         if self._block is None or self._block < self._newest:
             # Of an unknown block, or of one that may be closed: whether the pool's state has it, only the node knows.
@@ -183,23 +215,45 @@ class Translator:
             self._block = block_number
             if block_number > self._newest:
                 self._newest = block_number
-                self._latest.clear()
+                self._forget_latest()
 
-    def _keep(self, event: PoolEvent | PoolUnreliable, timestamp_ns: int, found: list[Event]) -> None:
+    def _forget_latest(self) -> None:
+        self._latest.clear()
+        self._unentered.clear()
+        self._unentered_count = 0
+        self._latest_ns = -1
+
+    def _remember(self, told: PoolRun | tuple[int, PoolEvent | PoolUnreliable], count: int, newest_ns: int) -> None:
+        self._unentered.append(told)
+        self._unentered_count += count
+        self._latest_ns = newest_ns
+        if self._unentered_count > _MAX_REMEMBERED:
+            self._enter_all()
+
+    def _enter_all(self) -> None:
+        for told in self._unentered:
+            for timestamp_ns, event in told.timed() if isinstance(told, PoolRun) else (told,):
+                if len(self._latest) < _MAX_REMEMBERED:
+                    self._latest[event.pool] = (timestamp_ns, event)
+        self._unentered.clear()
+        self._unentered_count = 0
+
+    def _keep(self, event: PoolEvent | PoolUnreliable, timestamp_ns: int, found: list[Event | PoolRun]) -> None:
         """Pass a pool's event on unless the same block already told something newer, or just this."""
-        known = self._latest.get(event.pool)
-        if known is not None and event.block_number == known[1].block_number:
-            newest_ns, latest = known
-            repeated = timestamp_ns == newest_ns and event == latest
-            if repeated or timestamp_ns < newest_ns:
-                self._pass_over(event, latest, found)
-                return
-        if len(self._latest) < _MAX_REMEMBERED:
-            self._latest[event.pool] = (timestamp_ns, event)
+        if timestamp_ns <= self._latest_ns:
+            self._enter_all()
+            known = self._latest.get(event.pool)
+            if known is not None and event.block_number == known[1].block_number:
+                newest_ns, latest = known
+                repeated = timestamp_ns == newest_ns and event == latest
+                if repeated or timestamp_ns < newest_ns:
+                    self._pass_over(event, latest, found)
+                    return
+        self._remember((timestamp_ns, event), 1, max(timestamp_ns, self._latest_ns))
         found.append(event)
 
     def _pass_over(
-        self, event: PoolEvent | PoolUnreliable, latest: PoolEvent | PoolUnreliable, found: list[Event]
+        self, event: PoolEvent | PoolUnreliable, latest: PoolEvent | PoolUnreliable, found: list[Event | PoolRun]
     ) -> None:
         """An older or repeated event: ignored where the latest one says it all, which a liquidity change never does.
 

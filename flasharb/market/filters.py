@@ -1,7 +1,7 @@
 """Which pools the search leaves out, each with its reason.
 
-Two different times: ``tracked`` decides once, before a pool is loaded, by its tokens (``pools.track_all``); a
-``LiquidityFilter`` decides anew in every block, by what the pool holds now and what that is worth now
+Two different times: ``tracked`` decides once, before a pool is loaded, by its tokens (``pools.track_all``); the filter
+of ``market.liquidity`` decides anew in every block, by what the pool holds now and what that is worth now
 (``pools.min_liquidity_usd``). Pools that are too thin stay in the market: they are kept up to date, they may recover,
 and they still have their (small) say in the reference prices.
 """
@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 
-from flasharb.market.prices import NoPrice, Prices
-from flasharb.market.snapshot import Market
-from flasharb.pools import Pool, PoolSpec, Token
-from flasharb.pools.errors import QuoteUnavailable
+from flasharb.market.prices import NoPrice
+from flasharb.pools import PoolSpec, Token
 from flasharb.pools.protocols import PROTOCOLS
 from flasharb.units import Address, address, checksum
 
@@ -47,7 +44,7 @@ class Cause(StrEnum):
 class Excluded:
     """A pool that is left out: why, and the token (or other fact) that decided.
 
-    ``holds`` and ``needs`` are smallest units of the token.
+    ``holds`` and ``needs`` are smallest units of the token, as they were when this was decided.
     """
 
     cause: Cause
@@ -95,13 +92,15 @@ def tracked(
 ) -> tuple[list[PoolSpec], dict[Address, Excluded]]:
     """Split pools into those to load and those left out: all tokens must be listed, unless all are tracked.
 
+    A pool's own share, which it may take and give itself, need not be listed.
+
     ``listed``: the base tokens, the tokens of the token lists, and ``pools.tokens``. ``kinds``: the kinds of protocols
     that can be executed.
     """
     kept: list[PoolSpec] = []
     left_out: dict[Address, Excluded] = {}
     for spec in specs:
-        strange = [] if track_all else [token for token in spec.tokens if token not in listed]
+        strange = [] if track_all else [token for token in spec.tokens if token not in listed and token != spec.address]
         if PROTOCOLS[spec.protocol].kind not in kinds:
             left_out[spec.address] = Excluded(Cause.NOT_EXECUTABLE, f"no command swaps in a pool of {spec.protocol}")
         elif strange:
@@ -109,58 +108,3 @@ def tracked(
         else:
             kept.append(spec)
     return kept, left_out
-
-
-class LiquidityFilter:
-    """``pools.min_liquidity_usd``, block by block; 0 lets every pool pass.
-
-    What a pool holds is remembered until the pool changes.
-    """
-
-    def __init__(self, min_liquidity_usd: float) -> None:
-        self._least = Decimal(str(min_liquidity_usd))
-        self._depths: dict[Address, tuple[Pool, tuple[int, ...] | str]] = {}
-
-    def excluded(self, market: Market, prices: Prices) -> dict[Address, Excluded]:
-        """The pools of a market that hold too little, or of which that cannot be said."""
-        if not self._least:
-            return {}
-        least: dict[Address, int | NoPrice] = {}
-        depths: dict[Address, tuple[Pool, tuple[int, ...] | str]] = {}
-        left_out: dict[Address, Excluded] = {}
-        for at, pool in market.pools.items():
-            remembered = self._depths.get(at)
-            if remembered is None or remembered[0] is not pool:
-                remembered = (pool, _holds(pool))
-            depths[at] = remembered
-            verdict = self._judge(pool.spec, remembered[1], prices, least)
-            if verdict is not None:
-                left_out[at] = verdict
-        self._depths = depths
-        return left_out
-
-    def _judge(
-        self, spec: PoolSpec, holds: tuple[int, ...] | str, prices: Prices, least: dict[Address, int | NoPrice]
-    ) -> Excluded | None:
-        if isinstance(holds, str):
-            return Excluded(Cause.DEPTH_UNKNOWN, holds)
-        for token, amount in zip(spec.tokens, holds, strict=True):
-            needed = least.get(token)
-            if needed is None:
-                needed = least[token] = self._least_units(token, prices)
-            if isinstance(needed, NoPrice):
-                return Excluded(Cause.NO_PRICE_FOR_LIQUIDITY, needed)
-            if amount < needed:
-                return Excluded(Cause.BELOW_MIN_LIQUIDITY, token, amount, needed)
-        return None
-
-    def _least_units(self, token: Address, prices: Prices) -> int | NoPrice:
-        units = prices.units(token, self._least)
-        return units if isinstance(units, NoPrice) else int(units.to_integral_value(ROUND_CEILING))
-
-
-def _holds(pool: Pool) -> tuple[int, ...] | str:
-    try:
-        return pool.depth()
-    except QuoteUnavailable as error:
-        return str(error)

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any, Final, TypeVar
 
 from flasharb.feed.instrument import fast_hash, pool_asset_id, token_id
-from flasharb.pools.protocols import sources_of
+from flasharb.pools.protocols import is_timed, sources_of
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address
 
@@ -46,7 +46,8 @@ class Index:
 
     A pool of n tokens stands under each of them and under each pair of them. ``by_fast_hash`` and ``by_asset_id`` may
     name several pools: the bus's ids know no fee tier. The asset id exists for pools of two tokens only. ``by_source``
-    has the contracts whose logs move a pool beside its own.
+    has the contracts whose logs move a pool beside its own; ``timed`` the pools that answer for one block time, by
+    protocol.
     """
 
     by_token: Table[Address] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Index:
     by_fast_hash: Table[int] = field(default_factory=dict)
     by_asset_id: Table[tuple[int, int]] = field(default_factory=dict)
     by_source: Table[Address] = field(default_factory=dict)
+    timed: Table[str] = field(default_factory=dict)
 
     def adding(self, specs: Iterable[PoolSpec]) -> Index:
         """This index with further pools; a pool that it already has stays where it is."""
@@ -66,13 +68,13 @@ class Index:
         return Index(*(_without(table, fewer) for table, fewer in zip(self._tables(), keys, strict=True)))
 
     def _tables(self) -> tuple[Table[Any], ...]:
-        return self.by_token, self.by_pair, self.by_fast_hash, self.by_asset_id, self.by_source
+        return self.by_token, self.by_pair, self.by_fast_hash, self.by_asset_id, self.by_source, self.timed
 
 
 def _keys(specs: Iterable[PoolSpec]) -> tuple[dict[Any, set[Address]], ...]:
     """Which pools go under which key, one dictionary per table of the index."""
-    tables: tuple[defaultdict[Any, set[Address]], ...] = tuple(defaultdict(set) for _ in range(5))
-    by_token, by_pair, by_fast_hash, by_asset_id, by_source = tables
+    tables: tuple[defaultdict[Any, set[Address]], ...] = tuple(defaultdict(set) for _ in range(6))
+    by_token, by_pair, by_fast_hash, by_asset_id, by_source, timed = tables
     for spec in specs:
         venue, ids = venue_of(spec.protocol), [token_id(token) for token in spec.tokens]
         for token in spec.tokens:
@@ -82,6 +84,8 @@ def _keys(specs: Iterable[PoolSpec]) -> tuple[dict[Any, set[Address]], ...]:
         by_fast_hash[fast_hash(venue, ids)].add(spec.address)
         for source in sources_of(spec):
             by_source[source].add(spec.address)
+        if is_timed(spec):
+            timed[spec.protocol].add(spec.address)
         if len(ids) == 2:
             by_asset_id[venue, pool_asset_id(*ids)].add(spec.address)
     return tables

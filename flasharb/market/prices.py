@@ -99,6 +99,31 @@ class Prices:
         """The pools that price a token."""
         return list(self._references(token))
 
+    @property
+    def native(self) -> Decimal | NoPrice | None:
+        """USD per wrapped ETH; None when no token is named as that."""
+        return None if self._native is None else self.of(self._native)
+
+    def follows(self, token: Address) -> tuple[Decimal, Decimal] | None:
+        """Between what prices a token lies if it follows wrapped ETH; None where ETH has no say.
+
+        While no pool changes and ETH's price grows (or shrinks) by some factor, its price stays within these bounds,
+        the upper (or the lower) one times that factor.
+        """
+        if self._native is None or token in self._usd:
+            return None
+        price = self.of(token)
+        if isinstance(price, NoPrice):
+            return None
+        if token == self._native:
+            return price, price
+        if not self._market.pools_between(token, self._native):
+            return None
+        if not any(self._market.pools_between(token, usd) for usd in self._usd):
+            return price, price
+        told = [reference.price for reference in self.references(token)]
+        return min(told), max(told)
+
     def _decimals(self, token: Address) -> int | NoPrice:
         known = self._market.tokens.get(token)
         return NoPrice(token, "its decimals are not known (no token list has it)") if known is None else known.decimals

@@ -11,7 +11,7 @@ traded as it stands; its next event lists it for reload), or nowhere (untracked:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from flasharb.feed.events import (
@@ -25,6 +25,7 @@ from flasharb.feed.events import (
 from flasharb.market.index import Index, pair_of
 from flasharb.market.transition import Inconsistent, next_state
 from flasharb.pools import Pool
+from flasharb.pools.contract import is_timed
 from flasharb.pools.spec import Token
 from flasharb.units import Address
 
@@ -47,6 +48,9 @@ class Market:
 
     ``touched`` are the pools that differ from the snapshot before (changed, inserted, removed). ``loaded_at`` and
     ``last_event`` are block numbers per pool. ``block`` is None as long as the feed has no header for it.
+
+    Pools whose curve moves by the clock answer for the time ``slot_s`` after the block's: for the block that a trade is
+    meant for. Without a header they keep the time of their load.
     """
 
     number: int
@@ -61,6 +65,7 @@ class Market:
     last_event: Mapping[Address, int] = field(default_factory=dict)
     counts: Counts = Counts()
     stale_after_blocks: int = 0
+    slot_s: int = 0
 
     @staticmethod
     def load(
@@ -70,10 +75,15 @@ class Market:
         *,
         block: BlockHeader | None = None,
         stale_after_blocks: int = 0,
+        slot_s: int = 0,
     ) -> Market:
         """A first snapshot from states that were all loaded at the end of block ``number``."""
         empty = Market(
-            number, block, tokens={token.address: token for token in tokens}, stale_after_blocks=stale_after_blocks
+            number,
+            block,
+            tokens={token.address: token for token in tokens},
+            stale_after_blocks=stale_after_blocks,
+            slot_s=slot_s,
         )
         return empty.inserting(pools, number)
 
@@ -108,7 +118,7 @@ class Market:
 
         Events up to that block are dropped for them from here on. A pool that was there is replaced.
         """
-        fresh = {pool.spec.address: pool for pool in pools}
+        fresh = {pool.spec.address: self._timely(pool, self.block) for pool in pools}
         if not fresh:
             return self
         new = [pool.spec for address, pool in fresh.items() if address not in self.pools]
@@ -168,6 +178,20 @@ class Market:
         left = {address: why for address, why in without.reload.items() if address not in pools}
         return replace(without, reload=left, retired=without.retired.union(pools))
 
+    def moving_with_time(self) -> Iterator[Address]:
+        """The pools whose quotes may differ from one block to the next without any log."""
+        for addresses in self.index.timed.values():
+            for address in addresses:
+                pool = self.pools[address]
+                if is_timed(pool) and pool.moves_with_time:
+                    yield address
+
+    def _timely(self, pool: Pool, block: BlockHeader | None) -> Pool:
+        """A pool as it answers in the block after ``block``."""
+        if block is None or not is_timed(pool) or not pool.moves_with_time:
+            return pool
+        return pool.at(block.timestamp + self.slot_s)
+
     def _without(self, gone: Iterable[Address]) -> Market:
         gone = frozenset(gone)
         return replace(
@@ -186,23 +210,28 @@ class _Change:
     def __init__(self, market: Market, number: int) -> None:
         self.market = market
         self.number = number
+        self.time: int | None = None
         self.changed: dict[Address, Pool] = {}
         self.unknown: dict[Address, str] = {}
         self.awake: dict[Address, str] = {}
         self.applied = self.untracked = self.superseded = self.unusable = 0
 
     def run(self, closed: ClosedBlock) -> Market:
+        market, header = self.market, closed.header
+        self.time = header.timestamp if header is not None else None
         for event in closed.events:
             self._take(event)
-        market = self.market
         moved = {address: pool for address, pool in self.changed.items() if address not in self.unknown}
+        active = moved.keys()
+        by_clock = {address: market.pools[address] for address in market.moving_with_time()}
+        moved = {address: market._timely(pool, header) for address, pool in (by_clock | moved).items()}
         after = replace(
             market,
             number=self.number,
             block=closed.header,
             pools={**market.pools, **moved} if moved else market.pools,
             touched=frozenset(moved),
-            last_event={**market.last_event, **dict.fromkeys(moved, self.number)} if moved else market.last_event,
+            last_event={**market.last_event, **dict.fromkeys(active, self.number)} if active else market.last_event,
             counts=Counts(self.applied, self.untracked, self.superseded, self.unusable),
         )
         if self.awake:
@@ -233,6 +262,11 @@ class _Change:
             self._move(address, pool, event)
 
     def _move(self, address: Address, pool: Pool, event: PoolEvent) -> None:
+        if is_timed(pool):
+            if self.time is None:
+                self._give_up(address, "the block has no header, and the pool needs its time")
+                return
+            pool = pool.at(self.time)
         after = next_state(pool, event)
         if isinstance(after, Inconsistent):
             self._give_up(address, after.reason)

@@ -74,6 +74,24 @@ class Piecewise(Pool, Protocol):
         ...
 
 
+class Timed(Pool, Protocol):
+    """A pool that answers for blocks of one time: its curve moves by the clock, or it remembers when it was traded."""
+
+    @property
+    def moves_with_time(self) -> bool:
+        """Whether its quotes may differ from one block to the next without any log."""
+        ...
+
+    def at(self, timestamp: int, /) -> Timed:
+        """The same pool in a block of another time (Unix seconds)."""
+        ...
+
+
+def is_timed(pool: Pool) -> TypeGuard[Timed]:
+    """Whether a pool answers for one block time."""
+    return hasattr(pool, "moves_with_time")
+
+
 def is_piecewise(pool: Pool) -> TypeGuard[Piecewise]:
     """Whether a pool has pieces. (``isinstance`` of a protocol compares all methods, and takes as long as a sizing.)"""
     return hasattr(pool, "pieces")

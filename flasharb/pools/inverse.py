@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools.errors import InsufficientLiquidity, QuoteUnavailable
 
 _BISECT_EVERY = 4
 """Secants find a smooth quote's inverse in a handful of steps; a halving now and then bounds the steps of any other."""
 
 
+class TooLittle(InsufficientLiquidity):
+    """An input so small that the contract would revert; a greater one may do."""
+
+
+class Unsettled(InsufficientLiquidity):
+    """The contract's iteration does not end at this one input, where it reverts; its neighbours may do."""
+
+
 def least_input(quote: Callable[[int], int], amount_out: int, guess: int) -> int:
     """The least input for which ``quote`` gives at least ``amount_out``, searched outwards from ``guess``.
 
-    ``quote`` must not fall as its input grows, and must refuse all inputs beyond the first that it refuses. An exact
+    ``quote`` must not fall as its input grows, and must refuse all inputs beyond the first that it refuses, except for
+    ``TooLittle`` and ``Unsettled``. Where its rounding wavers by a unit (the Newton iterations of some contracts do),
+    one unit less gives less, but a still smaller input may give ``amount_out`` too; it is not looked for. An exact
     guess costs two quotes, another the logarithm of how far off it is, mostly much less.
 
     Raises:
@@ -24,11 +34,34 @@ def least_input(quote: Callable[[int], int], amount_out: int, guess: int) -> int
     def reaches(amount: int) -> bool:
         try:
             given = known[amount] = quote(amount)
+        except TooLittle:
+            known[amount] = 0
+            return False
+        except Unsettled:
+            return reaches(amount + 1)
         except QuoteUnavailable:
             known[amount] = None  # too much to be answered for: the least input is not above it
             return True
         return given >= amount_out
 
+    low, high = _around(guess, reaches)
+    step = 0
+    while high - low > 1:
+        step += 1
+        middle = (low + high) // 2 if step % _BISECT_EVERY == 0 else _secant(known, amount_out, low, high)
+        if reaches(middle):
+            high = middle
+        else:
+            low = middle
+    while high not in known:  # unsettled itself: the next one that is not
+        high += 1
+    if known[high] is None:
+        quote(high)
+    return high
+
+
+def _around(guess: int, reaches: Callable[[int], bool]) -> tuple[int, int]:
+    """An input that does not reach it (or -1) and one that does, found outwards from ``guess``."""
     low, high = guess - 1, guess
     reach = 1
     if reaches(guess):
@@ -41,17 +74,7 @@ def least_input(quote: Callable[[int], int], amount_out: int, guess: int) -> int
             low = high
             high += reach
             reach *= 8
-    step = 0
-    while high - low > 1:
-        step += 1
-        middle = (low + high) // 2 if step % _BISECT_EVERY == 0 else _secant(known, amount_out, low, high)
-        if reaches(middle):
-            high = middle
-        else:
-            low = middle
-    if known[high] is None:
-        quote(high)
-    return high
+    return low, high
 
 
 def _secant(known: dict[int, int | None], amount_out: int, low: int, high: int) -> int:

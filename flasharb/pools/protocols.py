@@ -15,23 +15,47 @@ from typing import Any, Final, TypeAlias
 
 from eth_hash.auto import keccak
 
+from flasharb.pools.balancer import admission as balancer
+from flasharb.pools.balancer import events as balancer_events
+from flasharb.pools.balancer import files as balancer_files
 from flasharb.pools.concentrated import storage as concentrated
+from flasharb.pools.concentrated.creation import POOL_CREATED
+from flasharb.pools.concentrated.known_part import known_part
 from flasharb.pools.concentrated.storage import V3Layout
+from flasharb.pools.constant_product import forks
 from flasharb.pools.constant_product import storage as constant_product
+from flasharb.pools.constant_product.creation import pair_created
 from flasharb.pools.constant_product.storage import V2Layout
 from flasharb.pools.constant_rate import files as constant_rate_files
 from flasharb.pools.constant_rate import storage as constant_rate
 from flasharb.pools.contract import Pool
+from flasharb.pools.creation import Creation
+from flasharb.pools.cryptoswap import files as cryptoswap_files
+from flasharb.pools.cryptoswap import storage as cryptoswap
+from flasharb.pools.cryptoswap.admission import PROTOCOL as CRYPTOSWAP
+from flasharb.pools.cryptoswap.events import RULES as CRYPTOSWAP_RULES
 from flasharb.pools.events import Rule, topics_of
 from flasharb.pools.managed import files as managed_files
 from flasharb.pools.managed import key as managed_key
 from flasharb.pools.managed import storage as managed
+from flasharb.pools.quoted import NOT_MODELLED
+from flasharb.pools.solidly import files as solidly_files
+from flasharb.pools.solidly import storage as solidly
+from flasharb.pools.solidly.facts import LAYOUTS as SOLIDLY_KINDS
 from flasharb.pools.spec import PoolSpec
+from flasharb.pools.stableswap import files as stableswap_files
+from flasharb.pools.stableswap import storage as stableswap
+from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.events import RULES as STABLESWAP_RULES
 from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.units import Address, Hash32, address, checksum
 
+ReadPlace: TypeAlias = Callable[[Address, int], int | None]
+"""A storage slot of a contract, None where it is not known."""
+
 Load: TypeAlias = Callable[[PoolSpec, Mapping[int, int], Elsewhere, int | None], Pool | Needs | Refused]
+Identify: TypeAlias = Callable[[Address, Mapping[int, int], Elsewhere], PoolSpec | Needs | Refused | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +75,10 @@ def _no_sources(_spec: PoolSpec) -> tuple[Address, ...]:
     return ()
 
 
+def _own_facts(spec: PoolSpec) -> Hashable:
+    return spec.facts
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """One bytecode and its forks with the same behaviour.
@@ -68,9 +96,18 @@ class Protocol:
       feed, because a bus brings hundreds of thousands of them a second.
     - ``sources``: other contracts whose logs move the pool (a rate provider, a vault); they are followed as well.
     - ``holder``: the contract that holds the pool's tokens, where that is not at the pool's address (V4's manager).
+    - ``named``: what a program must say of the pool beside its address (V4's key, a Balancer pool id): its facts.
     - ``vouch``: why a spec's address cannot be right, by other means than CREATE2; ``create2_salt``: by CREATE2.
+    - ``identify``: from an address, its slots and what is known elsewhere to the spec of the pool there, to what is
+      missing to say so, or to the reason why it is none that is traded; None where the contract is no such pool at all.
+    - ``timed``: its pools answer for one block time (``contract.Timed``).
+    - ``factory``: the factory that the facts name, which must be the deployment's.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
+    - ``write_facts``: the other way round, for pool files that discovery writes.
+    - ``creation``: the log by which a factory (or the singleton) tells of a new pool.
     - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
+    - ``known_part``: the pool as far as a state knows it of which only some slots are known (a recorded block): exact
+      in a part of its range; None where nothing is known. Without it a pool is known whole or not at all.
     - ``flash``: the pool hands out before it takes, so that a route may begin with it without a loan.
     - ``callback``: the function that a pool calls on the recipient of a flash swap (V2) or on the swapper (V3).
     - ``most_spacing``: its pools choose their tick spacing themselves, up to this.
@@ -85,9 +122,16 @@ class Protocol:
     rules: Mapping[bytes, Rule] = field(default_factory=dict)
     sources: Callable[[PoolSpec], tuple[Address, ...]] = _no_sources
     holder: Callable[[PoolSpec], Address] | None = None
+    named: Callable[[PoolSpec], object] = _own_facts
     vouch: Callable[[PoolSpec, int], str | None] | None = None
     create2_salt: Callable[[PoolSpec], bytes] | None = None
+    identify: Identify | None = None
+    timed: bool = False
+    factory: Callable[[PoolSpec], Address] | None = None
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
+    known_part: Callable[[PoolSpec, ReadPlace], Pool | None] | None = None
+    write_facts: Callable[[Any], Mapping[str, Any]] | None = None
+    creation: Creation | None = None
     sorted_tokens: bool = False
     flash: bool = False
     callback: str | None = None
@@ -116,6 +160,7 @@ def _v2(name: str, fee_pips: int, callback: str = "uniswapV2Call") -> Protocol:
         gas=50_000,
         default_fee_pips=fee_pips,
         create2_salt=lambda spec: keccak(spec.token0 + spec.token1),
+        creation=pair_created(fee_pips),
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(address,uint256,uint256,bytes)",
@@ -132,13 +177,69 @@ def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: st
         name,
         "v3",
         load=lambda spec, slots, _elsewhere, words: concentrated.load(spec, layout, slots, words),
+        known_part=lambda spec, read: _known_v3(spec, layout, read),
         gas=60_000,
         create2_salt=_v3_salt,
+        creation=POOL_CREATED,
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(int256,int256,bytes)",
         tick_spacings=MappingProxyType(tick_spacings),
         layout=layout,
+    )
+
+
+def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protocol:
+    return Protocol(
+        name,
+        "balancer_v2",
+        load=lambda spec, slots, elsewhere, _words: balancer.load(spec, slots, elsewhere),
+        gas=60_000,
+        default_fee_pips=0,
+        rules=rules,
+        sources=lambda spec: (balancer.vault_of(spec),),
+        holder=balancer.vault_of,
+        timed=timed,
+        named=balancer.pool_id_of,
+        vouch=balancer.vouch,
+        read_facts=balancer_files.read_facts,
+    )
+
+
+def _solidly(name: str) -> Protocol:
+    return Protocol(
+        name,
+        "solidly",
+        load=lambda spec, slots, elsewhere, _words: solidly.load(spec, slots, elsewhere),
+        gas=60_000,
+        default_fee_pips=0,
+        rules=solidly.RULES,
+        create2_salt=lambda spec: keccak(spec.token0 + spec.token1 + bytes((solidly.facts_of(spec).stable,))),
+        factory=lambda spec: solidly.facts_of(spec).factory,
+        read_facts=solidly_files.reader(name),
+        flash=True,
+    )
+
+
+def _known_v3(spec: PoolSpec, layout: V3Layout, read: ReadPlace) -> Pool | None:
+    part = known_part(spec, layout, lambda slot: read(spec.address, slot))
+    return None if part is None else part.pool
+
+
+def _known_v4(spec: PoolSpec, read: ReadPlace) -> Pool | None:
+    manager = managed_key.facts_of(spec).manager
+    return managed.known_part(spec, lambda slot: read(manager, slot))
+
+
+def _quoted(kind: str, gas: int) -> Protocol:
+    """Pools that are called like those of ``kind``, whose mathematics nobody has modelled: see ``pools.quoted``."""
+    return Protocol(
+        f"quoted_{kind}",
+        kind,
+        load=lambda _spec, _slots, _elsewhere, _words: Refused(NOT_MODELLED),
+        gas=gas,
+        default_fee_pips=0,
+        vouch=lambda _spec, _chain_id: NOT_MODELLED,
     )
 
 
@@ -155,6 +256,16 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
             _v2("sushiswap_v2", 3000),
             _v2("shibaswap_v2", 3000),
             _v2("pancakeswap_v2", 2500, "pancakeCall"),
+            Protocol(
+                forks.PROTOCOL,
+                "v2",
+                load=lambda spec, slots, elsewhere, _words: forks.load(spec, slots, elsewhere),
+                identify=forks.identify,
+                gas=50_000,
+                vouch=forks.vouch,
+                sorted_tokens=True,
+                flash=True,
+            ),
             _v3("uniswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("sushiswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("pancakeswap_v3", _PANCAKE_V3_SPACINGS, _PANCAKE_V3_LAYOUT, "pancakeV3SwapCallback"),
@@ -166,13 +277,18 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 rules=managed.RULES,
                 sources=lambda spec: (managed_key.facts_of(spec).manager,),
                 holder=lambda spec: managed_key.facts_of(spec).manager,
+                named=managed_key.key_of,
+                known_part=_known_v4,
                 vouch=managed_files.vouch,
                 read_facts=managed_files.read_facts,
                 most_spacing=managed_key.MAX_TICK_SPACING,
             ),
+            _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES, timed=False),
+            _balancer(balancer.STABLE, balancer_events.STABLE_RULES, timed=True),
+            *map(_solidly, SOLIDLY_KINDS),
             Protocol(
                 "wrapped_native",
-                "wrapper",
+                "weth",
                 load=lambda spec, _slots, _elsewhere, _words: constant_rate.load_wrapper(spec),
                 gas=25_000,
                 default_fee_pips=0,
@@ -188,6 +304,36 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 vouch=constant_rate_files.vouch,
                 read_facts=constant_rate_files.read_psm_facts,
             ),
+            Protocol(
+                STABLESWAP,
+                "curve",
+                load=lambda spec, slots, elsewhere, _words: stableswap.load(spec, slots, elsewhere),
+                identify=stableswap.identify,
+                timed=True,
+                gas=100_000,
+                default_fee_pips=0,
+                rules=STABLESWAP_RULES,
+                vouch=stableswap_files.vouch,
+                read_facts=stableswap_files.read_facts,
+                write_facts=stableswap_files.write_facts,
+            ),
+            Protocol(
+                CRYPTOSWAP,
+                "curve",
+                load=lambda spec, slots, elsewhere, _words: cryptoswap.load(spec, slots, elsewhere),
+                identify=cryptoswap.identify,
+                timed=True,
+                gas=150_000,
+                default_fee_pips=0,
+                rules=CRYPTOSWAP_RULES,
+                vouch=cryptoswap_files.vouch,
+                read_facts=cryptoswap_files.read_facts,
+                write_facts=cryptoswap_files.write_facts,
+            ),
+            _quoted("v2", 50_000),
+            _quoted("v3", 60_000),
+            _quoted("curve", 60_000),
+            _quoted("solidly", 50_000),
         )
     }
 )
@@ -200,6 +346,12 @@ def sources_of(spec: PoolSpec) -> tuple[Address, ...]:
     """The other contracts whose logs move the pool."""
     protocol = PROTOCOLS.get(spec.protocol)
     return protocol.sources(spec) if protocol is not None else ()
+
+
+def is_timed(spec: PoolSpec) -> bool:
+    """Whether the pool answers for one block time."""
+    protocol = PROTOCOLS.get(spec.protocol)
+    return protocol is not None and protocol.timed
 
 
 def holder_of(spec: PoolSpec) -> Address:
@@ -282,6 +434,8 @@ def check_address(
     deployment = deployments.get(chain_id, {}).get(spec.protocol)
     if deployment is None:
         return f"no deployment of {spec.protocol} is known on chain {chain_id}"
+    if protocol.factory is not None and protocol.factory(spec) != deployment.factory:
+        return f"{checksum(protocol.factory(spec))} is not the factory of {spec.protocol} on chain {chain_id}"
     expected = pool_address(deployment, spec)
     if expected is None:
         return f"nothing says where pools of {spec.protocol} are"

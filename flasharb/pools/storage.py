@@ -6,12 +6,13 @@ Whoever reads (a node, a recorded block, the local chain) loops. What is absent 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from eth_hash.auto import keccak
 
-from flasharb.units import Address, Hash32
+from flasharb.pools.spec import PoolSpec
+from flasharb.units import Address, Hash32, checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Needs:
     """What must be known before the pool can be built.
 
     ``slots`` are of the contract at the spec's address; ``elsewhere`` are (contract, slot) of others; ``code`` are
-    contracts whose code hash decides; ``timestamp``: the block's.
+    contracts whose code (or its hash) decides; ``timestamp``: the block's.
     """
 
     slots: frozenset[int] = frozenset()
@@ -37,15 +38,35 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """What is known beside the pool's own slots; code hashes are keccak-256 of the deployed code."""
+    """What is known beside the pool's own slots.
+
+    ``codes`` are the deployed codes, ``code_hashes`` their keccak-256. ``unknown`` are places (the pool's own slots
+    too) that were asked for in vain: where only a part of the pool hangs on one, it is loaded without that part.
+    """
 
     slots: Mapping[tuple[Address, int], int] = field(default_factory=dict)
     code_hashes: Mapping[Address, Hash32] = field(default_factory=dict)
     timestamp: int | None = None
+    codes: Mapping[Address, bytes] = field(default_factory=dict)
+    unknown: Set[tuple[Address, int]] = frozenset()
 
 
 class CorruptPool(ValueError):
     """The storage does not make sense as this protocol's pool: another contract, or slots of different blocks."""
+
+
+def contradiction(spec: PoolSpec, told: PoolSpec) -> Refused:
+    """Why a pool is refused whose code and storage tell another spec."""
+    if spec.tokens != told.tokens:
+        return Refused(f"by code and storage its tokens are {', '.join(map(checksum, told.tokens))}")
+    if spec.fee_pips != told.fee_pips:
+        return Refused(f"by code and storage its fee is {told.fee_pips} pips, not {spec.fee_pips}")
+    return Refused(f"by code and storage its facts are {told.facts}, not {spec.facts}")
+
+
+def address_in(word: int) -> Address:
+    """The address in a storage word."""
+    return Address(word.to_bytes(32, "big")[12:])
 
 
 def mapping_slot(key: int, slot: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from flasharb.feed.events import BlockHeader, Event
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.snapshot import Market
 from flasharb.strategy.profit import Costs
 from flasharb.strategy.trade import Trade
@@ -16,7 +17,7 @@ from flasharb.units import Address
 class Batch:
     """Events that arrived together (reader → updater)."""
 
-    events: tuple[Event, ...]
+    events: tuple[Event | PoolRun, ...]
     received_at: float
 
 

@@ -8,11 +8,13 @@ from decimal import Decimal
 
 from flasharb.adapters import chain
 from flasharb.adapters.node import Node
+from flasharb.adapters.node_source import pool_logs
 from flasharb.adapters.pool_loader import Loaded, load_pools
 from flasharb.execution.realised import Holdings
-from flasharb.feed.events import BlockHeader
+from flasharb.feed.events import BlockHeader, PoolEvent
 from flasharb.market.prices import chainlink_usd
 from flasharb.market.snapshot import Market
+from flasharb.pools.protocols import PROTOCOLS, sources_of
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.units import Address, Hash32
 
@@ -28,7 +30,10 @@ class NodeChain:
     sender: Address
     v3_words: int
     stale_after_blocks: int
+    slot_s: int
     price_feed: Address | None
+    hears_all: bool
+    """The source of events is a node, which brings the logs of every protocol; a bus has messages for some only."""
 
     async def header(self, number: int | None) -> BlockHeader | None:
         """The header of a block (None: the newest)."""
@@ -41,7 +46,29 @@ class NodeChain:
 
     def empty_market(self, header: BlockHeader) -> Market:
         """A market without pools, with the tokens of the configuration."""
-        return Market.load(header.number, (), self.tokens, block=header, stale_after_blocks=self.stale_after_blocks)
+        return Market.load(
+            header.number,
+            (),
+            self.tokens,
+            block=header,
+            stale_after_blocks=self.stale_after_blocks,
+            slot_s=self.slot_s,
+        )
+
+    async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
+        """The logs of a block that move pools which the bus has no messages for.
+
+        Raises:
+            NodeError: the node does not answer, or says what is no log.
+        """
+        emitters = self._unheard_emitters()
+        return await pool_logs(self.node, header.hash, emitters) if emitters else ()
+
+    def _unheard_emitters(self) -> frozenset[Address]:
+        if self.hears_all:
+            return frozenset()
+        followed = [spec for spec in self.specs.values() if PROTOCOLS[spec.protocol].rules]
+        return frozenset(at for spec in followed for at in (spec.address, *sources_of(spec)))
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:
         """The configured feed's price of ETH; None without a feed."""

@@ -75,6 +75,7 @@ def _decoder(bus: MessageBus) -> BusDecoder:
         max_message_bytes=bus.max_message_bytes,
         length_prefix=bus.length_prefix,
         consumer_id=bus.consumer_id,
+        runs=True,
     )
     match bus.dialect:
         case "p1":

@@ -16,7 +16,8 @@ import trio
 from flasharb.adapters.pool_loader import Loaded
 from flasharb.errors import NodeError
 from flasharb.feed.blocks import BlockAssembler
-from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolsInvalidated
+from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolEvent, PoolsInvalidated
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.history import History, NeedsReload
 from flasharb.market.snapshot import Market
 from flasharb.service.conflated import Conflated
@@ -44,6 +45,10 @@ class Chain(Protocol):
         """The tracked pools (``None``: all of them) as they are at the end of a block."""
         ...
 
+    async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
+        """What happened in a block to tracked pools that the source of the batches has no events for."""
+        ...
+
     async def native_usd(self, header: BlockHeader) -> Decimal | None:
         """The configured feed's price of ETH at the end of a block; None without a feed."""
         ...
@@ -64,14 +69,20 @@ class Updater:
         report: Callable[[Report], None],
         enough_blocks: Callable[[int], None],
         new_head: Callable[[BlockHeader], None] = lambda header: None,
+        glance: Callable[[Batch], None] = lambda batch: None,
     ) -> None:
-        """``report`` and ``new_head`` never block; ``enough_blocks(count)`` hears the number of blocks after each."""
+        """``report``, ``new_head`` and ``glance`` never block.
+
+        ``enough_blocks(count)`` hears the number of blocks after each; ``glance`` sees every batch while the market can
+        be trusted.
+        """
         self._chain = chain
         self._slot_s = slot_s
         self._figures = figures
         self._report = report
         self._enough_blocks = enough_blocks
         self._new_head = new_head
+        self._glance = glance
         self._assembler = BlockAssembler()
         self._history: History | None = None
         self._in_doubt: str | None = "start"
@@ -83,6 +94,8 @@ class Updater:
                 batch = await self._next(batches)
                 if batch is None:
                     return
+                if self._history is not None and self._in_doubt is None:
+                    self._glance(batch)
                 for event in batch.events:
                     await self._take(event, batch.received_at, updates)
         finally:
@@ -96,7 +109,7 @@ class Updater:
         self._say_stale("stale_head", f"no word from the feed for {self._slot_s * STALE_SLOTS + STALE_MARGIN_S:.1f} s")
         return await _received(batches)
 
-    async def _take(self, event: Event, received_at: float, updates: Conflated[Update]) -> None:
+    async def _take(self, event: Event | PoolRun, received_at: float, updates: Conflated[Update]) -> None:
         match event:
             case FeedGap(pools=None):
                 self._in_doubt = event.reason
@@ -135,10 +148,14 @@ class Updater:
         if self._history is None or self._in_doubt is not None:
             await self._load_all(header, received_at, updates)
             return
-        whole = ClosedBlock(closed.number, closed.events, header)
+        whole = await self._whole(closed, header)
         if closed.number <= self._history.head.number and not await self._reorganised():
             return
         await self._advance(self._history, whole, received_at, updates)
+
+    async def _whole(self, closed: ClosedBlock, header: BlockHeader) -> ClosedBlock:
+        """The block with the events that its source does not bring."""
+        return ClosedBlock(closed.number, (*closed.events, *await self._chain.unheard(header)), header)
 
     async def _header(self, number: int) -> BlockHeader | None:
         with trio.move_on_after(self._slot_s):
@@ -195,7 +212,7 @@ class Updater:
         if last - first >= FILLED_BLOCKS:
             return []
         headers = [await self._chain.header(number) for number in range(first, last + 1)]
-        return [ClosedBlock(one.number, (), one) for one in headers if one is not None]
+        return [await self._whole(ClosedBlock(one.number, (), one), one) for one in headers if one is not None]
 
     async def _reload(
         self, history: History, header: BlockHeader, received_at: float, updates: Conflated[Update]

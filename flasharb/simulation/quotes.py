@@ -10,20 +10,24 @@ prove nothing either way and are counted as ``took_less``; more than the quote i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+from eth_hash.auto import keccak
 
 from flasharb.evm import LogEntry
 from flasharb.feed.logs import event_of
 from flasharb.market.transition import Inconsistent, next_state
-from flasharb.pools import Pool, PoolSpec, V2Pool, V3Pool
+from flasharb.pools import Pool, PoolSpec, V2Pool
 from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools.managed import key as managed_key
 from flasharb.pools.protocols import LOG_TOPICS
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import known_pools, offered
 from flasharb.simulation.replay import Replay
 from flasharb.simulation.result import Log
-from flasharb.simulation.swaps import SWAP_TOPICS, Swap, read_swaps
+from flasharb.simulation.swaps import SWAP_TOPICS, Pair, Swap, read_swaps
 from flasharb.units import PIPS, Address, Hash32, hex0x
 
 _NO_REASON: Final = "its state is not known"
@@ -77,12 +81,18 @@ def check_quotes(block: RecordedBlock) -> Quotes:
     """
     replay = Replay(block)
     specs = offered(replay).specs
+    currencies = {
+        managed_key.facts_of(spec).pool_id: (spec.token0, spec.token1)
+        for spec in specs.values()
+        if spec.protocol == managed_key.PROTOCOL
+    }
     quotes = Quotes()
     for receipt in block.receipts:
         if any(log.topics and log.topics[0] in SWAP_TOPICS for log in receipt.logs):
             touched = {key for log in receipt.logs for key in _keys(log)} & specs.keys()
             known = known_pools(replay, [specs[key] for key in touched])
-            _Transaction(replay, receipt.index, specs, known.pools, known.unknown, quotes).judge(receipt.logs)
+            judged = _Transaction(replay, receipt.index, specs, known.pools, known.unknown, quotes, currencies)
+            judged.judge(receipt.logs)
         replay.advance()
     return quotes
 
@@ -98,7 +108,9 @@ def _keys(log: LogEntry) -> tuple[Address, ...]:
 
 @dataclass(slots=True)
 class _Transaction:
-    """One transaction's logs, in order. ``pools`` follow them; ``before`` holds each pair before its last sync."""
+    """One transaction's logs, in order. ``pools`` follow them; ``before`` holds each pair before its last sync, and
+    ``lost`` each pool before the log after which its state is unknown.
+    """
 
     replay: Replay
     index: int
@@ -106,20 +118,22 @@ class _Transaction:
     pools: dict[Address, Pool]
     unknown: dict[Address, str]
     quotes: Quotes
+    currencies: Mapping[bytes, Pair]
     before: dict[Address, Pool] = field(default_factory=dict)
+    lost: dict[Address, Pool] = field(default_factory=dict)
 
     def judge(self, logs: tuple[LogEntry, ...]) -> None:
         for position, log in enumerate(logs):
             if log.topics and log.topics[0] in SWAP_TOPICS:
-                self._judge_swap(log)
+                self._judge_swap(log, logs)
             self._follow(log, position)
 
-    def _judge_swap(self, log: LogEntry) -> None:
-        own = Log(Address(log.address), tuple(Hash32(topic) for topic in log.topics), log.data)
-        for swap in read_swaps([own], self.replay.ask, self.replay.block.chain_id):
+    def _judge_swap(self, log: LogEntry, logs: tuple[LogEntry, ...]) -> None:
+        chain_id, transfers = self.replay.block.chain_id, [_plain(one) for one in logs]
+        for swap in read_swaps([_plain(log)], self.replay.ask, chain_id, None, self.currencies, transfers):
             spec = self.specs.get(Address(swap.pool[:20]))
             if spec is None:
-                self.quotes._count(swap.protocol, "unsupported")
+                self.quotes._count(swap.protocol, "unsupported", self._stranger(Address(swap.pool[:20])))
                 continue
             kind, reason = self._verdict(spec, swap, log)
             self.quotes._count(spec.protocol, kind, reason)
@@ -127,6 +141,10 @@ class _Transaction:
     def _verdict(self, spec: PoolSpec, swap: Swap, log: LogEntry) -> tuple[str, str]:
         pool = self.before.get(spec.address) or self.pools.get(spec.address)
         if pool is None:
+            # What a swap does besides (collect fees) may be told before it: the quote from before both may still hold.
+            pool = self.lost.pop(spec.address, None)
+            if pool is not None and _pays(pool, swap):
+                return "exact", ""
             return "unknown_state", self.unknown.get(spec.address, _NO_REASON)
         if swap.token_in not in spec.tokens or swap.token_out not in spec.tokens:
             return "unknown_state", "the swap's tokens are not known"
@@ -146,9 +164,15 @@ class _Transaction:
         )
         return "mismatched", ""
 
+    def _stranger(self, pool: Address) -> str:
+        """What is told of a pool that is none of ours: its code, by which it may become one."""
+        code = self.replay.code(pool)
+        return f"pools with code 0x{keccak(code).hex()} are not known" if code else ""
+
     def _by_exact_output(self, pool: Pool, i: int, j: int, swap: Swap) -> bool:
         """Whether it was a swap of exact output, which rounds otherwise."""
-        return isinstance(pool, V3Pool) and pool.amount_in_exact_out(i, j, swap.amount_out) == swap.amount_in
+        exact_out = getattr(pool, "amount_in_exact_out", None)
+        return exact_out is not None and exact_out(i, j, swap.amount_out) == swap.amount_in
 
     def _follow(self, log: LogEntry, position: int) -> None:
         event = event_of(_as_json(log, self.replay.block.number, position), LOG_TOPICS)
@@ -157,13 +181,26 @@ class _Transaction:
             return
         after = next_state(pool, event)
         if isinstance(after, Inconsistent):
-            del self.pools[event.pool]
+            self.lost[event.pool] = self.pools.pop(event.pool)
             self.unknown[event.pool] = after.reason
         else:
             if isinstance(pool, V2Pool):
                 # A pair's Sync comes before its Swap, which tells of the state before both.
                 self.before[event.pool] = pool
             self.pools[event.pool] = after
+
+
+def _pays(pool: Pool, swap: Swap) -> bool:
+    if swap.token_in not in pool.spec.tokens or swap.token_out not in pool.spec.tokens:
+        return False
+    try:
+        return pool.amount_out(*pool.spec.ends(swap.token_in, swap.token_out), swap.amount_in) == swap.amount_out
+    except QuoteUnavailable:
+        return False
+
+
+def _plain(log: LogEntry) -> Log:
+    return Log(Address(log.address), tuple(Hash32(topic) for topic in log.topics), log.data)
 
 
 def _as_json(log: LogEntry, number: int, position: int) -> dict[str, object]:

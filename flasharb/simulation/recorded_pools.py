@@ -7,17 +7,18 @@ know limits a pool's range, or keeps the pool out, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeVar
 
 from eth_hash.auto import keccak
 
 from flasharb.pools import Pool, PoolSpec
-from flasharb.pools.concentrated.known_part import known_part
-from flasharb.pools.concentrated.storage import V3Layout
+from flasharb.pools.identify import identify
 from flasharb.pools.loading import CorruptPool, Elsewhere, Needs, Refused, load_pool
-from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, pool_address
+from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
+from flasharb.simulation.recorded_keepers import kept_pools
 from flasharb.simulation.replay import Replay
 from flasharb.units import Address, Hash32
 
@@ -40,6 +41,11 @@ class Offered:
     specs: dict[Address, PoolSpec]
     refused: dict[Address, str]
 
+    def with_also(self, specs: Mapping[Address, PoolSpec]) -> Offered:
+        """These pools as well, even where they were refused."""
+        refused = {at: reason for at, reason in self.refused.items() if at not in specs}
+        return Offered({**self.specs, **specs}, refused)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownPools:
@@ -60,6 +66,11 @@ def offered(replay: Replay) -> Offered:
             found.specs[address] = spec
         elif spec is not None:
             found.refused[address] = spec
+    for key, kept in kept_pools(replay):
+        if isinstance(kept, PoolSpec):
+            found.specs[key] = kept
+        else:
+            found.refused[key] = kept
     return found
 
 
@@ -77,30 +88,30 @@ def known_pools(replay: Replay, specs: Iterable[PoolSpec]) -> KnownPools:
 
 def _identify(replay: Replay, address: Address) -> PoolSpec | str | None:
     """What the contract is, why it is not traded, or None where it is no pool at all."""
+    made = _by_factory(replay, address)
+    if isinstance(made, PoolSpec):
+        return made
+    for protocol in PROTOCOLS.values():
+        if protocol.identify is not None:
+            told = _asked(replay, address, partial(protocol.identify, address))
+            if told is not None:
+                return told.reason if isinstance(told, Refused) else told
+    return made
+
+
+def _by_factory(replay: Replay, address: Address) -> PoolSpec | str | None:
     token0, token1 = _asked_address(replay, address, _TOKEN0), _asked_address(replay, address, _TOKEN1)
     if token0 is None or token1 is None or token0 == token1:
         return None
     fee, spacing = _asked_number(replay, address, _FEE), _asked_number(replay, address, _TICK_SPACING)
-    candidates = list(_candidates(address, (token0, token1), fee, spacing))
-    for spec in candidates:
-        deployment = DEPLOYMENTS.get(replay.block.chain_id, {}).get(spec.protocol)
-        if deployment is not None and pool_address(deployment, spec) == address:
-            return spec
-    if candidates or replay.ask(address, _GET_RESERVES) is not None:
-        return "no factory that we know creates a pool at this address"
+    tier = (fee, spacing) if fee is not None and spacing is not None else None
+    deployments = DEPLOYMENTS.get(replay.block.chain_id, {})
+    spec = identify(address, (token0, token1), deployments, tier)
+    if spec is not None:
+        return spec
+    if tier is not None or replay.ask(address, _GET_RESERVES) is not None:
+        return "neither a factory that we know nor its code vouches for it"
     return None
-
-
-def _candidates(
-    address: Address, tokens: tuple[Address, Address], fee: int | None, spacing: int | None
-) -> Iterator[PoolSpec]:
-    for name, protocol in PROTOCOLS.items():
-        if not protocol.sorted_tokens:
-            continue
-        if protocol.default_fee_pips is not None:
-            yield PoolSpec(address, name, tokens, protocol.default_fee_pips)
-        elif fee is not None and spacing is not None and fee < 1 << 24:
-            yield PoolSpec(address, name, tokens, fee, spacing)
 
 
 def _asked_address(replay: Replay, pool: Address, question: bytes) -> Address | None:
@@ -115,33 +126,73 @@ def _asked_number(replay: Replay, pool: Address, question: bytes) -> int | None:
 
 def _load(replay: Replay, spec: PoolSpec) -> Pool | str:
     """The pool, as far as the file knows it, or why it has no usable state."""
-    layout = PROTOCOLS[spec.protocol].layout
+    known_part = PROTOCOLS[spec.protocol].known_part
     try:
-        if isinstance(layout, V3Layout):
-            part = known_part(spec, layout, lambda slot: replay.slot(spec.address, slot))
-            return part.pool if part is not None else "its price is not in the file"
-        return _load_whole(replay, spec)
+        if known_part is not None:
+            return known_part(spec, replay.slot) or "its price is not in the file"
+        loaded = _asked(replay, spec.address, partial(_load_whole, spec))
+        return loaded.reason if isinstance(loaded, Refused) else loaded
     except CorruptPool as error:
         return str(error)
 
 
-def _load_whole(replay: Replay, spec: PoolSpec) -> Pool | str:
-    slots: dict[int, int] = {}
-    others: dict[tuple[Address, int], int] = {}
-    codes: dict[Address, Hash32] = {}
-    timestamp: int | None = None
+def _load_whole(spec: PoolSpec, slots: dict[int, int], elsewhere: Elsewhere) -> Pool | Needs | Refused:
+    return load_pool(spec, slots, elsewhere=elsewhere)
+
+
+Answer = TypeVar("Answer")
+
+
+def _asked(
+    replay: Replay, pool: Address, question: Callable[[dict[int, int], Elsewhere], Answer | Needs | Refused]
+) -> Answer | Refused:
+    """The answer to a question that asks back for state, as far as the file has that.
+
+    What the file lacks is told once as unknown; asked for again, it is a reason to refuse.
+    """
+    known = _Known(replay, pool)
     while True:
-        answer = load_pool(spec, slots, elsewhere=Elsewhere(others, codes, timestamp))
-        if isinstance(answer, Refused):
-            return answer.reason
+        answer = question(known.own, known.elsewhere())
         if not isinstance(answer, Needs):
             return answer
-        own = {slot: replay.slot(spec.address, slot) for slot in answer.slots}
-        foreign = {(at, slot): replay.slot(at, slot) for at, slot in answer.elsewhere}
-        programs = {at: replay.code(at) for at in answer.code}
-        if None in (*own.values(), *foreign.values(), *programs.values()):
-            return "state of it is not in the file"
-        slots.update((slot, value) for slot, value in own.items() if value is not None)
-        others.update((place, value) for place, value in foreign.items() if value is not None)
-        codes.update((at, Hash32(keccak(code))) for at, code in programs.items() if code is not None)
-        timestamp = replay.block.context.timestamp if answer.timestamp else timestamp
+        if not known.learn(answer):
+            return Refused("state of it is not in the file")
+
+
+@dataclass(slots=True)
+class _Known:
+    """What has been read of the file for one pool."""
+
+    replay: Replay
+    pool: Address
+    own: dict[int, int] = field(default_factory=dict)
+    others: dict[tuple[Address, int], int] = field(default_factory=dict)
+    codes: dict[Address, bytes] = field(default_factory=dict)
+    unknown: set[tuple[Address, int]] = field(default_factory=set)
+    timestamp: int | None = None
+
+    def elsewhere(self) -> Elsewhere:
+        hashes = {at: Hash32(keccak(code)) for at, code in self.codes.items()}
+        return Elsewhere(self.others, hashes, self.timestamp, self.codes, self.unknown)
+
+    def learn(self, needs: Needs) -> bool:
+        """Read what is needed; False where nothing new comes of it."""
+        before = self._size()
+        for at, slot in (*((self.pool, slot) for slot in needs.slots), *needs.elsewhere):
+            value = self.replay.slot(at, slot)
+            if value is None:
+                self.unknown.add((at, slot))
+                continue
+            self.others[at, slot] = value
+            if at == self.pool:
+                self.own[slot] = value
+        for at in needs.code:
+            code = self.replay.code(at)
+            if code is not None:
+                self.codes[at] = code
+        if needs.timestamp:
+            self.timestamp = self.replay.block.context.timestamp
+        return self._size() != before
+
+    def _size(self) -> tuple[int, int, int, int | None]:
+        return len(self.others), len(self.codes), len(self.unknown), self.timestamp

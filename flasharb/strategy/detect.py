@@ -7,10 +7,10 @@ the token cycles that pass are expanded into pools, and then into all combinatio
 profitable one may use a deeper pool at a slightly worse price. A pool of several tokens may be the best of two legs;
 the combinations leave those out in which it comes twice, as it is locked while it is in use.
 
-Only pairs with a changed pool are looked at again: through a changed pair (u, v) run the 2-cycle, the 3-cycles with a
-third token next to both, found by walking the smaller neighbourhood, and the 4-cycles with an edge from a neighbour of
-v to a neighbour of u. Cycles found before and not touched stay open and are reported again, so each report is what a
-search of the whole market would give.
+The rates and the search for token cycles are the ``screen``'s, in flat arrays: only legs whose best rate rose are
+looked at again. What stands here is what they mean: which cycles are open, and what pools they lead through. Cycles
+found before and not touched stay open and are reported again, so each report is what a search of the whole market would
+give.
 
 Rates are floats; the threshold leaves a margin for their rounding, so that the screen loses nothing. What it lets
 through is decided by exact integers in ``size``.
@@ -19,46 +19,50 @@ through is decided by exact integers in ``size``.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import permutations
+from collections.abc import Set as AbstractSet
 from math import prod
-from typing import Final
 
+import numpy as np
+
+from flasharb.feed.events import Event
+from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool
-from flasharb.pools.errors import QuoteUnavailable
+from flasharb.strategy.screen import BATCH, MOST_HOPS, THRESHOLD, Numbers
+from flasharb.strategy.token_graph import TokenCycle, TokenGraph
 from flasharb.strategy.trade import Cycle, Hop, Opportunity
 from flasharb.units import Address
 
-THRESHOLD: Final = 1.0 - 1e-9
-"""A product of four rates is off by less than 5e-12; the margin makes the screen lossless with room to spare."""
-
-MOST_HOPS: Final = 4
-
-Pair = tuple[Address, Address]
-"""A directed pair of tokens."""
-TokenCycle = tuple[Address, ...]
-"""Two tokens or more, the base token first; the last leg leads back to it."""
-
 
 class Detector:
-    """The screen over one market, kept up to date from block to block.
+    """The cycles open in one market, kept up to date from block to block.
 
     ``base_tokens`` in the order of preference: a cycle through several of them starts at the first.
-    ``max_hops`` is 2, 3 or 4; 4 costs the product of two neighbourhoods for every pair that rose.
+    ``max_hops`` is 2, 3 or 4; 4 costs the product of two neighbourhoods for every pair that rose. ``pools_per_leg``
+    limits the combinations of an open token cycle to those of so many best pools a leg (None: all of them).
     """
 
-    def __init__(self, max_hops: int, base_tokens: Iterable[Address]) -> None:
+    def __init__(
+        self,
+        max_hops: int,
+        base_tokens: Iterable[Address],
+        *,
+        pools_per_leg: int | None = None,
+        compiled: bool | None = None,
+    ) -> None:
+        """``compiled``: see ``Screen``."""
         if not 2 <= max_hops <= MOST_HOPS:
             raise ValueError(f"cycles of 2 to {MOST_HOPS} hops are supported, not {max_hops}")
         self._max_hops = max_hops
+        self._pools_per_leg = pools_per_leg
+        self._compiled = compiled
         self._rank = {token: rank for rank, token in enumerate(base_tokens)}
-        self._edges: dict[Pair, dict[Address, float]] = {}
-        self._quoted: dict[Address, tuple[Pair, ...]] = {}
-        self._best: dict[Address, dict[Address, float]] = {}
+        self._graph: TokenGraph | None = None
         self._open: dict[TokenCycle, tuple[tuple[float, Cycle], ...]] = {}
-        self._open_through: dict[Pair, set[TokenCycle]] = {}
+        self._open_through: dict[int, set[TokenCycle]] = {}
         self._excluded: frozenset[Address] = frozenset()
-        self._started = False
+        self._number = -1
+        self._glanced: list[Numbers] = []
+        self._sighted: set[TokenCycle] = set()
         self._next_id = 1
 
     def update(
@@ -70,111 +74,91 @@ class Detector:
         ``excluded`` the pools to leave out. Each report of a cycle has an id of its own.
         """
         leave_out = frozenset(excluded)
-        if touched is None or not self._started:
-            moved: Iterable[Address] = market.pools.keys() | self._quoted.keys()
-            self._started = True
+        graph = self._graph
+        moved: AbstractSet[Address]
+        if graph is None or touched is None:
+            moved = market.pools.keys() if graph is None else market.pools.keys() | graph.placed.keys()
         else:
-            moved = {*touched, *(leave_out ^ self._excluded)}
-        self._excluded = leave_out
-        changed, risen = self._reprice(market, moved)
-        again = {cycle for pair in changed for cycle in self._open_through.get(pair, ())}
-        for start, end in risen:
-            again.update(self._cycles_through(start, end))
-        for cycle in again:
-            self._reopen(cycle)
+            moved = {*touched, *self._glanced_at(graph)}
+            if leave_out is not self._excluded:
+                moved |= leave_out ^ self._excluded
+        self._excluded, self._number = leave_out, market.number
+        if graph is None or not all(graph.holds(address, market.pools.get(address)) for address in moved):
+            graph = self._graph = TokenGraph(market, self._rank, self._max_hops, self._compiled)
+            self._open.clear()
+            self._open_through.clear()
+            self._sighted.clear()
+            moved = graph.placed.keys()
+        self._glanced.clear()
+        self._look_again(graph, graph.rates(market, moved, leave_out))
         return self._report(market.number)
 
-    def _reprice(self, market: Market, moved: Iterable[Address]) -> tuple[set[Pair], list[Pair]]:
-        """Take over the rates of the moved pools; return their directed pairs, and those whose best rate rose."""
-        changed: set[Pair] = set()
-        for address in moved:
-            pool = None if address in self._excluded else market.pools.get(address)
-            changed.update(self._forget(address) if pool is None else self._learn(address, pool))
-        return changed, [pair for pair in changed if self._rebest(*pair)]
+    def glance(self, events: Iterable[Event | PoolRun]) -> list[tuple[Address, ...]]:
+        """Token cycles that pass at the best rates once these events are believed, of blocks not complete yet.
 
-    def _learn(self, address: Address, pool: Pool) -> tuple[Pair, ...]:
-        pairs = self._quoted.get(address)
-        if pairs is None:
-            pairs = self._quoted[address] = tuple(permutations(pool.spec.tokens, 2))
-        for pair, (i, j) in zip(pairs, permutations(range(len(pool.spec.tokens)), 2), strict=True):
-            self._edges.setdefault(pair, {})[address] = _rate(pool, i, j)
-        return pairs
-
-    def _forget(self, address: Address) -> tuple[Pair, ...]:
-        pairs = self._quoted.pop(address, ())
-        for pair in pairs:
-            del self._edges[pair][address]
-        return pairs
-
-    def _rebest(self, start: Address, end: Address) -> bool:
-        """Recompute the best rate of a directed pair; whether it rose."""
-        row = self._best.setdefault(start, {})
-        best = max(self._edges[start, end].values(), default=None)
-        if best is None:
-            row.pop(end, None)
-            return False
-        rose = best > row.get(end, 0.0)
-        row[end] = best
-        return rose
-
-    def _cycles_through(self, start: Address, end: Address) -> Iterator[TokenCycle]:
-        """Token cycles that use the leg ``start`` → ``end`` and pass at the best rates."""
-        best = self._best
-        rate = best[start][end]
-        if rate * best[end].get(start, 0.0) > THRESHOLD:
-            yield from self._from_base((start, end))
-        if self._max_hops < 3:
-            return
-        based = start in self._rank or end in self._rank
-        for third, onward in self._between(end, start, based):
-            if rate * onward > THRESHOLD:
-                yield from self._from_base((start, end, third))
-        if self._max_hops < 4:
-            return
-        for third, first_rate in best[end].items():
-            if third != start:
-                for fourth, onward in self._between(third, start, based or third in self._rank):
-                    if fourth != end and rate * first_rate * onward > THRESHOLD:
-                        yield from self._from_base((start, end, third, fourth))
-
-    def _between(self, start: Address, end: Address, based: bool) -> Iterator[tuple[Address, float]]:
-        """Tokens with a leg from ``start`` and one to ``end``, and the rate over both legs.
-
-        Only base tokens, unless the cycle is ``based`` on one already.
+        What is seen so is a warning, not an opportunity: it comes at once and without a market. The next ``update``
+        takes the rates of all pools concerned from the market again, so that glances never change what it reports.
         """
-        best = self._best
-        out_of_start = best[start]
-        for token in min(out_of_start, best[end], key=len) if based else self._rank:
-            if token in out_of_start and token != end and end in best[token]:
-                yield token, out_of_start[token] * best[token][end]
+        graph = self._graph
+        if graph is None:
+            return []
+        batch = graph.early_rates(events, self._number)
+        if not len(batch):
+            return []
+        self._glanced.append(batch["slot"])
+        sighted = set(map(graph.from_base, graph.screen.update(batch).cycles))
+        self._sighted |= sighted
+        return [tuple(graph.tokens[token] for token in cycle) for cycle in sighted]
 
-    def _from_base(self, tokens: TokenCycle) -> Iterator[TokenCycle]:
-        """The cycle turned so that its most preferred base token comes first; nothing if it has none."""
-        ranked = [(self._rank[token], position) for position, token in enumerate(tokens) if token in self._rank]
-        if ranked:
-            position = min(ranked)[1]
-            yield tokens[position:] + tokens[:position]
+    def _glanced_at(self, graph: TokenGraph) -> set[Address]:
+        return graph.owners(np.unique(np.concatenate(self._glanced)).tolist()) if self._glanced else set()
 
-    def _reopen(self, tokens: TokenCycle) -> None:
+    @property
+    def tables(self) -> tuple[Numbers, ...] | None:
+        """The screen's tables, None before the first market."""
+        if self._graph is None:
+            return None
+        tables = self._graph.screen.layout
+        return tables.slots, tables.pairs, tables.links, tables.tokens
+
+    def best_walks(self, base: Address, hops: int) -> list[tuple[float, tuple[Address, ...]]]:
+        """The best closed walk from a token by number of hops, which may exceed ``max_hops``: see ``Screen.walks``."""
+        graph = self._graph
+        if graph is None or base not in graph.number:
+            return []
+        walks = graph.screen.walks(graph.number[base], hops)
+        return [(walk.rate, tuple(graph.tokens[token] for token in walk.tokens)) for walk in walks]
+
+    def _look_again(self, graph: TokenGraph, batch: list[tuple[float, float, int]]) -> None:
+        """Hand the moved rates to the screen; open or close what they concern."""
+        passing = graph.screen.update(np.array(batch, BATCH))
+        again = {cycle for pair in passing.stale for cycle in self._open_through.get(pair, ())}
+        again.update(map(graph.from_base, passing.cycles))
+        again |= self._sighted
+        self._sighted.clear()
+        for cycle in again:
+            self._reopen(graph, cycle)
+
+    def _reopen(self, graph: TokenGraph, tokens: TokenCycle) -> None:
         """Expand a token cycle that passes at the best rates into all combinations of pools that pass, or close it.
 
         It stays open with no combination where all would use a pool twice: a worse pool that gets better may open one
         although no best rate rises.
         """
-        legs = [self._leg(start, end) for start, end in _legs(tokens)]
+        pairs = [graph.screen.pair(*leg) for leg in _legs(tokens)]
+        legs = [graph.leg(pair, *leg) for pair, leg in zip(pairs, _legs(tokens), strict=True)]
+        known = tokens in self._open
         if prod(leg[0][0] if leg else 0.0 for leg in legs) > THRESHOLD:
-            self._open[tokens] = _combinations(legs)
-            for pair in _legs(tokens):
-                self._open_through.setdefault(pair, set()).add(tokens)
-        elif self._open.pop(tokens, None) is not None:
-            for pair in _legs(tokens):
+            self._open[tokens] = _combinations([leg[: self._pools_per_leg] for leg in legs])
+            if not known:
+                for pair in pairs:
+                    self._open_through.setdefault(pair, set()).add(tokens)
+        elif known:
+            del self._open[tokens]
+            for pair in pairs:
                 self._open_through[pair].discard(tokens)
-
-    def _leg(self, start: Address, end: Address) -> list[tuple[float, Hop]]:
-        """The pools from one token to another, best rate first."""
-        rates = self._edges.get((start, end), {})
-        hops = [(rate, Hop(pool, start, end)) for pool, rate in rates.items()]
-        return sorted(hops, key=lambda leg: (-leg[0], leg[1].pool))
+        for pair in pairs:
+            graph.screen.open[pair] = len(self._open_through.get(pair, ()))
 
     def _report(self, block_number: int) -> list[Opportunity]:
         found = sorted(
@@ -186,15 +170,7 @@ class Detector:
         return [Opportunity(first + n, cycle, rate, block_number) for n, (rate, cycle) in enumerate(found)]
 
 
-def _rate(pool: Pool, i: int, j: int) -> float:
-    """The marginal rate; zero for a pool that gives nothing in this direction, or nothing that is known."""
-    try:
-        return pool.marginal_rate(i, j)
-    except QuoteUnavailable:
-        return 0.0
-
-
-def _legs(tokens: TokenCycle) -> list[Pair]:
+def _legs(tokens: TokenCycle) -> list[tuple[int, int]]:
     return list(zip(tokens, (*tokens[1:], tokens[0]), strict=True))
 
 

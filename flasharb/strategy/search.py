@@ -6,7 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from flasharb.market.filters import Excluded, LiquidityFilter
+from flasharb.feed.events import Event
+from flasharb.feed.pool_runs import PoolRun
+from flasharb.market.filters import Excluded
+from flasharb.market.liquidity import LiquidityFilter
 from flasharb.market.prices import usd_prices
 from flasharb.market.quarantine import Quarantined
 from flasharb.market.quarantine import excluded as quarantined_pools
@@ -67,6 +70,8 @@ class Search:
         self._limits = Limits.of(settings.strategy)
         self._filter = LiquidityFilter(settings.pools.min_liquidity_usd)
         self._detector = Detector(settings.strategy.max_hops, tokens.base)
+        self._excluded: Mapping[Address, Excluded] = {}
+        self._left_out: frozenset[Address] = frozenset()
         self._sized: dict[Cycle, tuple[tuple[Pool | None, ...], Trade | Rejected]] = {}
 
     def update(
@@ -81,8 +86,13 @@ class Search:
         ``base_fee_per_gas`` is the target block's; ``native_usd`` a configured feed's price of ETH.
         """
         prices = usd_prices(market, self._tokens.usd, self._tokens.wrapped_native, native_usd)
-        excluded = self._filter.excluded(market, prices) | quarantined_pools(market, self._quarantine())
-        opportunities = self._detector.update(market, touched, excluded)
+        excluded = self._filter.excluded(market, prices, touched)
+        quarantined = quarantined_pools(market, self._quarantine())
+        if quarantined:
+            excluded = {**excluded, **quarantined}
+        if excluded is not self._excluded:
+            self._excluded, self._left_out = excluded, frozenset(excluded)
+        opportunities = self._detector.update(market, touched, self._left_out)
         costs = Costs(base_fee_per_gas, self._tokens.wrapped_native, prices)
         sized = self._size_all(market, opportunities)
         trades, rejected = self._estimate_all(sized, costs)
@@ -90,6 +100,10 @@ class Search:
             [*trades, *self._splits(market, sized, costs)], self._settings.strategy.max_trades_per_block
         )
         return Findings(tuple(opportunities), tuple(chosen), (*rejected, *others), excluded, costs)
+
+    def glance(self, events: Iterable[Event | PoolRun]) -> int:
+        """How many token cycles pass once these events are believed, before their block is complete."""
+        return len(self._detector.glance(events))
 
     def _size_all(self, market: Market, opportunities: Iterable[Opportunity]) -> list[Trade | Rejected]:
         """Size each cycle; one whose pools have not changed has the size of the block before."""

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from click.testing import CliRunner
+from eth_hash.auto import keccak
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.cli.backtest import command as backtest_command
 from flasharb.cli.verify import command as verify_command
-from flasharb.simulation.backtest import Missed, Terms, backtest
+from flasharb.market.snapshot import Market
+from flasharb.simulation.backtest import Terms, backtest
+from flasharb.simulation.missed import MissedReason
 from flasharb.simulation.quotes import check_quotes
-from flasharb.simulation.recorded_pools import offered
+from flasharb.simulation.recorded_pools import known_pools, offered
 from flasharb.simulation.replay import Replay
+from flasharb.simulation.trial import Place, Refused, try_out
+from flasharb.strategy.detect import Detector
+from flasharb.strategy.limits import UNLIMITED
+from flasharb.strategy.size import size
+from flasharb.strategy.trade import Trade
 from flasharb.units import ZERO_ADDRESS, Address, address, hex0x
 
 WETH = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
@@ -31,7 +41,10 @@ def known_arbitrages(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
 
 @pytest.mark.parametrize("number", [13217637, 16146267, 17666333, 18884864, 18885292])
 def test_every_known_arbitrage_is_seen_and_what_we_trade_is_found(mainnet_blocks: Path, number: int) -> None:
-    """Each entry is recognised with its profit; those whose pools we trade are matched and simulate to the wei."""
+    """Each entry is recognised with its profit; those whose pools we trade are matched and simulate to the wei.
+
+    One goes through four pools (a V3 pool, a pair, a Curve pool of two coins, and one coin out of another's LP token).
+    """
     known = {index: one for (block, index), one in known_arbitrages(mainnet_blocks).items() if block == number}
     result = backtest(read_block(mainnet_blocks / f"{number}.json.gz"), TERMS)
     assert {one.index for one in result.arbitrages} == known.keys()
@@ -39,10 +52,7 @@ def test_every_known_arbitrage_is_seen_and_what_we_trade_is_found(mainnet_blocks
         entry = known[one.index]
         assert hex0x(one.tx_hash) == entry["tx"]
         assert one.gross_profit == int(entry["gross_profit"][hex0x(WETH)]["raw"])
-        if not one.supported:
-            assert one.missed is Missed.PROTOCOL
-            assert one.detail
-            continue
+        assert one.supported
         assert one.found, (one.index, one.missed, one.detail)
         assert one.ours is not None
         assert one.ours.simulated
@@ -50,6 +60,17 @@ def test_every_known_arbitrage_is_seen_and_what_we_trade_is_found(mainnet_blocks
         assert trade.gross_profit * 10**6 >= one.gross_profit * (10**6 - 1)
         assert trade.gross_profit <= trade.gain_bound
         assert max(gain for _, gain in one.ours.curve) <= trade.gross_profit
+
+
+def test_a_path_that_is_too_long_is_named(mainnet_blocks: Path) -> None:
+    """With three hops the cycle of four pools is left out for its length."""
+    terms = replace(TERMS, max_hops=3)
+    (missed,) = backtest(read_block(mainnet_blocks / "18885292.json.gz"), terms).arbitrages
+    assert missed.supported
+    assert (missed.missed, missed.detail) == (MissedReason.PATH_LENGTH, "4 pools, at most 3 are searched")
+    assert [missed.protocols[pool] for pool in missed.path] == [
+        "sushiswap_v2", "curve_cryptoswap", "curve_stableswap", "uniswap_v3",
+    ]  # fmt: skip
 
 
 def test_a_block_without_arbitrage_shows_none(mainnet_blocks: Path) -> None:
@@ -62,15 +83,26 @@ def test_a_block_without_arbitrage_shows_none(mainnet_blocks: Path) -> None:
 
 def test_a_trial_lacks_state_by_name(mainnet_blocks: Path) -> None:
     """The end of this block shows a cycle through USDT, a slot of which the file lacks: said, never taken as zero."""
-    result = backtest(read_block(mainnet_blocks / "18884864.json.gz"), TERMS)
-    refused = [ours.refused for ours in result.moments[-1].ours if not ours.simulated]
-    assert refused
-    assert all(text is not None and text.startswith("unknown state: slot") for text in refused)
+    block = read_block(mainnet_blocks / "18884864.json.gz")
+    replay = Replay(block)
+    for _ in block.transactions:
+        replay.advance()
+    known = known_pools(replay, offered(replay).specs.values())
+    market = Market.load(block.number, known.pools.values(), ())
+    sized = [size(market, one, UNLIMITED) for one in Detector(3, [WETH]).update(market, None)]
+    place = Place(replay.state(), block.context, block.fork, WETH, ZERO_ADDRESS, ZERO_ADDRESS)
+    answers = [try_out(trade, place) for trade in sized if isinstance(trade, Trade)]
+    assert answers
+    for answer in answers:
+        assert isinstance(answer, Refused)
+        assert answer.missing
+        assert answer.reason.startswith("unknown state: slot")
 
 
 def test_every_swap_that_we_can_judge_is_quoted_to_the_unit(mainnet_blocks: Path) -> None:
     """In all fourteen blocks no quote differs, and nearly all swaps are of protocols that we trade."""
     swaps = exact = less = 0
+    curve: Counter[str] = Counter()
     for path in sorted(mainnet_blocks.glob("[0-9]*.json.gz")):
         quotes = check_quotes(read_block(path))
         assert quotes.differences == []
@@ -79,16 +111,27 @@ def test_every_swap_that_we_can_judge_is_quoted_to_the_unit(mainnet_blocks: Path
             exact += tally.exact
             less += tally.took_less
             assert tally.mismatched == 0
+        curve.update({name: tally.exact for name, tally in quotes.by_protocol.items() if name.startswith("curve")})
     assert swaps > 290
-    assert exact > 255
-    assert exact + less > 280
+    assert exact > 265
+    assert exact + less > 290
+    assert curve == {"curve_cryptoswap": 6, "curve_stableswap": 3}
 
 
 def test_a_pool_at_a_foreign_address_is_refused(mainnet_blocks: Path) -> None:
-    """Two pairs of this block keep to the interface of V2, and no factory that we know has made them."""
-    found = offered(Replay(read_block(mainnet_blocks / "17666333.json.gz")))
-    assert Address(bytes.fromhex("af9742157a67e35f1aa0803e6ec589ca4cfd0864")) in found.refused
+    """A pair of another factory trades with the fee that its known code takes; with a byte more it is none we know."""
+    block = read_block(mainnet_blocks / "17666333.json.gz")
+    pair = Address(bytes.fromhex("af9742157a67e35f1aa0803e6ec589ca4cfd0864"))
+    found = offered(Replay(block))
+    assert (found.specs[pair].protocol, found.specs[pair].fee_pips) == ("v2_fork", 2000)
     assert not found.refused.keys() & found.specs.keys()
+
+    account = block.pre_state[pair]
+    assert account is not None
+    code = block.codes[account.code_hash] + b"\0"
+    altered = replace(account, code_hash=keccak(code))
+    block = replace(block, pre_state={**block.pre_state, pair: altered}, codes={**block.codes, keccak(code): code})
+    assert "vouches" in offered(Replay(block)).refused[pair]
 
 
 def test_the_commands_keep_to_their_contracts(mainnet_blocks: Path) -> None:

@@ -10,13 +10,14 @@ from eth_abi.abi import decode
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.evm import CallFrame, LogEntry, Machine, MissingState
-from flasharb.pools.concentrated.known_part import known_part
-from flasharb.pools.concentrated.storage import V3Layout
-from flasharb.pools.managed.key import PoolKey, admit, facts_of, spec_of
-from flasharb.pools.managed.pool import V4Pool, v4_pool
-from flasharb.pools.managed.storage import LIQUIDITY, TICK_BITMAP, TICKS, state_slot
+from flasharb.pools.managed.key import PROTOCOL, PoolKey, admit, facts_of, spec_of
+from flasharb.pools.managed.pool import V4Pool
+from flasharb.pools.managed.storage import known_part
 from flasharb.pools.spec import PoolSpec
+from flasharb.simulation.quotes import check_quotes
 from flasharb.simulation.recorded import RecordedState
+from flasharb.simulation.recorded_pools import offered
+from flasharb.simulation.replay import Replay
 from flasharb.units import Address, address
 from tests.support import managed_chain as chain
 
@@ -87,9 +88,27 @@ def known_pool(machine: Machine, spec: PoolSpec) -> V4Pool:
         except MissingState:
             return None
 
-    at = state_slot(facts_of(spec).pool_id)
-    layout = V3Layout(at, at + LIQUIDITY, at + TICKS, at + TICK_BITMAP)
-    part = known_part(spec, layout, read)
-    assert part is not None
-    state = (part.pool.sqrt_price_x96, part.pool.tick, part.pool.liquidity)
-    return v4_pool(spec, state, part.pool.ladder.info, machine.storage(MANAGER, at) >> 184 & 0xFFFFFF)
+    pool = known_part(spec, read)
+    assert pool is not None
+    return pool
+
+
+@pytest.mark.mainnet
+def test_the_block_offers_its_v4_pools_and_quotes_them(mainnet_blocks: Path) -> None:
+    """Found by the manager's logs, their keys by its calls; ether goes by the name of its wrapper."""
+    block = read_block(mainnet_blocks / f"{BLOCK}.json.gz")
+    specs = [spec for spec in offered(Replay(block)).specs.values() if spec.protocol == PROTOCOL]
+    assert len(specs) == 4
+    assert any(facts_of(spec).native for spec in specs)
+    tally = check_quotes(block).by_protocol[PROTOCOL]
+    assert (tally.swaps, tally.exact) == (5, 5)
+
+
+@pytest.mark.mainnet
+def test_a_block_offers_what_its_balancer_logs_name(mainnet_blocks: Path) -> None:
+    """The pool's code vouches for it; its fee is set inside the transaction of its swap, before and after it."""
+    block = read_block(mainnet_blocks / "19929064.json.gz")
+    (spec,) = [spec for spec in offered(Replay(block)).specs.values() if spec.protocol == "balancer_weighted"]
+    assert len(spec.tokens) == 2
+    tally = check_quotes(block).by_protocol["balancer_weighted"]
+    assert (tally.swaps, tally.exact) == (1, 1)

@@ -24,10 +24,12 @@ PANCAKE_V3 = "@pancakeswap/v3-core@1.0.2"
 SUSHI = "@sushiswap/core@2.0.0-canary.1"
 BALANCER = "@balancer-labs/v2-deployments@3.2.0"
 WETH = "canonical-weth@1.4.0"
+V4_CORE = "@uniswap/v4-core@1.0.2"
 
 LICENSES = {
     # v3-core's change date has passed: see the LICENSE file in the package.
     V3_CORE: "BUSL-1.1, since 2023-04-01 GPL-2.0-or-later",
+    V4_CORE: "BUSL-1.1, from 2027-06-15 MIT",
 }
 
 
@@ -58,7 +60,23 @@ SOURCES = {
     "PancakeV3Pool": Source(PANCAKE_V3, "artifacts/contracts/PancakeV3Pool.sol/PancakeV3Pool.json"),
     "SushiV2Factory": Source(SUSHI, "artifacts/contracts/uniswapv2/UniswapV2Factory.sol/UniswapV2Factory.json"),
     "SushiV2Pair": Source(SUSHI, "artifacts/contracts/uniswapv2/UniswapV2Pair.sol/UniswapV2Pair.json"),
+    "UniswapV4PoolManager": Source(V4_CORE, "out/PoolManager.sol/PoolManager.json"),
     "BalancerVault": Source(BALANCER, "dist/tasks/20210418-vault/artifact/Vault.json"),
+    "BalancerFeePercentages": Source(
+        BALANCER, "dist/tasks/20220725-protocol-fee-percentages-provider/artifact/ProtocolFeePercentagesProvider.json"
+    ),
+    "BalancerWeightedV1": Source(BALANCER, "dist/tasks/20210418-weighted-pool/bytecode/WeightedPool.json"),
+    "BalancerWeighted2TokensV1": Source(
+        BALANCER, "dist/tasks/20210418-weighted-pool/bytecode/WeightedPool2Tokens.json"
+    ),
+    "BalancerWeightedV2": Source(BALANCER, "dist/tasks/20220908-weighted-pool-v2/bytecode/WeightedPool.json"),
+    "BalancerWeightedV3": Source(BALANCER, "dist/tasks/20230206-weighted-pool-v3/artifact/WeightedPool.json"),
+    "BalancerStableV1": Source(
+        BALANCER, "dist/tasks/20220906-composable-stable-pool/bytecode/ComposableStablePool.json"
+    ),
+    "BalancerStableV3": Source(
+        BALANCER, "dist/tasks/20230206-composable-stable-pool-v3/artifact/ComposableStablePool.json"
+    ),
 }
 
 
@@ -99,12 +117,23 @@ def plain_abi(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
+def read_artifact(path: Path) -> dict[str, Any]:
+    """An artifact with ``abi`` and ``bytecode``; Balancer keeps some in two files, Foundry's code is an object."""
+    artifact: dict[str, Any] = json.loads(path.read_text())
+    if "creationCode" in artifact:
+        abi = json.loads((path.parents[1] / "abi" / path.name).read_text())
+        return {"abi": abi, "bytecode": artifact["creationCode"]}
+    if isinstance(artifact["bytecode"], dict):
+        return {"abi": artifact["abi"], "bytecode": artifact["bytecode"]["object"]}
+    return artifact
+
+
 def collect(name: str, source: Source, roots: list[Path]) -> str:
     """The text of ``<name>.json``: one ABI entry a line, then the code."""
     package, _, version = source.package.rpartition("@")
     directory = package_directory(package, version, roots)
     manifest = json.loads((directory / "package.json").read_text())
-    artifact = json.loads((directory / source.path).read_text())
+    artifact = read_artifact(directory / source.path)
     head = {
         "name": name,
         "package": package,

@@ -13,7 +13,7 @@ from flasharb.adapters.pool_loader import Loaded
 from flasharb.errors import NodeError
 from flasharb.execution.inclusion import Receipt
 from flasharb.execution.realised import Holdings
-from flasharb.feed.events import BlockHeader
+from flasharb.feed.events import BlockHeader, PoolEvent
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool, V2Pool
 from flasharb.pools.spec import PoolSpec, Token
@@ -66,6 +66,7 @@ class FakeChain:
     loads: list[tuple[frozenset[Address] | None, int]] = field(default_factory=list)
     refused: dict[Address, str] = field(default_factory=dict)
     public: list[bytes] = field(default_factory=list)
+    logs: dict[int, tuple[PoolEvent, ...]] = field(default_factory=dict)
 
     def grow(self, last: int, pools: Iterable[Pool], branch: str = "", first: int = 0) -> None:
         """Blocks up to ``last`` with the same pools in each."""
@@ -96,6 +97,10 @@ class FakeChain:
             tuple(one for address, one in asked.items() if address not in self.refused),
             {address: self.refused[address] for address in asked if address in self.refused},
         )
+
+    async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
+        self._alive()
+        return self.logs.get(header.number, ())
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:
         return None

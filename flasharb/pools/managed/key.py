@@ -48,11 +48,16 @@ class PoolKey:
 
 @dataclass(frozen=True, slots=True)
 class ManagedFacts:
-    """The facts of a pool of this protocol, beside those of its spec; ``admit`` holds ``pool_id`` against the key."""
+    """The facts of a pool of this protocol, beside those of its spec; ``admit`` holds ``pool_id`` against the key.
+
+    ``native``: the pool holds ether, and the spec names its wrapper instead, which routes can do more with; whoever
+    runs a trade wraps and unwraps around the pool.
+    """
 
     manager: Address
     pool_id: bytes
     hooks: Address = ZERO_ADDRESS
+    native: bool = False
 
     @property
     def hook_bits(self) -> int:
@@ -66,23 +71,35 @@ def facts_of(spec: PoolSpec) -> ManagedFacts:
     return spec.facts
 
 
-def spec_of(manager: Address, key: PoolKey) -> PoolSpec:
-    """The market's view: its key is the first 20 bytes of the id, since the contract holds many pools."""
+def key_of(spec: PoolSpec) -> PoolKey:
+    """The manager's key of a pool of this protocol."""
+    facts = facts_of(spec)
+    currency0 = ZERO_ADDRESS if facts.native else spec.token0
+    return PoolKey(currency0, spec.token1, spec.fee_pips, spec.tick_spacing, facts.hooks)
+
+
+def spec_of(manager: Address, key: PoolKey, wrapped_native: Address | None = None) -> PoolSpec:
+    """The market's view: its key is the first 20 bytes of the id, since the contract holds many pools.
+
+    Ether is called by the name of its wrapper where that is given; not in a pool between the two.
+    """
     pool_id = key.pool_id()
+    native = wrapped_native is not None and key.currency0 == ZERO_ADDRESS and key.currency1 != wrapped_native
+    currency0 = wrapped_native if native and wrapped_native is not None else key.currency0
     return PoolSpec(
         Address(pool_id[:20]),
         PROTOCOL,
-        (key.currency0, key.currency1),
+        (currency0, key.currency1),
         key.fee,
         key.tick_spacing,
-        ManagedFacts(manager, pool_id, key.hooks),
+        ManagedFacts(manager, pool_id, key.hooks, native),
     )
 
 
 def admit(spec: PoolSpec) -> str | None:
     """Why the pool must not be traded, or None."""
     facts = facts_of(spec)
-    if len(spec.tokens) != 2 or not spec.token0 < spec.token1:
+    if len(spec.tokens) != 2 or not key_of(spec).currency0 < spec.token1:
         return f"currencies out of order: {' and '.join(map(checksum, spec.tokens))}"
     if not 1 <= spec.tick_spacing <= MAX_TICK_SPACING:
         return f"tick spacing {spec.tick_spacing} is not between 1 and {MAX_TICK_SPACING}"
@@ -90,7 +107,7 @@ def admit(spec: PoolSpec) -> str | None:
         return "dynamic fee: its hook may set another fee for each swap"
     if not 0 <= spec.fee_pips <= PIPS or swap_fee(MAX_PROTOCOL_FEE, spec.fee_pips) >= PIPS:
         return f"fee of {spec.fee_pips} pips: with the protocol's share it may reach the whole input"
-    pool_id = PoolKey(spec.token0, spec.token1, spec.fee_pips, spec.tick_spacing, facts.hooks).pool_id()
+    pool_id = key_of(spec).pool_id()
     if pool_id != facts.pool_id:
         return f"pool id 0x{facts.pool_id.hex()} is not that of its key, 0x{pool_id.hex()}"
     if spec.address != pool_id[:20]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from flasharb.pools.concentrated.known_part import ReadSlot, known_ticks
 from flasharb.pools.concentrated.liquidity import MAX_UINT128
 from flasharb.pools.concentrated.storage import StoredTicks, stored_ticks
 from flasharb.pools.events import Log, Rule, rules, word
@@ -52,13 +53,40 @@ def load(spec: PoolSpec, elsewhere: Elsewhere, words_each_side: int | None = Non
         raise CorruptPool(str(error)) from None
 
 
+def known_part(spec: PoolSpec, read: ReadSlot) -> V4Pool | None:
+    """The pool as far as the manager's storage is known; None where not even price and liquidity are.
+
+    See ``concentrated.known_part``; ``read`` gives the manager's slots.
+
+    Raises:
+        CorruptPool: the slots contradict each other or the key.
+    """
+    at = state_slot(facts_of(spec).pool_id)
+    slot0, liquidity = read(at), read(at + LIQUIDITY)
+    if slot0 is None or liquidity is None:
+        return None
+    price, tick, active = _checked_price(spec, slot0), signed(slot0 >> 160, 24), liquidity & MAX_UINT128
+    try:
+        ticks = known_ticks(spec.tick_spacing, (at + TICKS, at + TICK_BITMAP), read, tick, active).ticks
+        return v4_pool(spec, (price, tick, active), ticks, slot0 >> 184 & 0xFFFFFF)
+    except ValueError as error:
+        raise CorruptPool(str(error)) from None
+
+
+def _checked_price(spec: PoolSpec, slot0: int) -> int:
+    """The price in Slot0, whose fee must be the key's."""
+    price, fee = slot0 & _UINT160, slot0 >> 208
+    if price and fee != spec.fee_pips:
+        raise CorruptPool(f"the manager charges {fee} pips in a pool whose key says {spec.fee_pips}")
+    return price
+
+
 def _read(spec: PoolSpec, at: int, slots: Mapping[int, int], words_each_side: int | None) -> StoredTicks | Needs:
     missing = {at, at + LIQUIDITY} - slots.keys()
     if missing:
         return Needs(frozenset(missing))
-    price, tick, fee = slots[at] & _UINT160, signed(slots[at] >> 160, 24), slots[at] >> 208
-    if price and fee != spec.fee_pips:
-        raise CorruptPool(f"the manager charges {fee} pips in a pool whose key says {spec.fee_pips}")
+    _checked_price(spec, slots[at])
+    tick = signed(slots[at] >> 160, 24)
     return stored_ticks(slots, (at + TICKS, at + TICK_BITMAP), tick, spec.tick_spacing, words_each_side)
 
 

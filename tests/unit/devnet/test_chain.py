@@ -173,7 +173,7 @@ def test_a_reverting_transaction_is_included_and_pays(chain: Chain, world: World
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"nonce": 0}, "nonce too low: next nonce 15, tx nonce 0"),
+        ({"nonce": 0}, "nonce too low: next nonce 20, tx nonce 0"),
         ({"value": 10**30}, "insufficient funds for gas * price + value"),
         ({"chain_id": 1}, "invalid chain id for signer: have 1 want 61861"),
         ({"gas_limit": 20_999}, "intrinsic gas too low: gas 20999, minimum needed 21000"),

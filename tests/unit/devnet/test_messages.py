@@ -1,16 +1,27 @@
-"""What the devnet says on the bus is enough to follow its pools: every pool, every block, to the last unit."""
+"""What the devnet says on the bus, and its node about the pools that the bus has no messages for, is enough to follow
+its pools: every pool, every block, to the last unit.
+"""
 
 from __future__ import annotations
 
-from flasharb.devnet.chain import Built, Chain
+from flasharb.adapters.chain import header_of
+from flasharb.devnet.chain import Block, Built, Chain
 from flasharb.devnet.example import market_at_head
 from flasharb.devnet.messages import bus_pools, encode_block
+from flasharb.devnet.rpc import matching_logs, parse_log_filter
 from flasharb.devnet.traders import Traders
 from flasharb.devnet.world import World
 from flasharb.feed.blocks import BlockAssembler
+from flasharb.feed.events import ClosedBlock, PoolLog
+from flasharb.feed.logs import event_of
 from flasharb.feed.messages import Heartbeat, Message, PoolBurn, PoolMint, PoolSwap, PoolSync, decode
 from flasharb.feed.reframer import Reframer
 from flasharb.feed.translate import Translator
+from flasharb.market.snapshot import Market
+from flasharb.pools import Pool
+from flasharb.pools.balancer import StablePool
+from flasharb.pools.protocols import LOG_TOPICS, PROTOCOLS
+from flasharb.units import Address
 from tests.support.devnet import mine
 
 ALL_WORDS = 7000
@@ -30,16 +41,30 @@ def test_a_market_that_listens_stays_equal_to_one_that_is_read_from_the_chain(wo
     pools = bus_pools(world)
     for number in range(1, 41):
         (built,) = mine(chain, traders, 1)
+        header = header_of(built.block.header.to_json())
         data = encode_block(built.block, pools, timestamp_ns=number * 10**9)
         seen |= {type(message) for message in _messages(data)}
         for event in translator.translate(reframer.feed(data)):
             for closed in assembler.add(event):
-                market = market.apply(closed)
+                market = market.apply(ClosedBlock(closed.number, (*closed.events, *unheard(built.block)), header))
 
         assert market.number == number
 
     assert seen == {PoolSync, PoolSwap, PoolMint, PoolBurn, Heartbeat}
-    assert dict(market.pools) == dict(market_at_head(chain, world, ALL_WORDS).pools)
+    assert timeless(market) == timeless(market_at_head(chain, world, ALL_WORDS))
+    moved = {PROTOCOLS[market.pools[at].spec.protocol].kind for at in market.last_event}
+    assert moved == {"v2", "v3", "v4", "balancer_v2"}
+
+
+def unheard(block: Block) -> list[PoolLog]:
+    """The logs that the service asks the node for."""
+    events = [event_of(log, LOG_TOPICS) for log in matching_logs(block, parse_log_filter({}))]
+    return [event for event in events if isinstance(event, PoolLog)]
+
+
+def timeless(market: Market) -> dict[Address, Pool]:
+    """Its pools; stable ones remember when they were loaded, which is not compared."""
+    return {at: pool.at(0) if isinstance(pool, StablePool) else pool for at, pool in market.pools.items()}
 
 
 def test_a_block_ends_with_a_heartbeat_that_names_the_next(traded: Traded, world: World) -> None:

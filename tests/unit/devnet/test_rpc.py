@@ -112,8 +112,8 @@ async def test_state_is_answered_at_recent_blocks_and_by_hash(chain: Chain, worl
 
     assert int(await rpc.handle("eth_getBalance", [builder, "latest"]), 16) == before + 5
     assert int(await rpc.handle("eth_getBalance", [builder, by_hash]), 16) == before
-    assert await rpc.handle("eth_getTransactionCount", [trader, "0x0"]) == "0xf"
-    assert await rpc.handle("eth_getTransactionCount", [trader, "latest"]) == "0x10"
+    assert await rpc.handle("eth_getTransactionCount", [trader, "0x0"]) == "0x14"
+    assert await rpc.handle("eth_getTransactionCount", [trader, "latest"]) == "0x15"
     assert await rpc.handle("eth_getCode", [trader, "latest"]) == "0x"
     assert (await rpc.handle("eth_getCode", [WETH, "latest"])).startswith("0x60")
     nobody = "0x" + "77" * 20
@@ -173,7 +173,7 @@ async def test_a_sent_transaction_is_pending_then_included(chain: Chain, world: 
     transaction_hash = await rpc.handle("eth_sendRawTransaction", [hex0x(raw)])
 
     assert (await rpc.handle("eth_getTransactionByHash", [transaction_hash]))["blockNumber"] is None
-    assert await rpc.handle("eth_getTransactionCount", [trader, "pending"]) == "0x10"
+    assert await rpc.handle("eth_getTransactionCount", [trader, "pending"]) == "0x15"
     assert await rpc.handle("eth_getTransactionReceipt", [transaction_hash]) is None
 
     chain.mine(0)

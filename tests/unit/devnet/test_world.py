@@ -11,15 +11,16 @@ import pytest
 from flasharb.adapters.blockfile import read_block
 from flasharb.devnet import build_world, example
 from flasharb.devnet.chain import Chain
-from flasharb.devnet.layout import CONTRACTS, POOLS, TOKENS
-from flasharb.devnet.traders import sink_words
-from flasharb.devnet.world import WORLD_FILE, World, devnet_key, load_world
+from flasharb.devnet.layout import CONTRACTS, MANAGED_POOLS, POOLS, TOKENS, VAULT_POOLS
+from flasharb.devnet.traders import Traders, sink_words
+from flasharb.devnet.world import GENESIS_TIMESTAMP, WORLD_FILE, World, devnet_key, load_world
 from flasharb.errors import UsageError
 from flasharb.evm import Account, roots
 from flasharb.execution import artifact
 from flasharb.pools import V3Pool
 from flasharb.pools.files import parse_pools, parse_tokens
-from flasharb.pools.protocols import check_address
+from flasharb.pools.protocols import PROTOCOLS, check_address
+from flasharb.pools.storage import mapping_slot
 from flasharb.simulation.verify import verify
 
 
@@ -41,16 +42,19 @@ def test_flasharb_is_the_committed_artifact_owned_by_the_signer(world: World) ->
     names = world.names
     account = world.accounts()[names["flasharb"]]
 
-    expected = artifact.runtime_code(names["signer"], names["weth"], names["balancer_vault"])
+    parties = names["weth"], names["balancer_vault"], names["v4_manager"]
+    expected = artifact.runtime_code(names["signer"], *parties)
     assert world.codes[account.code_hash] == expected, "run `just fixtures`"
 
 
-def test_every_pool_is_at_its_create2_address(world: World) -> None:
+def test_every_pool_is_vouched_for(world: World) -> None:
+    """By its factory's CREATE2, by the hash of its key in the V4 manager, by its code in Balancer's Vault."""
     file = parse_pools(world.pools)
 
-    assert len(file.pools) == len(POOLS)
-    assert [check_address(spec, file.chain_id) for spec in file.pools] == [None] * len(POOLS)
-    assert {spec.protocol for spec in file.pools} == {"uniswap_v2", "sushiswap_v2", "uniswap_v3"}
+    assert len(file.pools) == len(POOLS) + len(MANAGED_POOLS) + len(VAULT_POOLS)
+    assert [check_address(spec, file.chain_id) for spec in file.pools] == [None] * len(file.pools)
+    made = {"uniswap_v2", "sushiswap_v2", "uniswap_v3"}
+    assert {spec.protocol for spec in file.pools} == made | {"uniswap_v4", "balancer_weighted", "balancer_stable"}
     assert {spec.fee_pips for spec in file.pools if spec.protocol == "uniswap_v3"} == {100, 500, 3000, 10_000}
 
 
@@ -70,10 +74,33 @@ def test_v3_pools_have_positions_over_many_ticks(world: World) -> None:
 
 def test_the_vault_can_lend_every_token(world: World) -> None:
     accounts = world.accounts()
+    vault = world.names["balancer_vault"]
     for token in TOKENS:
-        held = accounts[token.address].storage.values()
+        held = accounts[token.address].storage
 
-        assert token.units(30e6) in held
+        # in whichever slot the token keeps its mapping of balances
+        assert max(held.get(mapping_slot(int.from_bytes(vault, "big"), slot), 0) for slot in range(8)) >= token.units(
+            30e6
+        )
+
+
+def test_bundles_land_through_pools_of_every_kind(world: World) -> None:
+    """The first seed's traders part the prices of all kinds of pools; what is found is included and pays."""
+    chain = Chain(world)
+    traders = Traders(chain, world, 1, example.TRADES_PER_SLOT)
+    missing = {"v2", "v3", "v4", "balancer_v2"}
+    for number in range(1, 41):
+        sent = example.send_best(chain, world)
+        traders.act()
+        built = chain.mine(GENESIS_TIMESTAMP + number * example.SLOT_S)
+        traders.observe(built.block)
+        if sent is not None:
+            bundle, trade = sent
+            assert built.outcomes[bundle.hash].startswith("included")
+            missing -= {PROTOCOLS[hop.protocol].kind for hop in trade.hops}
+        if not missing:
+            break
+    assert not missing
 
 
 def test_a_missing_or_damaged_world_says_how_to_mend_it(tmp_path: Path) -> None:

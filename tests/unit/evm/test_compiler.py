@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import re
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -147,13 +148,30 @@ def test_what_a_contract_can_have_compiled_is_bounded(body: bytes) -> None:
     assert contract.size() < 100_000 + 70 * len(code)
 
 
-def test_recursion_to_the_limit_of_depth() -> None:
-    """1,024 frames deep, with compiled code in each, as deep as on py-evm."""
+@pytest.mark.parametrize("warm", [1, 10**9])
+def test_recursion_to_the_limit_of_depth(warm: int) -> None:
+    """1,024 frames deep, compiled or interpreted, as deep as on py-evm, which CPython 3.12 stops on the way."""
     code = assemble(
         "0 0 0 0 0 ADDRESS GAS CALL POP 0 SLOAD 1 ADD 0 SSTORE 32 0 RETURN".replace("ADDRESS", f"0x{CONTRACT.hex()}")
     )
-    success, *_ = agree(code, gas=1 << 60)
-    assert success
+    answers = []
+    for engine in ("py-evm",) if sys.version_info[:2] == (3, 12) else ("py-evm", "stock"):
+        source = world({CONTRACT: Account(code=code, storage={0: 5})})
+        machine = Machine(source, context(), Fork.CANCUN, engine, compiler=Compiler(warm=warm))
+        machine.act(ALICE, CONTRACT, b"", origin=ALICE, gas=1 << 60)
+        answers.append(machine.storage(CONTRACT, 0))
+    assert set(answers) == {5 + 1025}, "the outermost frame has depth 0"
+
+
+def test_creation_in_creation_to_the_last_gas() -> None:
+    """Init code that creates itself, some three hundred deep where a block's gas ends it, interpreted and compiled."""
+    init = bytes.fromhex("385f5f39385f5ff0505f5ff3")  # copies its own code and creates with it
+    worlds = []
+    for engine, warm in (("py-evm", 1), ("py-evm", 10**9), ("stock", 1))[: 2 if sys.version_info[:2] == (3, 12) else 3]:
+        machine = Machine(world({CONTRACT: Account(code=init)}), context(), Fork.CANCUN, engine, Compiler(warm=warm))
+        result = machine.call(CONTRACT, b"", sender=ALICE, gas=30_000_000)
+        worlds.append((result.success, result.gas_used))
+    assert worlds == [worlds[0]] * len(worlds)
 
 
 def test_a_finished_call_is_forgotten() -> None:

@@ -101,7 +101,7 @@ def test_logs_of_other_protocols_are_handed_on_as_they_stand() -> None:
     raw = log(["0x" + topic.hex(), "0x" + key.hex()], ["uint256"], [7])
     assert event_of(raw) is None
     assert event_of(raw, {topic: 0}) == PoolLog(POOL, (topic, key), (7).to_bytes(32, "big"), 100, 7)
-    assert event_of(raw, {topic: 1}) == PoolLog(Address(key[:20]), (topic, key), (7).to_bytes(32, "big"), 100, 7)
+    assert event_of(raw, {topic: 1}) == PoolLog(Address(key[:20]), (topic, key), (7).to_bytes(32, "big"), 100, 7, POOL)
     assert event_of(raw, {topic: 2}) is None
     with pytest.raises(MalformedLog):
         event_of({**raw, "data": "0xzz"}, {topic: 0})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flasharb.market.filters import Cause, LiquidityFilter, resolve, tracked
+from flasharb.market.filters import Cause, resolve, tracked
+from flasharb.market.liquidity import LiquidityFilter
 from flasharb.market.prices import usd_prices
 from flasharb.pools import Pool
 from flasharb.units import checksum

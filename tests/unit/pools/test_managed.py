@@ -11,13 +11,13 @@ from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.files import parse_pools
 from flasharb.pools.managed.fees import swap_fee
-from flasharb.pools.managed.key import DYNAMIC_FEE, PROTOCOL, ManagedFacts, PoolKey, admit, spec_of
+from flasharb.pools.managed.key import DYNAMIC_FEE, PROTOCOL, ManagedFacts, PoolKey, admit, key_of, spec_of
 from flasharb.pools.managed.pool import MAX_AMOUNT, V4Pool, v4_pool
 from flasharb.pools.managed.storage import load, state_slot
 from flasharb.pools.protocols import check_address, holder_of, sources_of
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused
-from flasharb.units import ZERO_ADDRESS, Address, address
+from flasharb.units import ZERO_ADDRESS, Address, address, checksum
 
 MANAGER = address("0x000000000004444c5dc75cB358380D2e3dE08A90")
 USDC = address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
@@ -162,6 +162,20 @@ def test_a_pool_file_names_manager_and_id() -> None:
     assert "that is 0x0000" in (check_address(replace(spec, facts=ManagedFacts(USDC, KEY.pool_id())), 1) or "")
     assert "is not that of its key" in (check_address(replace(spec, fee_pips=3000), 1) or "")
     assert (holder_of(spec), sources_of(spec)) == (MANAGER, (MANAGER,))
+
+
+def test_ether_may_go_by_the_name_of_its_wrapper() -> None:
+    """The key stays that of ether; the market trades the wrapper, which must be the chain's own."""
+    weth = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
+    facts = {**ENTRY["facts"], "native": True}
+    named = {**ENTRY, "tokens": [checksum(weth), ENTRY["tokens"][1]], "facts": facts}
+    (spec,) = parse_pools({"chain_id": 1, "pools": [named]}).pools
+    assert spec == spec_of(MANAGER, KEY, weth)
+    assert (spec.tokens, spec.address, key_of(spec)) == ((weth, USDC), SPEC.address, KEY)
+    assert check_address(spec, 1) is None
+    assert "is not how the market calls ether" in (check_address(replace(spec, tokens=(MANAGER, USDC)), 1) or "")
+    # ether against its own wrapper cannot go by one name
+    assert spec_of(MANAGER, PoolKey(ZERO_ADDRESS, weth, 100, 1), weth).tokens == (ZERO_ADDRESS, weth)
 
 
 @pytest.mark.parametrize(

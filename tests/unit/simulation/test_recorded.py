@@ -45,7 +45,7 @@ def test_blocks_of_newer_forks_are_read_and_executed_by_their_rules(fork: str) -
     assert to_json(block)["fork"] == fork
     first = verify(block).mismatches[0]
     assert first.index == 2
-    assert "gas limit 23475258 is above 16777216" in first.got
+    assert "is above 16777216" in first.got
 
 
 def damaged(*path: Any, value: Any) -> dict[str, Any]:

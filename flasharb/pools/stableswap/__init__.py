@@ -1,0 +1,29 @@
+"""Curve StableSwap: pools of two to four coins near par, and their LP token as one more coin of the pool."""
+
+from flasharb.pools.stableswap.admission import MAINNET, KnownPool, StableCode, recognise
+from flasharb.pools.stableswap.events import RULES
+from flasharb.pools.stableswap.pool import StableParameters, StableSwapPool, stable_pool
+from flasharb.pools.stableswap.ramp import Ramp
+from flasharb.pools.stableswap.rules import EARLY, NG, TEMPLATE_2, StableFacts, StableRules
+from flasharb.pools.stableswap.storage import identify, load, state, state_slots
+
+__all__ = [
+    "EARLY",
+    "MAINNET",
+    "NG",
+    "RULES",
+    "TEMPLATE_2",
+    "KnownPool",
+    "Ramp",
+    "StableCode",
+    "StableFacts",
+    "StableParameters",
+    "StableRules",
+    "StableSwapPool",
+    "identify",
+    "load",
+    "recognise",
+    "stable_pool",
+    "state",
+    "state_slots",
+]
