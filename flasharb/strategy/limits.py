@@ -43,3 +43,6 @@ class Limits:
 
 UNLIMITED: Final = Limits(None)
 """No bound by position: for comparing with what others did."""
+
+THOROUGH: Final = Limits(None, max_evaluations=1000)
+"""The same where time does not matter."""
