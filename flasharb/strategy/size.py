@@ -181,7 +181,9 @@ def _fitted(problem: Problem, most: int) -> _Start | None:
     least: dict[int, tuple[int, ...] | None] = {}
 
     def reaching(unit: int) -> tuple[int, int] | None:
-        found = least[unit] = _reaching(problem, unit, position)
+        if unit not in least:
+            least[unit] = _reaching(problem, unit, position)
+        found = least[unit]
         return None if found is None else (found[0], problem.gain(found))
 
     top = peak(reaching, amounts[position], route.rounding(position), cost, at_end)
@@ -283,9 +285,11 @@ def best_amounts(
     best, best_gain = start, problem.gain(start)
     # what a side that has not ended leaves
     rest = {1: inf, -1: inf} if ceiling.bound is None else {1: float(ceiling.bound), -1: float(ceiling.bound)}
-    most_spent = limits.max_evaluations if problem.route.is_piecewise() else limits.max_evaluations // _DEARER
+    most_spent, enough = limits.max_evaluations, limits.good_enough
+    if not problem.route.is_piecewise():
+        most_spent, enough = most_spent // _DEARER, limits.good_enough_quoted
     spent = step = 0
-    while rest and spent < most_spent and max(rest.values()) - best_gain > best_gain * limits.good_enough:
+    while rest and spent < most_spent and max(rest.values()) - best_gain > best_gain * enough:
         for side in tuple(rest) if step else (1,):
             amounts = _reaching(problem, start[position] + side * step, position)
             spent += 1

@@ -17,7 +17,7 @@ from flasharb.strategy.trade import Cycle, Hop, Opportunity, Rejected, Trade
 from flasharb.units import Address
 from tests.support.market_samples import DAI, USDC, WBTC, WETH, Basket, address_of, basket, market, v2, v3
 
-THOROUGH = Limits(UNLIMITED.position_share, max_evaluations=20_000, good_enough=0.0)
+THOROUGH = Limits(UNLIMITED.position_share, max_evaluations=20_000, good_enough=0.0, good_enough_quoted=0.0)
 FEES = st.sampled_from([0, 100, 500, 2500, 3000, 10_000])
 OTHERS = (WBTC, USDC, DAI)
 
