@@ -100,6 +100,9 @@ def peak(
         found = _around(points, error, at_end) if abs(top - unit) <= max(step // 4, 1) else None
         if found is not None:
             best, ceiling = found
+            refined = reaching(top)
+            if refined is not None and refined[1] > points[best][1]:
+                return Peak(top, ceiling)
             return Peak(unit + (best - 2) * step, ceiling)
         if abs(top - unit) <= step // 2:
             share *= 3
