@@ -19,7 +19,12 @@ List = TypeVar("List", PoolFile, TokenFile)
 
 
 def read_pools(paths: Iterable[str], chain_id: int) -> tuple[PoolSpec, ...]:
-    """The pools of all files, each once, each at the address where its factory creates it.
+    """The pools of ``read_pools_and_factories`` alone."""
+    return read_pools_and_factories(paths, chain_id)[0]
+
+
+def read_pools_and_factories(paths: Iterable[str], chain_id: int) -> tuple[tuple[PoolSpec, ...], dict[str, Deployment]]:
+    """The pools of all files, each once, each at the address where its factory creates it, and those factories.
 
     Raises:
         UsageError: an unreadable or wrong file, another chain, one address described in two ways, or impostors: pools
@@ -32,7 +37,7 @@ def read_pools(paths: Iterable[str], chain_id: int) -> tuple[PoolSpec, ...]:
     if impostors:
         named = "".join(f"\n  {checksum(spec.address)}: {reason}" for spec, reason in impostors)
         raise UsageError(f"pools that nothing vouches for (correct or remove them in pools.files):{named}")
-    return specs
+    return specs, deployments
 
 
 def read_pool_file(path: Path, chain_id: int) -> PoolFile:

@@ -172,7 +172,7 @@ class GasHint:
 
 
 PoolEvent = V2Sync | V3Initialize | V3Swap | V3Mint | V3Burn | PoolLog
-Event = PoolEvent | NewHead | Heartbeat | PoolUnreliable | PoolsInvalidated | FeedGap | PriceHint | GasHint
+Event = PoolEvent | PoolNamed | NewHead | Heartbeat | PoolUnreliable | PoolsInvalidated | FeedGap | PriceHint | GasHint
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ def bus_decoder(
     length_prefix: bool = False,
     consumer_id: int = 1,
     runs: bool = False,
+    tell_names: bool = False,
 ) -> BusDecoder:
     """A decoder with the settings of the table ``message_bus``; ``runs`` as in ``BusDecoder``."""
-    return BusDecoder(Reframer(dialect, check_crc, max_message_bytes, length_prefix), Translator(consumer_id), runs)
+    reframer = Reframer(dialect, check_crc, max_message_bytes, length_prefix)
+    return BusDecoder(reframer, Translator(consumer_id, tell_names=tell_names), runs)

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from flasharb.feed import events
 from flasharb.feed.events import Event, FeedGap, GasHint, PoolEvent, PoolsInvalidated, PoolUnreliable, PriceHint
 from flasharb.feed.messages import decode
+from flasharb.feed.named import named
 from flasharb.feed.pool_runs import CONCENTRATED_VENUES, PoolRun, split
 from flasharb.feed.records import (
     INVALIDATION_REASONS,
@@ -63,7 +64,9 @@ class TranslatorCounters:
 class Translator:
     """Turns one connection's frames into events, in order."""
 
-    def __init__(self, consumer_id: int = 1) -> None:
+    def __init__(self, consumer_id: int = 1, *, tell_names: bool = False) -> None:
+        """``tell_names``: the first message of each pool that says which tokens it has gives ``PoolNamed`` as well."""
+        self._named: set[bytes] | None = set() if tell_names else None
         self.counters = TranslatorCounters()
         self.requests: list[tuple[int, RecoveryRequest]] = []
         """Recovery requests, with their domain, that the owner of the connection may send (and then clears)."""
@@ -163,18 +166,21 @@ class Translator:
         found.append(FeedGap(str(gap)))
 
     def _on_sync(self, message: PoolSync, dialect: Dialect, found: list[Event | PoolRun]) -> None:
+        self._name(message, found)
         self._advance(message.block_number)
         pool = cast("Address", message.pool)
         sync = events.V2Sync(pool, message.reserve0, message.reserve1, message.block_number)
         self._keep(sync, message.timestamp_ns, found)
 
     def _on_swap(self, message: PoolSwap, dialect: Dialect, found: list[Event | PoolRun]) -> None:
+        self._name(message, found)
         self._advance(message.block_number)
         swap = _swap(message, dialect)
         if swap is not None:
             self._keep(swap, message.timestamp_ns, found)
 
     def _on_state(self, message: PoolState, dialect: Dialect, found: list[Event | PoolRun]) -> None:
+        self._name(message, found)
         self._advance(message.block_number)
         self._keep(_state(message), message.timestamp_ns, found)
 
@@ -209,6 +215,14 @@ class Translator:
         kind = events.V3Burn if isinstance(message, PoolBurn) else events.V3Mint
         change = kind(pool, message.tick_lower, message.tick_upper, message.liquidity, self._block)
         self._keep(change, message.timestamp_ns, found)
+
+    def _name(self, message: PoolSync | PoolSwap | PoolState, found: list[Event | PoolRun]) -> None:
+        if self._named is None or message.pool in self._named or len(self._named) >= _MAX_REMEMBERED:
+            return
+        self._named.add(message.pool)
+        name = named(message)
+        if name is not None:
+            found.append(name)
 
     def _advance(self, block_number: int) -> None:
         if block_number != self._block:

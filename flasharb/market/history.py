@@ -123,6 +123,11 @@ class History:
             return Advanced(self.head)
         return self._insert(load)
 
+    def expect(self, why: Mapping[Address, str]) -> Market:
+        """Pools that are tracked from now on: each is listed for reload, with its reason, until its state is loaded."""
+        self._map(lambda market: market.awaiting(why))
+        return self.head
+
     def withdraw(self, why: Mapping[Address, str]) -> Market:
         """Give up pools in every snapshot: their state may be wrong in any of them."""
         self._map(lambda market: market.withdrawing(why))

@@ -7,7 +7,6 @@ fails costs the account of that block; one that has no receipts to give ends the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -18,12 +17,11 @@ from flasharb.errors import NodeError
 from flasharb.execution.outcome import DryRun, Included, Missed, Outcome, Reverted, Submitted
 from flasharb.feed.events import BlockHeader
 from flasharb.market.snapshot import Market
-from flasharb.pools.spec import PoolSpec
 from flasharb.service.figures import Figures
 from flasharb.service.reports import ArbitragesSeen, Notice, RealArbitrage, Report
 from flasharb.simulation.accounting import Look, account_for
 from flasharb.simulation.missed import Reach
-from flasharb.simulation.receipts import BlockReceipt, Candidate, arbitrage_of, candidate_of, seen
+from flasharb.simulation.receipts import BlockReceipt, Candidate, Known, arbitrage_of, candidate_of, seen
 from flasharb.strategy.search import Findings
 from flasharb.strategy.trade import Rejected
 from flasharb.units import Address, Hash32
@@ -44,12 +42,10 @@ class Receipts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What tells our things from others'. ``contract`` is FlashArb, ``specs`` are the tracked pools."""
+    """What tells our things from others'. ``contract`` is FlashArb."""
 
-    chain_id: int
     contract: Address
-    wrapped_native: Address
-    specs: Mapping[Address, PoolSpec]
+    known: Known
     reach: Reach
 
 
@@ -139,7 +135,7 @@ class Accountant:
             look = None
         found: list[RealArbitrage] = []
         for candidate, value in zip(cyclic, values, strict=True):
-            won = arbitrage_of(candidate, value, self._ours.wrapped_native)
+            won = arbitrage_of(candidate, value, self._ours.known.wrapped_native)
             if won is not None:
                 real = seen(candidate, won, receipts)
                 verdict = account_for(real, look, self._outcomes, self._ours.reach, self._ours.contract)
@@ -151,9 +147,9 @@ class Accountant:
         await reports.send(report)
 
     async def _candidates(self, receipts: tuple[BlockReceipt, ...]) -> list[Candidate]:
-        ours, found = self._ours, []
+        found = []
         for receipt in receipts:
-            candidate = candidate_of(receipt, ours.specs, ours.chain_id, ours.wrapped_native)
+            candidate = candidate_of(receipt, self._ours.known)
             if candidate is not None:
                 found.append(candidate)
                 await trio.lowlevel.checkpoint()

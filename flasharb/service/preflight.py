@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flasharb.adapters import chain
 from flasharb.adapters.keys import load_signer
-from flasharb.adapters.lists import read_pools, read_tokens
+from flasharb.adapters.lists import read_pools_and_factories, read_tokens
 from flasharb.adapters.node import Node
 from flasharb.adapters.proven import proofs_refused
 from flasharb.errors import UsageError
@@ -18,8 +18,10 @@ from flasharb.execution.artifact import Deployed, read_deployed
 from flasharb.execution.program import KINDS
 from flasharb.execution.signing import SigningKey
 from flasharb.market.filters import Excluded, resolve, tracked
+from flasharb.pools.protocols import Deployment
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.service.executor import Ground
+from flasharb.service.newcomers import Sort
 from flasharb.settings import Settings
 from flasharb.strategy.search import Tokens
 from flasharb.units import Address, Hash32, address, checksum, hex0x
@@ -39,10 +41,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Pools to hold and tokens by role. ``left_out`` pools are not tracked, each with its cause."""
+    """Pools to hold and tokens by role. ``left_out`` pools are not tracked, each with its cause.
 
-    specs: Mapping[Address, PoolSpec]
-    left_out: Mapping[Address, Excluded]
+    ``deployments`` are the factories that vouch for pools on this chain; ``sort`` tells which of them are wanted.
+    """
+
+    specs: dict[Address, PoolSpec]
+    left_out: dict[Address, Excluded]
+    deployments: Mapping[str, Deployment]
+    sort: Sort
     tokens: tuple[Token, ...]
     roles: Tokens
 
@@ -134,7 +141,7 @@ def read_lists(settings: Settings, wrapped_native: Address) -> Lists:
     Raises:
         UsageError: a wrong file, a symbol that no list has, or no pools at all.
     """
-    specs = read_pools(settings.pools.files, settings.chain.id)
+    specs, deployments = read_pools_and_factories(settings.pools.files, settings.chain.id)
     tokens = read_tokens(settings.pools.token_files, settings.chain.id)
     try:
         base = resolve(settings.strategy.base_tokens, tokens)
@@ -143,9 +150,11 @@ def read_lists(settings: Settings, wrapped_native: Address) -> Lists:
     except ValueError as error:
         raise UsageError(str(error)) from None
     listed = {*base, *further, *(token.address for token in tokens)}
-    kept, left_out = tracked(specs, track_all=settings.pools.track_all, listed=listed, kinds=KINDS)
+    sort = partial(tracked, track_all=settings.pools.track_all, listed=listed, kinds=KINDS)
+    kept, left_out = sort(specs)
     if not kept:
         raise UsageError(
             f"no pool to track: the files name {len(specs)}, {len(left_out)} are left out (pools.track_all)"
         )
-    return Lists({spec.address: spec for spec in kept}, left_out, tokens, Tokens(base, usd, wrapped_native))
+    roles = Tokens(base, usd, wrapped_native)
+    return Lists({spec.address: spec for spec in kept}, left_out, deployments, sort, tokens, roles)

@@ -51,7 +51,7 @@ async def _read_bus(
     batches: trio.MemorySendChannel[Batch],
     task_status: trio.TaskStatus[None],
 ) -> None:
-    decoder = _decoder(settings.message_bus)
+    decoder = _decoder(settings.message_bus, tell_names=settings.pools.from_bus)
     async with open_bus(settings.message_bus) as bus:
         task_status.started()
         async for chunk in bus:
@@ -68,14 +68,16 @@ async def _read_bus(
                 await batches.send(Batch(tuple(found), now))
 
 
-def _decoder(bus: MessageBus) -> BusDecoder:
+def _decoder(bus: MessageBus, *, tell_names: bool) -> BusDecoder:
     make = partial(
         bus_decoder,
         check_crc=bus.check_crc,
         max_message_bytes=bus.max_message_bytes,
         length_prefix=bus.length_prefix,
         consumer_id=bus.consumer_id,
-        runs=True,
+        tell_names=tell_names,
+        # A run is not looked at message by message, and names nobody.
+        runs=not tell_names,
     )
     match bus.dialect:
         case "p1":

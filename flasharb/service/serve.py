@@ -23,12 +23,14 @@ from flasharb.errors import NodeError
 from flasharb.execution.limits import ChainFacts, is_devnet
 from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
+from flasharb.pools.register import Register
 from flasharb.service import pipeline
 from flasharb.service.accountant import Accountant, Ours
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity, on_top_of
 from flasharb.service.figures import Figures
 from flasharb.service.leftovers import here, settle
+from flasharb.service.newcomers import Newcomers
 from flasharb.service.node_chain import NodeChain
 from flasharb.service.preflight import Actors, Lists, Plan, cast, check_proofs, read_lists, survey
 from flasharb.service.reader import read
@@ -41,6 +43,7 @@ from flasharb.service.vetting import Vetting
 from flasharb.service.workers import limited_command, open_workers
 from flasharb.settings import Settings
 from flasharb.simulation.missed import Reach
+from flasharb.simulation.receipts import Known
 from flasharb.strategy.search import Search
 from flasharb.units import Address, address
 
@@ -111,6 +114,7 @@ async def serve(
         simulation = settings.simulation
         command = limited_command(simulation.worker_memory_mb, simulation.wall_budget_s)
         workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s, command))
+        newcomers = _newcomers(settings, lists) if settings.pools.from_bus else None
         accountant = _accountant(settings, node, actors, lists, figures) if settings.strategy.account_missed else None
         reporter = Reporter(figures, Book(journal), announcer, _both(show, accountant))
         node_chain = _chain(settings, node, actors, lists)
@@ -132,7 +136,7 @@ async def serve(
         stages = pipeline.Stages(
             read=partial(read, settings, figures, stop=stop),
             updater=lambda note, new_head, glance: Updater(
-                node_chain, settings.chain.slot_s, figures, note, enough_blocks, new_head, glance
+                node_chain, settings.chain.slot_s, figures, note, enough_blocks, new_head, glance, newcomers
             ),
             follow=lambda heads: simulator.follow(
                 heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)[0]
@@ -183,10 +187,15 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
     )
 
 
+def _newcomers(settings: Settings, lists: Lists) -> Newcomers:
+    register = Register(settings.chain.id, lists.deployments, dict(lists.specs))
+    return Newcomers(register, lists.sort, lists.specs, lists.left_out)
+
+
 def _accountant(settings: Settings, node: Node, actors: Actors, lists: Lists, figures: Figures) -> Accountant:
     reach = Reach(lists.specs.keys(), lists.roles.base, settings.strategy.max_hops, lists.left_out)
-    ours = Ours(settings.chain.id, actors.contract, actors.deployed.weth, lists.specs, reach)
-    return Accountant(Receipts(node), ours, settings.chain.slot_s, figures)
+    known = Known(settings.chain.id, actors.deployed.weth, lists.specs, lists.deployments)
+    return Accountant(Receipts(node), Ours(actors.contract, known, reach), settings.chain.slot_s, figures)
 
 
 def _both(show: Callable[[Report], None], accountant: Accountant | None) -> Callable[[Report], None]:

@@ -16,13 +16,15 @@ import trio
 from flasharb.adapters.pool_loader import Loaded
 from flasharb.errors import NodeError
 from flasharb.feed.blocks import BlockAssembler
-from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolEvent, PoolsInvalidated
+from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolEvent, PoolNamed, PoolsInvalidated
 from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.history import History, NeedsReload
 from flasharb.market.snapshot import Market
+from flasharb.pools.register import Refused
 from flasharb.service.conflated import Conflated
 from flasharb.service.figures import Figures
 from flasharb.service.messages import Batch, Update
+from flasharb.service.newcomers import Newcomers
 from flasharb.service.reports import BlockApplied, Notice, Report
 from flasharb.units import Address, checksum
 
@@ -70,11 +72,12 @@ class Updater:
         enough_blocks: Callable[[int], None],
         new_head: Callable[[BlockHeader], None] = lambda header: None,
         glance: Callable[[Batch], None] = lambda batch: None,
+        newcomers: Newcomers | None = None,
     ) -> None:
         """``report``, ``new_head`` and ``glance`` never block.
 
         ``enough_blocks(count)`` hears the number of blocks after each; ``glance`` sees every batch while the market can
-        be trusted.
+        be trusted. ``newcomers`` None: pools that the bus names and nobody listed are let pass.
         """
         self._chain = chain
         self._slot_s = slot_s
@@ -82,6 +85,7 @@ class Updater:
         self._report = report
         self._enough_blocks = enough_blocks
         self._new_head = new_head
+        self._newcomers = newcomers
         self._glance = glance
         self._assembler = BlockAssembler()
         self._history: History | None = None
@@ -117,9 +121,22 @@ class Updater:
                 self._history.gap(event.pools, event.reason)
             case PoolsInvalidated() if self._history is not None:
                 self._history.invalidate(event)
+            case PoolNamed():
+                self._meet(event)
             case _:
                 for closed in self._assembler.add(event):
                     await self._close_or_doubt(closed, received_at, updates)
+
+    def _meet(self, named: PoolNamed) -> None:
+        """Track a pool that the bus names, if that is wanted; it is loaded at the end of the next block."""
+        met = None if self._newcomers is None else self._newcomers.take(named)
+        if isinstance(met, Refused):
+            self._figures.skipped["unvouched_pools"] += 1
+            self._report(Notice("refused", str(met)))
+        elif met is not None:
+            self._report(Notice("pool", f"{checksum(met.address)}: {met.protocol}, named by the bus, is tracked now"))
+            if self._history is not None:
+                self._history.expect({met.address: "named by the bus"})
 
     async def _close_or_doubt(self, closed: ClosedBlock, received_at: float, updates: Conflated[Update]) -> None:
         """Close a block; a node that fails meanwhile puts everything in doubt until a later block."""

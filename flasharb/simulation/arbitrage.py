@@ -21,6 +21,8 @@ from flasharb.units import ZERO_ADDRESS, Address
 
 DUST_SHARE: Final = Fraction(1, 1000)
 """A loss below this share of the gain's value does not count."""
+MOST_LEGS: Final = 4_096
+"""Ways of value through pools that are searched for a cycle; real transactions have some dozens."""
 
 _LIQUIDITY_TOPICS: Final = frozenset(
     keccak(f"{event}({arguments})".encode())
@@ -117,12 +119,20 @@ def judge(effects: Effects, swaps: Sequence[Swap], wrapped_native: Address) -> A
     return Arbitrage(token, amount, net, _path(cycle, token))
 
 
-def cycle_of(logs: Sequence[Log], swaps: Sequence[Swap], wrapped_native: Address) -> list[Leg]:
-    """The swaps that are part of a closed cycle over at least two pools; empty where there is none."""
+def cycle_of(logs: Sequence[Log], swaps: Sequence[Swap], wrapped_native: Address) -> list[Leg] | None:
+    """The swaps that are part of a closed cycle over at least two pools; empty where there is none.
+
+    None: there are too many ways to be searched. Logs are cheap to make, and the search is ours to pay.
+    """
     if len({swap.pool for swap in swaps}) < 2:
         return []
     legs = _legs(logs, swaps, wrapped_native)
-    cycle = [leg for leg in legs if leg.swap is not None and _closes(leg, legs)]
+    if legs is None:
+        return None
+    by_token: dict[Address, list[Leg]] = {}
+    for leg in legs:
+        by_token.setdefault(leg.token_in, []).append(leg)
+    cycle = [leg for leg in legs if leg.swap is not None and _closes(leg, by_token)]
     return cycle if len({leg.pool for leg in cycle}) >= 2 else []
 
 
@@ -140,16 +150,23 @@ def _leg(swap: Swap, wrapped_native: Address) -> Leg:
     return Leg(swap.pool, _same(swap.token_in, wrapped_native), _same(swap.token_out, wrapped_native), swap)
 
 
-def _legs(logs: Sequence[Log], swaps: Sequence[Swap], wrapped_native: Address) -> list[Leg]:
+def _legs(logs: Sequence[Log], swaps: Sequence[Swap], wrapped_native: Address) -> list[Leg] | None:
     legs = [_leg(swap, wrapped_native) for swap in swaps if _known(swap)]
-    for log in logs:
-        if log.topics and log.topics[0] in _LIQUIDITY_TOPICS:
-            legs += _liquidity_legs(log.address, logs)
+    # A pool that says it twice has the same transfers.
+    changed = dict.fromkeys(log.address for log in logs if log.topics and log.topics[0] in _LIQUIDITY_TOPICS)
+    for pool in changed:
+        more = _liquidity_legs(pool, logs, MOST_LEGS - len(legs))
+        if more is None:
+            return None
+        legs += more
     return legs
 
 
-def _liquidity_legs(pool: Address, logs: Sequence[Log]) -> list[Leg]:
-    """Token in, token out of a pool that minted or burned its liquidity token: every pair that transfers show."""
+def _liquidity_legs(pool: Address, logs: Sequence[Log], most: int) -> list[Leg] | None:
+    """Token in, token out of a pool that minted or burned its liquidity token: every pair that transfers show.
+
+    None where that are more than ``most``.
+    """
     into: dict[Address, None] = {}
     out_of: dict[Address, None] = {}
     for log in logs:
@@ -160,18 +177,20 @@ def _liquidity_legs(pool: Address, logs: Sequence[Log]) -> list[Leg]:
             into[log.address] = None
         if source in (pool, ZERO_ADDRESS):
             out_of[log.address] = None
+    if len(into) * len(out_of) > most:
+        return None
     return [Leg(pool, one, other, None) for one in into for other in out_of if one != other]
 
 
-def _closes(leg: Leg, legs: Sequence[Leg]) -> bool:
-    """Whether what the leg gives comes back, through other pools, as what it takes."""
+def _closes(leg: Leg, by_token: Mapping[Address, Sequence[Leg]]) -> bool:
+    """Whether what the leg gives comes back, through other pools, as what it takes; ``by_token``: legs by token in."""
     reached, queue = {leg.token_out}, deque([leg.token_out])
     while queue:
         token = queue.popleft()
         if token == leg.token_in:
             return True
-        for other in legs:
-            if other.pool != leg.pool and other.token_in == token and other.token_out not in reached:
+        for other in by_token.get(token, ()):
+            if other.pool != leg.pool and other.token_out not in reached:
                 reached.add(other.token_out)
                 queue.append(other.token_out)
     return False

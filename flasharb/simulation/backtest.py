@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from flasharb.evm import LogEntry
 from flasharb.market.snapshot import Market
 from flasharb.simulation.arbitrage import Arbitrage
 from flasharb.simulation.missed import MissedReason, Reach, Reasons, enough, keys_of, out_of_reach
@@ -20,7 +19,7 @@ from flasharb.simulation.quoted_pools import QuotedPools
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import KnownPools, Offered, known_pools, offered
 from flasharb.simulation.replay import Examined, Replay
-from flasharb.simulation.swaps import SWAP_TOPICS, Swap
+from flasharb.simulation.swaps import Swap, swap_count
 from flasharb.simulation.trial import Place, Refused, try_out
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.limits import THOROUGH
@@ -138,7 +137,7 @@ class _Backtest:
 
     def run(self) -> Backtest:
         for index, receipt in enumerate(self.block.receipts):
-            if receipt.status and _swaps_twice(receipt.logs):
+            if receipt.status and swap_count(receipt.logs) > 1:
                 self._examine(index)
             self.replay.advance()
         known = self._known()
@@ -277,7 +276,3 @@ def size_curve(market: Market, trade: Trade) -> tuple[tuple[int, int], ...]:
 def _paid_in(swaps: Sequence[Swap], token: Address) -> int | None:
     paid = [swap.amount_in for swap in swaps if swap.token_in == token]
     return sum(paid) if paid else None
-
-
-def _swaps_twice(logs: Sequence[LogEntry]) -> bool:
-    return sum(1 for log in logs if log.topics and log.topics[0] in SWAP_TOPICS) > 1

@@ -11,15 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from flasharb.pools.identify import identify
-from flasharb.pools.protocols import DEPLOYMENTS
+from flasharb.pools.protocols import Deployment
 from flasharb.pools.spec import PoolSpec
 from flasharb.simulation.arbitrage import Arbitrage, Effects, cycle_of, judge
 from flasharb.simulation.measure import DEPOSIT, WITHDRAWAL
 from flasharb.simulation.result import Log
-from flasharb.simulation.swaps import FEE, SWAP_TOPICS, TOKEN0, TOKEN1, TRANSFER, Swap, read_swaps
+from flasharb.simulation.swaps import FEE, TOKEN0, TOKEN1, TRANSFER, Swap, read_swaps, swap_count
 from flasharb.units import ZERO_ADDRESS, Address, Hash32
+
+MOST_LOGS: Final = 1_000
+MOST_SWAPS: Final = 64
+"""Larger transactions are not looked into: logs are cheap to make, and the search for cycles is ours to pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,21 @@ class BlockReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What is known without the receipts: the chain, the pools that we have, the factories that vouch for others."""
+
+    chain_id: int
+    wrapped_native: Address
+    specs: Mapping[Address, PoolSpec]
+    deployments: Mapping[str, Deployment]
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A transaction that swapped in two pools or more: with its value it can be judged.
 
-    ``cyclic``: its swaps close a cycle; ``told``: the tokens of all its swaps are known.
+    ``cyclic``: its swaps close a cycle; ``told``: that is known, as the tokens of all its swaps are. A transaction that
+    is too large to be looked into is not told.
     """
 
     receipt: BlockReceipt
@@ -59,17 +75,19 @@ class Seen:
     moved_before: bool
 
 
-def candidate_of(
-    receipt: BlockReceipt, specs: Mapping[Address, PoolSpec], chain_id: int, wrapped_native: Address
-) -> Candidate | None:
-    """The transaction, where it may be an arbitrage; ``specs`` are the pools that are known anyway."""
-    if receipt.status != 1 or not _swaps_twice(receipt.logs):
+def candidate_of(receipt: BlockReceipt, known: Known) -> Candidate | None:
+    """The transaction, where it may be an arbitrage."""
+    count = swap_count(receipt.logs)
+    if receipt.status != 1 or count < 2:
         return None
-    swaps = tuple(_named(swap, specs, chain_id) for swap in read_swaps(receipt.logs, _Known(specs), chain_id))
+    if count > MOST_SWAPS or len(receipt.logs) > MOST_LOGS:
+        return Candidate(receipt, (), False, False)
+    swaps = tuple(_named(swap, known) for swap in read_swaps(receipt.logs, _Answers(known.specs), known.chain_id))
     if len({swap.pool for swap in swaps}) < 2:
         return None
     told = all(swap.token_in is not None and swap.token_out is not None for swap in swaps)
-    return Candidate(receipt, swaps, bool(cycle_of(receipt.logs, swaps, wrapped_native)), told)
+    cycle = cycle_of(receipt.logs, swaps, known.wrapped_native)
+    return Candidate(receipt, swaps, bool(cycle), told and cycle is not None)
 
 
 def arbitrage_of(candidate: Candidate, value_wei: int, wrapped_native: Address) -> Arbitrage | None:
@@ -118,7 +136,7 @@ def balance_changes(
     return changes
 
 
-class _Known:
+class _Answers:
     """Answers what the specs know of their pools; a contract that they do not know says nothing."""
 
     def __init__(self, specs: Mapping[Address, PoolSpec]) -> None:
@@ -136,16 +154,12 @@ def answer_of(spec: PoolSpec, question: bytes) -> bytes | None:
     return None if found is None else found.rjust(32, b"\0")
 
 
-def _named(swap: Swap, specs: Mapping[Address, PoolSpec], chain_id: int) -> Swap:
+def _named(swap: Swap, known: Known) -> Swap:
     """The swap with its protocol's name, where the pool is known or a known factory created it."""
-    spec = specs.get(Address(swap.pool[:20]))
+    spec = known.specs.get(Address(swap.pool[:20]))
     if spec is None and swap.token_in is not None and swap.token_out is not None and len(swap.pool) == 20:
-        spec = identify(Address(swap.pool), (swap.token_in, swap.token_out), DEPLOYMENTS.get(chain_id, {}))
+        spec = identify(Address(swap.pool), (swap.token_in, swap.token_out), known.deployments)
     return swap if spec is None else replace(swap, protocol=spec.protocol)
-
-
-def _swaps_twice(logs: Sequence[Log]) -> bool:
-    return sum(1 for log in logs if log.topics and log.topics[0] in SWAP_TOPICS) > 1
 
 
 def _named_in(log: Log, pools: set[bytes]) -> bool:

@@ -8,14 +8,14 @@ pool name the token; else it stays unknown (None), never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
 from eth_hash.auto import keccak
 
-from flasharb.evm import CallFrame
+from flasharb.evm import CallFrame, LogEntry
 from flasharb.pools.managed.key import PoolKey
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, pool_address
 from flasharb.pools.spec import PoolSpec
@@ -86,6 +86,11 @@ class Swap:
     token_out: Address | None
     amount_in: int
     amount_out: int
+
+
+def swap_count(logs: Iterable[Log | LogEntry]) -> int:
+    """How many of the logs are swaps, without looking into them."""
+    return sum(1 for log in logs if log.topics and log.topics[0] in SWAP_TOPICS)
 
 
 def read_swaps(

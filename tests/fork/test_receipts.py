@@ -9,12 +9,14 @@ import pytest
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.evm.transactions import decode
-from flasharb.simulation.receipts import BlockReceipt, Candidate, arbitrage_of, candidate_of, seen
+from flasharb.pools.protocols import DEPLOYMENTS
+from flasharb.simulation.receipts import BlockReceipt, Candidate, Known, arbitrage_of, candidate_of, seen
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.result import Log
 from flasharb.units import Address, Hash32, address, hex0x
 
 WETH = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
+KNOWN = Known(1, WETH, {}, DEPLOYMENTS[1])
 
 pytestmark = pytest.mark.mainnet
 
@@ -36,7 +38,7 @@ def receipts_of(block: RecordedBlock) -> tuple[BlockReceipt, ...]:
 
 
 def candidates(block: RecordedBlock) -> list[Candidate]:
-    found = (candidate_of(receipt, {}, block.chain_id, WETH) for receipt in receipts_of(block))
+    found = (candidate_of(receipt, KNOWN) for receipt in receipts_of(block))
     return [one for one in found if one is not None]
 
 

@@ -19,7 +19,7 @@ from flasharb.service.accountant import KEPT_LOOKS, Accountant, Ours
 from flasharb.service.figures import Figures
 from flasharb.service.reports import ArbitragesSeen, Notice, Report
 from flasharb.simulation.missed import MissedReason, Reach
-from flasharb.simulation.receipts import BlockReceipt
+from flasharb.simulation.receipts import BlockReceipt, Known
 from flasharb.strategy.profit import Costs
 from flasharb.strategy.search import Findings
 from flasharb.strategy.trade import Hop, Opportunity, Trade, TradeHop
@@ -30,7 +30,7 @@ from tests.support.service_fakes import CHEAP, CONTRACT, DEAR, TOKENS, USDC, WET
 SLOT_S = 12.0
 POOLS = (pool(CHEAP, 1000, 2_000_000), pool(DEAR, 1000, 2_200_000))
 SPECS = {one.spec.address: one.spec for one in POOLS}
-OURS = Ours(1, CONTRACT, WETH, SPECS, Reach(SPECS, (WETH,), 3))
+OURS = Ours(CONTRACT, Known(1, WETH, SPECS, {}), Reach(SPECS, (WETH,), 3))
 HASH = Hash32(b"\xaa" * 32)
 PROFIT = 10**17
 

@@ -27,7 +27,7 @@ from flasharb.service.tracker import Tracker
 from flasharb.service.updater import Updater
 from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.simulation.missed import Reach
-from flasharb.simulation.receipts import BlockReceipt
+from flasharb.simulation.receipts import BlockReceipt, Known
 from flasharb.strategy.search import Search, Tokens
 from flasharb.units import WEI_PER_ETH, Hash32
 from tests.service.test_accountant import FakeReceipts
@@ -58,7 +58,7 @@ class House:
         self.counts: list[int] = []
         self.heads: list[int] = []
         self.simulator = FakeSimulator(5 * WEI_PER_ETH)
-        ours = Ours(DEVNET_CHAIN_ID, CONTRACT, WETH, {}, Reach({}, (WETH,), 3))
+        ours = Ours(CONTRACT, Known(DEVNET_CHAIN_ID, WETH, {}, {}), Reach({}, (WETH,), 3))
         self.accountant = Accountant(self.receipts, ours, SLOT_S, self.figures)
         self.reporter = Reporter(self.figures, InlineBook(journal), None, self.seen.append)
         self.send, self._source = trio.open_memory_channel[Batch](0)

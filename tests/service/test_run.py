@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from flasharb.devnet.world import load_world
+
 SLOT_S = "1.0"
 SUMMARY_KEYS = {
     "event",
@@ -154,6 +156,30 @@ def _receipts_tell_the_same(records: list[dict[str, Any]], included: list[dict[s
     assert {tx: one["gross_profit"] for tx, one in ours.items()} == {
         tx: one["gross_profit"] for tx, one in landed.items()
     }
+
+
+@pytest.mark.slow
+def test_pools_that_the_bus_names_join_the_market(tmp_path: Path) -> None:
+    """A file with one of the devnet's pools; the traders' swaps name others, which are loaded and traded over."""
+    listed = dict(load_world().pools)
+    (tmp_path / "one.json").write_text(json.dumps({**listed, "pools": listed["pools"][:1]}))
+    asked = {"FLASHARB_POOLS_FILES": str(tmp_path / "one.json"), "FLASHARB_POOLS_FROM_BUS": "true"}
+    asked |= {"FLASHARB_CHAIN_SLOT_S": "0.5"}
+    with running(tmp_path, "--blocks", "60", "--json", FLASHARB_DEVNET_TRADES_PER_SLOT="6", **asked) as process:
+        named, held = 0, 0
+        for line in lines(process):
+            named += line["event"] == "notice" and line["subject"] == "pool"
+            held = line["pools"] if line["event"] == "block" else held
+            if line["event"] == "trade":
+                break
+        else:
+            raise AssertionError(f"no trade over the {held} pools that were named")
+        process.send_signal(signal.SIGINT)
+        rest = list(lines(process))
+        assert rest[-1]["event"] == "summary"
+        assert process.wait(60) == 0
+    assert named >= 2
+    assert held >= 3
 
 
 @pytest.mark.slow

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from flasharb.feed.events import Event, FeedGap, Heartbeat, NewHead, PoolUnreliable, V2Sync
-from flasharb.pools import V2Pool
+from flasharb.feed.events import Event, FeedGap, Heartbeat, NewHead, PoolNamed, PoolUnreliable, V2Sync
+from flasharb.market.filters import Cause, Excluded, tracked
+from flasharb.pools import PoolSpec, V2Pool
+from flasharb.pools.protocols import DEPLOYMENTS, pool_address
+from flasharb.pools.register import Register
 from flasharb.service.conflated import Conflated
 from flasharb.service.figures import Figures
 from flasharb.service.messages import Batch, Update, newest
+from flasharb.service.newcomers import Newcomers
 from flasharb.service.reports import BlockApplied, Notice, Report
 from flasharb.service.updater import STALE_MARGIN_S, STALE_SLOTS, Updater
 from flasharb.units import WEI_PER_ETH, Address
-from tests.support.service_fakes import CHEAP, DEAR, FakeChain, header, pool
+from tests.support.service_fakes import CHEAP, DEAR, USDC, WETH, FakeChain, header, pool
 
 SLOT_S = 12.0
 
@@ -21,13 +27,15 @@ SLOT_S = 12.0
 class Bench:
     """An updater with its channels; ``feed`` gives events and lets everything settle."""
 
-    def __init__(self, chain: FakeChain) -> None:
+    def __init__(self, chain: FakeChain, newcomers: Newcomers | None = None) -> None:
         self.chain = chain
         self.figures = Figures()
         self.reports: list[Report] = []
         self.updates = Conflated[Update](newest)
         self.counts: list[int] = []
-        self.updater = Updater(chain, SLOT_S, self.figures, self.reports.append, self.counts.append)
+        self.updater = Updater(
+            chain, SLOT_S, self.figures, self.reports.append, self.counts.append, newcomers=newcomers
+        )
         self.send, self.receive = trio.open_memory_channel[Batch](64)
 
     def start(self, nursery: trio.Nursery) -> None:
@@ -96,6 +104,57 @@ async def test_a_slow_reader_gets_the_newest_market_with_all_that_moved() -> Non
     assert update.market.number == 29
     assert update.touched == {CHEAP, DEAR}
     assert bench.updates.merged == 27
+
+
+def newcomers(*listed: Address) -> Newcomers:
+    """Uniswap vouches; pools of these tokens are wanted."""
+    sort = partial(tracked, track_all=False, listed=listed, kinds={"v2"})
+    return Newcomers(Register(1, DEPLOYMENTS[1]), sort, {}, {})
+
+
+def real_pool() -> Address:
+    """Where Uniswap V2's factory would create the pool of the fake tokens."""
+    at = pool_address(DEPLOYMENTS[1]["uniswap_v2"], PoolSpec(CHEAP, "uniswap_v2", (WETH, USDC), 3000))
+    assert at is not None
+    return at
+
+
+async def test_a_pool_that_the_bus_names_is_loaded_at_the_end_of_the_block() -> None:
+    """From the node, like every other: what the bus said of its reserves in that block is not needed."""
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    met = newcomers(WETH, USDC)
+    bench = Bench(chain, met)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        assert real_pool() not in (await bench.latest()).market.pools
+        chain.grow(6, [pool(CHEAP, 100, 200_000), pool(real_pool(), 55, 110_000)], first=6)
+        named = PoolNamed(real_pool(), (WETH, USDC))
+        await bench.feed(named, sync(real_pool(), 1, 1, 6), named, Heartbeat(7, 0))
+        update = await bench.latest()
+        bench.send.close()
+    assert reserve0(update, real_pool()) == 55
+    assert update.touched is not None
+    assert real_pool() in update.touched
+    assert met.specs.keys() == {real_pool()}
+    assert chain.loads[-1] == (frozenset({real_pool()}), 6)
+    assert bench.notices() == ["pool", "reloaded"]
+
+
+async def test_a_pool_that_no_factory_knows_is_refused_by_name_and_one_that_nobody_wants_left_out() -> None:
+    chain = FakeChain()
+    chain.grow(6, [pool(CHEAP, 100, 200_000)])
+    met = newcomers(WETH)
+    bench = Bench(chain, met)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(PoolNamed(DEAR, (WETH, USDC)), PoolNamed(real_pool(), (WETH, USDC)), Heartbeat(6, 0))
+        bench.send.close()
+    assert met.specs == {}
+    assert met.left_out == {real_pool(): Excluded(Cause.NOT_TRACKED, USDC)}
+    assert bench.notices() == ["refused"]
+    assert bench.figures.skipped == {"unvouched_pools": 1}
 
 
 async def test_a_gap_takes_all_pools_from_the_node_at_the_next_whole_block() -> None:

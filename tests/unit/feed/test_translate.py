@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flasharb.feed import events
-from flasharb.feed.events import Event, FeedGap, GasHint, PoolsInvalidated, PoolUnreliable, PriceHint
+from flasharb.feed.events import Event, FeedGap, GasHint, PoolNamed, PoolsInvalidated, PoolUnreliable, PriceHint
 from flasharb.feed.instrument import InstrumentId
 from flasharb.feed.messages import decode, encode
 from flasharb.feed.records import (
@@ -272,6 +272,17 @@ def test_gap_asks_for_what_mends_it(after: int, remedy: str, kind: int) -> None:
     (frame,) = Reframer().feed(request)
     assert (frame.domain, frame.source) == (1, 20)
     assert decode(frame) == [RecoveryRequest(77, 1, after, kind)]
+
+
+def test_a_pools_first_message_names_its_tokens_where_that_is_asked_for() -> None:
+    """Once a pool, before its event, the lower token first; without being asked nothing is said."""
+    turned = PoolSwap(301, OTHER, T1, T0, 1, 2, 18, 6, 0, 0, 0, 8, 8)
+    said = [sync(7), sync(8), turned]
+    found = told(*said, translator=Translator(tell_names=True))
+    names = [event for event in found if isinstance(event, PoolNamed)]
+    assert names == [PoolNamed(POOL, (Address(T0), Address(T1))), PoolNamed(OTHER, (Address(T0), Address(T1)))]
+    assert found[0] == names[0]
+    assert [event for event in found if event not in names] == told(*said)
 
 
 def test_gap_too_wide_for_the_relay_asks_the_node() -> None:

@@ -13,7 +13,7 @@ from flasharb.market.prices import usd_prices
 from flasharb.market.snapshot import Market
 from flasharb.simulation.accounting import REASONS, Look, Verdict, account_for
 from flasharb.simulation.missed import MissedReason, Reach
-from flasharb.simulation.receipts import Seen, arbitrage_of, candidate_of, seen
+from flasharb.simulation.receipts import Known, Seen, arbitrage_of, candidate_of, seen
 from flasharb.strategy.profit import Costs
 from flasharb.strategy.reasons import Reason
 from flasharb.strategy.search import Findings
@@ -47,7 +47,7 @@ def look(
 
 def real(*, to: Address = BOT, moved: bool = False) -> Seen:
     one = receipt(1, cycle(10**18, 10**18 + PROFIT), to=to)
-    candidate = candidate_of(one, SPECS, 1, WETH)
+    candidate = candidate_of(one, Known(1, WETH, SPECS, {}))
     assert candidate is not None
     found = arbitrage_of(candidate, 0, WETH)
     assert found is not None

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from eth_hash.auto import keccak
+
 from flasharb.simulation.arbitrage import Arbitrage
-from flasharb.simulation.receipts import BlockReceipt, arbitrage_of, balance_changes, candidate_of, seen
-from flasharb.units import Address
+from flasharb.simulation.receipts import (
+    MOST_LOGS,
+    MOST_SWAPS,
+    BlockReceipt,
+    Known,
+    arbitrage_of,
+    balance_changes,
+    candidate_of,
+    seen,
+)
+from flasharb.simulation.result import Log
+from flasharb.units import Address, Hash32
 from tests.support.arbitrage_receipts import BOT, SEARCHER, cycle, deposit, receipt, swap, transfer, withdrawal
 from tests.support.service_fakes import CHEAP, DEAR, USDC, WETH, spec
 
-SPECS = {pool: spec(pool) for pool in (CHEAP, DEAR)}
-USER, ROUTER = Address(b"\x77" * 20), Address(b"\x78" * 20)
+KNOWN = Known(1, WETH, {pool: spec(pool) for pool in (CHEAP, DEAR)}, {})
+USER, ROUTER, NOBODY = Address(b"\x77" * 20), Address(b"\x78" * 20), Address(bytes(20))
 
 
 def won(one: BlockReceipt, value: int = 0) -> Arbitrage | None:
-    candidate = candidate_of(one, SPECS, 1, WETH)
+    candidate = candidate_of(one, KNOWN)
     return None if candidate is None else arbitrage_of(candidate, value, WETH)
 
 
@@ -23,7 +37,7 @@ def test_a_cycle_is_won_by_the_contract_that_was_called() -> None:
 
 
 def test_the_tokens_come_from_the_transfers_where_nobody_knows_the_pools() -> None:
-    candidate = candidate_of(receipt(0, cycle(10**18, 11 * 10**17)), {}, 1, WETH)
+    candidate = candidate_of(receipt(0, cycle(10**18, 11 * 10**17)), replace(KNOWN, specs={}))
     assert candidate is not None
     assert candidate.told
     assert arbitrage_of(candidate, 0, WETH) == Arbitrage(WETH, 10**17, None, (DEAR, CHEAP))
@@ -52,7 +66,7 @@ def test_what_a_user_bought_with_ether_is_no_gain() -> None:
         swap(DEAR, (10**18, 0, 0, dollars)),
     )
     one = receipt(0, logs, sender=USER, to=ROUTER)
-    candidate = candidate_of(one, SPECS, 1, WETH)
+    candidate = candidate_of(one, KNOWN)
     assert candidate is not None
     assert candidate.cyclic
     assert arbitrage_of(candidate, 10**18 + 10**15, WETH) is None
@@ -69,15 +83,14 @@ def test_ether_that_a_router_unwrapped_for_a_user_is_not_the_routers() -> None:
         withdrawal(ROUTER, 10**18 - 10**15),
     )
     one = receipt(0, logs, sender=USER, to=ROUTER)
-    candidate = candidate_of(one, SPECS, 1, WETH)
+    candidate = candidate_of(one, KNOWN)
     assert candidate is not None
     assert candidate.cyclic
     assert arbitrage_of(candidate, 0, WETH) is None
 
 
 def test_the_changes_are_those_of_the_logs_and_nobody_mints() -> None:
-    nobody = Address(bytes(20))
-    logs = (transfer(USDC, nobody, BOT, 5), deposit(BOT, 7), withdrawal(SEARCHER, 3))
+    logs = (transfer(USDC, NOBODY, BOT, 5), deposit(BOT, 7), withdrawal(SEARCHER, 3))
     assert balance_changes(receipt(0, logs), 11, WETH) == {
         SEARCHER: {None: -11 + 3, WETH: -3},
         BOT: {None: 11 - 7, USDC: 5, WETH: 7},
@@ -86,10 +99,25 @@ def test_the_changes_are_those_of_the_logs_and_nobody_mints() -> None:
 
 def test_an_earlier_transaction_that_moved_a_pool_is_noticed_and_a_later_one_is_not() -> None:
     arbitrage = receipt(1, cycle(10**18, 11 * 10**17))
-    candidate = candidate_of(arbitrage, SPECS, 1, WETH)
+    candidate = candidate_of(arbitrage, KNOWN)
     assert candidate is not None
     found = arbitrage_of(candidate, 0, WETH)
     assert found is not None
     trade = (transfer(WETH, USER, DEAR, 1), swap(DEAR, (1, 0, 0, 1)))
     assert seen(candidate, found, [receipt(0, trade), arbitrage]).moved_before
     assert not seen(candidate, found, [receipt(0, ()), arbitrage, receipt(2, trade)]).moved_before
+
+
+def test_a_transaction_that_is_too_large_is_told_of_and_not_searched() -> None:
+    """Thousands of logs cost their sender little; what it costs us is bounded."""
+    many_logs = (*cycle(10**18, 11 * 10**17), *(transfer(USDC, USER, ROUTER, 1) for _ in range(MOST_LOGS)))
+    many_swaps = cycle(10**18, 11 * 10**17) * MOST_SWAPS
+    # Tokens that are minted and burned beside a change of liquidity: each pair of them may be a way through the pool.
+    added = keccak(b"AddLiquidity(address,uint256[2],uint256[2],uint256,uint256)")
+    minted = (transfer(Address(bytes([7, n]) * 10), NOBODY, NOBODY, 1) for n in range(200))
+    many_ways = (*cycle(10**18, 11 * 10**17), *minted, Log(ROUTER, (Hash32(added),), b""))
+    for logs in (many_logs, many_swaps, many_ways):
+        candidate = candidate_of(receipt(0, logs), KNOWN)
+        assert candidate is not None
+        assert not candidate.told
+        assert not candidate.cyclic

@@ -1,0 +1,41 @@
+"""Pools that the bus names and nobody listed: tracked from then on, if a known factory vouches for them.
+
+A bus may name any address. The factories decide what it is, the configuration's tokens whether it is wanted, and its
+state comes from the node like every other pool's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from flasharb.feed.events import PoolNamed
+from flasharb.market.filters import Excluded
+from flasharb.pools.register import Refused, Register
+from flasharb.pools.spec import PoolSpec
+from flasharb.units import Address
+
+Sort = Callable[[Collection[PoolSpec]], tuple[list[PoolSpec], dict[Address, Excluded]]]
+"""Into those to track and those to leave out: ``market.filters.tracked`` with the configuration's terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """``specs`` and ``left_out`` are the run's own, and grow with what is named."""
+
+    register: Register
+    sort: Sort
+    specs: dict[Address, PoolSpec]
+    left_out: dict[Address, Excluded]
+
+    def take(self, named: PoolNamed) -> PoolSpec | Refused | None:
+        """The pool that is tracked from now on, why it is refused, or None where nothing changes."""
+        if named.pool in self.specs or named.pool in self.left_out:
+            return None
+        refused = self.register.named(named.pool, named.tokens, "the bus")
+        if refused is not None:
+            return refused
+        kept, left_out = self.sort((self.register.specs[named.pool],))
+        self.left_out.update(left_out)
+        self.specs.update((spec.address, spec) for spec in kept)
+        return kept[0] if kept else None
