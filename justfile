@@ -15,6 +15,10 @@ setup:
 run *ARGS: setup
     @{{ bin }}/flasharb run {{ ARGS }}
 
+# on the devnet's chain: a trade split over parallel pools, found, simulated and landed (--seed N)
+split-example *ARGS: setup
+    @{{ bin }}/python -m flasharb.devnet.split_example {{ ARGS }}
+
 # re-execute one transaction: a hash, a raw transaction or a JSON file
 simulate TX *ARGS: setup
     @{{ bin }}/flasharb simulate {{ TX }} {{ ARGS }}

@@ -36,6 +36,7 @@ class Strategy:
     max_hops: int = _key(3, "pools in a cycle", 2, 4)
     base_tokens: tuple[str, ...] = _key(("WETH",), "symbols of the token list, or addresses")
     max_trades_per_block: int = _key(4, "candidates simulated per block", 1, 1000)
+    max_paths: int = _key(4, "cycles that share pools in one transaction; 1: trades are never split", 1, 16)
     account_missed: bool = _key(True, "real arbitrages of each block are read from its receipts and compared with ours")
 
 

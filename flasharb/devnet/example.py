@@ -23,7 +23,7 @@ from flasharb.execution.signing import SigningKey, sign
 from flasharb.execution.transaction import Transaction as Unsigned
 from flasharb.market.snapshot import Market
 from flasharb.pools.files import parse_pools, parse_tokens
-from flasharb.settings import Settings
+from flasharb.settings import Settings, Strategy
 from flasharb.strategy.search import Findings, Search, Tokens
 from flasharb.strategy.trade import Trade
 from flasharb.units import BPS, Hash32
@@ -32,6 +32,7 @@ SLOT_S: Final = 2
 TRADES_PER_SLOT: Final = 2.0
 GAS_LIMIT: Final = 3_000_000
 MOST_BLOCKS: Final = 50
+ONE_CYCLE: Final = Settings(strategy=Strategy(max_paths=1))
 BLOCKS_FOLDER: Final = FIXTURES / "blocks"
 
 
@@ -51,7 +52,9 @@ def search_at_head(chain: Chain, world: World, settings: Settings) -> Findings:
     return Search(settings, tokens).update(market_at_head(chain, world), None, next_base_fee(chain.head.header))
 
 
-def arbitrage(chain: Chain, world: World, trade: Trade, bid_share_bps: int = 5000) -> Transaction:
+def arbitrage(
+    chain: Chain, world: World, trade: Trade, bid_share_bps: int = 5000, gas_limit: int = GAS_LIMIT
+) -> Transaction:
     """The signed transaction that executes ``trade`` in the next block and bids a share of its gross profit."""
     signer = SigningKey(devnet_key("signer"))
     loan = loan_for(trade, world.names["balancer_vault"], world.names["v4_manager"])
@@ -62,7 +65,7 @@ def arbitrage(chain: Chain, world: World, trade: Trade, bid_share_bps: int = 500
         nonce=chain.ledger.accounts[signer.address].nonce,
         max_priority_fee_per_gas=0,
         max_fee_per_gas=next_base_fee(chain.head.header),
-        gas_limit=GAS_LIMIT,
+        gas_limit=gas_limit,
         to=world.names["flasharb"],
         value=0,
         data=encode_call(
@@ -78,7 +81,7 @@ def arbitrage(chain: Chain, world: World, trade: Trade, bid_share_bps: int = 500
 
 
 def run_until_arbitrage(chain: Chain, world: World, seed: int = 1) -> tuple[Built, Hash32]:
-    """Make blocks until one holds an arbitrage; returns that block and the transaction's hash."""
+    """Make blocks until one holds an arbitrage of one cycle; returns that block and the transaction's hash."""
     traders = Traders(chain, world, seed, TRADES_PER_SLOT)
     for number in range(1, MOST_BLOCKS + 1):
         sent = send_best(chain, world)
@@ -94,9 +97,9 @@ def run_until_arbitrage(chain: Chain, world: World, seed: int = 1) -> tuple[Buil
     raise RuntimeError(f"no arbitrage in {MOST_BLOCKS} blocks")
 
 
-def send_best(chain: Chain, world: World) -> tuple[Bundle, Trade] | None:
+def send_best(chain: Chain, world: World, settings: Settings = ONE_CYCLE) -> tuple[Bundle, Trade] | None:
     """Put a bundle with the best trade at the head into the next block; None where nothing pays."""
-    trades = search_at_head(chain, world, Settings()).trades
+    trades = search_at_head(chain, world, settings).trades
     if not trades:
         return None
     transaction = arbitrage(chain, world, trades[0])

@@ -89,9 +89,9 @@ def loan_for(trade: Trade, vault: Address | None, manager: Address | None, among
     The flash swap (of a pool of the route that gives before it takes) costs nothing. ``vault`` and ``manager`` are
     Balancer's and Uniswap V4's, None or the zero address where FlashArb knows none.
     """
-    kinds = [PROTOCOLS[hop.protocol].kind for hop in trade.hops]
+    paths = [[PROTOCOLS[hop.protocol].kind for hop in path] for path in trade.paths]
     lenders = {FLASH_SWAP: True, BALANCER_V2: bool(vault and any(vault)), UNISWAP_V4: bool(manager and any(manager))}
-    return next((loan for loan in among if lenders[loan] and fits(loan, kinds)), None)
+    return next((loan for loan in among if lenders[loan] and all(fits(loan, kinds) for kinds in paths)), None)
 
 
 def pick_loan(trade: Trade, settings: Settings) -> str | None:

@@ -97,14 +97,15 @@ def is_piecewise(pool: Pool) -> TypeGuard[Piecewise]:
     return hasattr(pool, "pieces")
 
 
-def rounding(pool: Pool) -> tuple[int, int]:
+def rounding(pool: Pool, i: int, j: int) -> tuple[int, int]:
     """Units of the input and of the output by which a quote may lie below the pool's real curve.
 
-    A pool says so in a class attribute ``ROUNDING``. What bounds a gain relies on it; three of each is what nobody who
+    A pool says so in a method ``rounding(i, j)``. What bounds a gain relies on it; three of each is what nobody who
     rounds a few times exceeds.
     """
-    known: tuple[int, int] = getattr(pool, "ROUNDING", (3, 3))
-    return known
+    known = getattr(pool, "rounding", None)
+    units: tuple[int, int] = (3, 3) if known is None else known(i, j)
+    return units
 
 
 After = TypeVar("After")

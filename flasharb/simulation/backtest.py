@@ -22,7 +22,7 @@ from flasharb.simulation.replay import Examined, Replay
 from flasharb.simulation.swaps import Swap, swap_count
 from flasharb.simulation.trial import Place, Refused, try_out
 from flasharb.strategy.detect import Detector
-from flasharb.strategy.limits import UNLIMITED
+from flasharb.strategy.limits import THOROUGH
 from flasharb.strategy.route import Route
 from flasharb.strategy.select import choose
 from flasharb.strategy.size import size
@@ -186,7 +186,7 @@ class _Backtest:
         return Moment(self.replay.position - 1, ours, rejected), market, trades
 
     def _sized(self, market: Market, opportunity: Opportunity) -> Trade | Rejected:
-        sized = size(market, opportunity, UNLIMITED)
+        sized = size(market, opportunity, THOROUGH)
         if isinstance(sized, Trade):
             return replace(sized, net_profit_wei_estimate=self._net(sized, sized.gross_profit, sized.gas_estimate) or 0)
         return sized

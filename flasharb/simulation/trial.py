@@ -100,6 +100,10 @@ def prepared(place: Place) -> ForkState:
     state = ForkState(place.state)
     state.create_account(SIGNER, balance=10**6 * WEI_PER_ETH)
     state.create_account(CONTRACT, nonce=1, code=runtime_code(SIGNER, place.wrapped_native, place.vault, place.manager))
-    slot = keccak(CONTRACT.rjust(32, b"\0") + _WETH9_BALANCES.to_bytes(32, "big"))
-    state.supply_slot(place.wrapped_native, int.from_bytes(slot, "big"), 1)
+    state.supply_slot(place.wrapped_native, weth9_slot(CONTRACT), 1)
     return state
+
+
+def weth9_slot(account: Address) -> int:
+    """Where WETH9 keeps an account's balance."""
+    return int.from_bytes(keccak(account.rjust(32, b"\0") + _WETH9_BALANCES.to_bytes(32, "big")), "big")

@@ -32,7 +32,7 @@ _COARSEST: Final = 0.125
 _TRIES: Final = 5
 """How often the inputs beside the best are moved with it, or out until the gain differs by more than rounding."""
 _ERROR: Final = 1e-12
-"""Relative error allowed for the floats of the bound."""
+"""Part of a gain allowed for the errors of floats, of which inputs and gains only enter as differences."""
 
 Point = tuple[int, int]
 """An input and its gain."""
@@ -88,7 +88,8 @@ def peak(
     middle = reaching(unit)
     if middle is None or middle[1] <= 0:
         return None
-    share = min(max(2.0 * sqrt(slack / middle[1]), _FINEST), _COARSEST)
+    error = slack + 1.0 + _ERROR * middle[1]
+    share = min(2.0 * sqrt(error / middle[1]), _COARSEST)
     steps = (-2, -1, 0) if at_end else (-2, -1, 0, 1, 2)
     for _ in range(_TRIES):
         step = max(int(unit * share), 1)
@@ -96,9 +97,12 @@ def peak(
         if len(points) != len(steps) or any(after[0] <= before[0] for before, after in pairwise(points)):
             return None
         top = unit if at_end else unit + _offset(points, step, cost)
-        found = _around(points, slack, cost, at_end) if abs(top - unit) <= max(step // 4, 1) else None
+        found = _around(points, error, at_end) if abs(top - unit) <= max(step // 4, 1) else None
         if found is not None:
             best, ceiling = found
+            refined = reaching(top)
+            if refined is not None and refined[1] > points[best][1]:
+                return Peak(top, ceiling)
             return Peak(unit + (best - 2) * step, ceiling)
         if abs(top - unit) <= step // 2:
             share *= 3
@@ -120,9 +124,8 @@ def _offset(points: list[Point], step: int, cost: float) -> int:
     return round((top - middle) / (high - low) * 4 * step)
 
 
-def _around(points: list[Point], slack: float, cost: float, at_end: bool) -> tuple[int, Lines] | None:
+def _around(points: list[Point], error: float, at_end: bool) -> tuple[int, Lines] | None:
     """Which of the points is the best, and the bounds that they give together."""
-    error = slack + 1.0 + _ERROR * (points[-1][0] * cost + points[2][1])
     a, b, c = points[:3]
     rising, upward = _chord(c, b, error), _chord(a, b, error)
     if rising.slope < 0.0 or upward(c[0]) < c[1]:

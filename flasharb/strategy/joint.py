@@ -13,7 +13,10 @@ the prices at which every token comes out even, and there it *is* the best that 
 
 These prices are found by Newton's method. Let w be the value by which a pool's trade grows as its ratio of prices falls
 by one in the logarithm. Then the Hessian in the logarithms is the Laplacian of the graph with the tokens as nodes and
-the pools as edges of weight w; the base token is its ground. A step that does not lower the dual is halved.
+the pools as edges of weight w; the base token is its ground. At prices where some tokens trade with each other only,
+nothing ties them to the base token, and Newton's step for them is endless: a step that, however short, does not lower
+the dual is tried again with every token tied to the base token by a weight of its own (Levenberg and Marquardt), which
+in the end is a short step down the slope.
 
 The problem and its decomposition are those of Diamandis, Resnick, Chitra and Angeris, "An Efficient Algorithm for
 Optimal Routing Through Constant Function Market Makers" (arXiv:2302.04938).
@@ -31,10 +34,18 @@ from flasharb.pools.pieces import Piece
 from flasharb.strategy.route import Leg
 from flasharb.units import Address
 
-_MOST_STEPS: Final = 80
-_MOST_HALVINGS: Final = 30
+_MOST_STEPS: Final = 120
 _LONGEST: Final = 0.5
 """A step changes no price's logarithm by more."""
+_SHORTEST: Final = 1e-3
+"""A step that is to be shortened more than that goes the wrong way."""
+_LEAST_GROUND: Final = 1e-15
+_TIE: Final = 1e-6
+_MOST_GROUND: Final = 1e6
+_TIGHTEN: Final = 100.0
+_EASE: Final = 1000.0
+"""The part of all weights that ties each token to the base token: more after a step that helped nothing, less after a
+good one."""
 _EVEN: Final = 1e-14
 """Tokens come out even when what is left is worth no more than this part of what is traded."""
 _TINY: Final = 1e-14
@@ -119,21 +130,15 @@ def solve(legs: Sequence[Leg], base: Address, cost: float, caps: Sequence[float]
     if prices is None:
         return None
     now = _dual(edges, prices, cost)
+    ground = _LEAST_GROUND
     for _ in range(_MOST_STEPS):
-        if max(map(abs, now.surplus[1:]), default=0.0) <= _EVEN * now.volume:
+        if max(map(abs, now.surplus[1:]), default=0.0) <= _EVEN * now.volume or ground > _MOST_GROUND:
             break
-        step = [min(max(change, -_LONGEST), _LONGEST) for change in _newton(edges, now, len(tokens))]
-        scale = 1.0
-        for _ in range(_MOST_HALVINGS):
-            further = [price * exp(scale * change) for price, change in zip(prices, step, strict=True)]
-            then = _dual(edges, further, cost)
-            lower = then.value - now.value
-            if lower < -_TINY * now.volume or (lower < _TINY * now.volume and _unevenness(then) < _unevenness(now)):
-                break
-            scale /= 2.0
+        further = _improved(edges, prices, now, cost, ground)
+        if further is None:
+            ground = max(ground * _TIGHTEN, _TIE)
         else:
-            break
-        prices, now = further, then
+            (prices, now), ground = further, max(ground / _EASE, _LEAST_GROUND)
     slack = _SLACK * now.volume
     if now.value <= slack:
         return None
@@ -175,15 +180,37 @@ def _dual(edges: Sequence[_Edge], prices: Sequence[float], cost: float) -> _Dual
     return _Dual(value, surplus, weights, trades, volume)
 
 
-def _unevenness(dual: _Dual) -> float:
-    """What matters near the end, where the dual's value no longer tells two prices apart."""
-    return max(map(abs, dual.surplus[1:]), default=0.0)
+def _improved(
+    edges: Sequence[_Edge], prices: Sequence[float], now: _Dual, cost: float, ground: float
+) -> tuple[list[float], _Dual] | None:
+    """Better prices along Newton's step, or None."""
+    step = _newton(edges, now, len(prices), ground)
+    longest = max(map(abs, step))
+    scale = min(1.0, _LONGEST / longest) if longest > 0.0 else 0.0
+    while scale > _SHORTEST:
+        further = [price * exp(scale * change) for price, change in zip(prices, step, strict=True)]
+        then = _dual(edges, further, cost)
+        if _is_better(then, now):
+            return further, then
+        scale /= 2.0
+    return None
 
 
-def _newton(edges: Sequence[_Edge], now: _Dual, count: int) -> list[float]:
-    """The change of the prices' logarithms: the Laplacian's solution for the surplus; the base token's stays."""
+def _is_better(then: _Dual, now: _Dual) -> bool:
+    """Near the end the dual's value no longer tells two prices apart; then the surplus does."""
+    lower = (now.value - then.value) / now.volume
+    if abs(lower) > _TINY:
+        return lower > 0.0
+    return max(map(abs, then.surplus[1:])) < max(map(abs, now.surplus[1:]))
+
+
+def _newton(edges: Sequence[_Edge], now: _Dual, count: int, share: float) -> list[float]:
+    """The change of the prices' logarithms: the Laplacian's solution for the surplus; the base token's stays.
+
+    ``share`` of all weights is added between each token and the base token.
+    """
     size = count - 1
-    ground = 1e-15 * (sum(now.weights) or 1.0)  # a token without a trade keeps its price
+    ground = share * (sum(now.weights) or now.volume)
     rows = [[0.0] * size + [-now.surplus[n + 1]] for n in range(size)]
     for n in range(size):
         rows[n][n] = ground

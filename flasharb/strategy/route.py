@@ -66,7 +66,7 @@ class Route:
         """
         worth, total = 1.0, 0.0
         for position, leg in zip(range(len(self.legs), 0, -1), reversed(self.legs), strict=True):
-            units_in, units_out = rounding(leg.pool)
+            units_in, units_out = rounding(leg.pool, leg.i, leg.j)
             total += (units_out - (position == exact_after)) * worth
             worth *= leg.pool.marginal_rate(leg.i, leg.j)
             total += units_in * worth

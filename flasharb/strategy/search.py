@@ -123,8 +123,16 @@ class Search:
 
     def _splits(self, market: Market, sized: Iterable[Trade | Rejected], costs: Costs) -> list[Trade]:
         """What several cycles make as one trade; also those that a transaction of their own would not pay for."""
+        max_paths = self._settings.strategy.max_paths
+        if max_paths == 1:
+            return []
         gaining = [result for result in sized if isinstance(result, Trade)]
-        terms = Terms(self._limits, self._loan_fee_wad, lambda trade: after_gas(trade, costs))
+
+        def net(trade: Trade) -> int:
+            """Dearer than the least gas: a path that only just pays for that is not worth its risk."""
+            return after_gas(replace(trade, gas_estimate=trade.gas_estimate * 3 // 2), costs)
+
+        terms = Terms(self._limits, self._loan_fee_wad, net, max_paths)
         return self._estimate_all(splits(market, gaining, terms), costs)[0]
 
     def _estimate_all(self, sized: Iterable[Trade | Rejected], costs: Costs) -> tuple[list[Trade], list[Rejected]]:

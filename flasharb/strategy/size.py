@@ -41,6 +41,8 @@ from flasharb.units import WAD
 _FIRST_SHARE: Final = 256
 """The bracketed search begins with this part of the first pool's reserve: few trades are much larger or smaller."""
 _ROUGHLY: Final = 6
+_BOUND_SLACKS: Final = 8
+"""A bound from quotes is rarely further from the gain than so many times what rounding can take."""
 _DEARER: Final = 4
 """An exact quote and its inverse cost this much more where a pool has no closed form, or even more."""
 
@@ -49,12 +51,14 @@ _DEARER: Final = 4
 class Problem:
     """What to maximise over the route: output - input - loan fee, with each hop's amount_in at most its cap.
 
-    ``loan_fee_wad`` is the loan's fee in parts of 1e18 of the amount borrowed.
+    ``loan_fee_wad`` is the loan's fee in parts of 1e18 of the amount borrowed; ``enough`` the share of the gain that
+    need not be known where quotes are dear (``Limits.good_enough_quoted``).
     """
 
     route: Route
     caps: tuple[int, ...]
     loan_fee_wad: int = 0
+    enough: float = 0.0
 
     def within(self, amounts: tuple[int, ...]) -> bool:
         """Whether each hop's input keeps to its cap."""
@@ -84,7 +88,8 @@ def size(market: Market, opportunity: Opportunity, limits: Limits, loan_fee_wad:
     route = Route.through(market, opportunity.cycle)
     if route is None:
         return _rejected(market, opportunity, Reason.POOL_GONE, "a pool of the cycle is not in the market")
-    problem = Problem(route, tuple(limits.most_input(leg.reserve_in()) for leg in route.legs), loan_fee_wad)
+    caps = tuple(limits.most_input(leg.reserve_in()) for leg in route.legs)
+    problem = Problem(route, caps, loan_fee_wad, limits.good_enough_quoted)
     start = _start(problem)
     if isinstance(start, Reason):
         return _rejected(market, opportunity, start, "no input of a whole unit or more")
@@ -181,10 +186,17 @@ def _fitted(problem: Problem, most: int) -> _Start | None:
     least: dict[int, tuple[int, ...] | None] = {}
 
     def reaching(unit: int) -> tuple[int, int] | None:
-        found = least[unit] = _reaching(problem, unit, position)
+        if unit not in least:
+            least[unit] = _reaching(problem, unit, position) if position else _given(problem, unit)
+        found = least[unit]
         return None if found is None else (found[0], problem.gain(found))
 
-    top = peak(reaching, amounts[position], route.rounding(position), cost, at_end)
+    slack = route.rounding()
+    if _BOUND_SLACKS * slack <= problem.enough * problem.gain(amounts):
+        position = 0  # inputs as they are will do: an inverse costs many quotes
+    else:
+        slack = route.rounding(position)
+    top = peak(reaching, amounts[position], slack, cost, at_end)
     best = None if top is None else least[top.unit]
     if top is None or best is None:
         return None
@@ -283,9 +295,11 @@ def best_amounts(
     best, best_gain = start, problem.gain(start)
     # what a side that has not ended leaves
     rest = {1: inf, -1: inf} if ceiling.bound is None else {1: float(ceiling.bound), -1: float(ceiling.bound)}
-    most_spent = limits.max_evaluations if problem.route.is_piecewise() else limits.max_evaluations // _DEARER
+    most_spent, enough = limits.max_evaluations, limits.good_enough
+    if not problem.route.is_piecewise():
+        most_spent, enough = most_spent // _DEARER, limits.good_enough_quoted
     spent = step = 0
-    while rest and spent < most_spent and max(rest.values()) - best_gain > best_gain * limits.good_enough:
+    while rest and spent < most_spent and max(rest.values()) - best_gain > best_gain * enough:
         for side in tuple(rest) if step else (1,):
             amounts = _reaching(problem, start[position] + side * step, position)
             spent += 1
@@ -314,4 +328,10 @@ def _reaching(problem: Problem, unit: int, position: int) -> tuple[int, ...] | N
     """The amounts for the least input that gives ``unit`` after ``position`` legs; None if that cannot be."""
     least = problem.route.least_input(unit, position) if unit > 0 else None
     amounts = None if least is None else problem.route.amounts(least)
+    return amounts if amounts is not None and problem.within(amounts) else None
+
+
+def _given(problem: Problem, amount: int) -> tuple[int, ...] | None:
+    """The amounts for an input; None if it cannot be."""
+    amounts = problem.route.amounts(amount) if amount > 0 else None
     return amounts if amounts is not None and problem.within(amounts) else None

@@ -29,8 +29,6 @@ from flasharb.strategy.size import Problem, best_size, loan_fee, snapped
 from flasharb.strategy.trade import Cycle, Hop, Trade, TradeHop
 from flasharb.units import WAD, Address
 
-MOST_PATHS: Final = 4
-"""Paths of one trade at most: what a fifth one adds hardly ever pays its gas."""
 _MOST_HOPS: Final = 4
 _SHORT: Final = 1 - 1e-10
 """The real amounts less their error, so that none lies beyond the end of the known ticks."""
@@ -46,6 +44,7 @@ class Terms:
     limits: Limits
     loan_fee_wad: int
     net: Callable[[Trade], int]
+    max_paths: int = 4
 
 
 def split(market: Market, trades: Sequence[Trade], terms: Terms) -> Trade | None:
@@ -65,7 +64,7 @@ def split(market: Market, trades: Sequence[Trade], terms: Terms) -> Trade | None
     ways = paths(neighbourhood.legs, whole, alone.base_token, _MOST_HOPS)
     best: Trade | None = None
     least = terms.net(alone)
-    for count in range(2, min(len(ways), MOST_PATHS) + 1):
+    for count in range(2, min(len(ways), terms.max_paths) + 1):
         trade = neighbourhood.trade(alone, ways[:count], whole.bound)
         if trade is None or terms.net(trade) <= least:
             break

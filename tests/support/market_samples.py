@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from hashlib import sha256
-from typing import ClassVar
 
 import msgspec
 
@@ -80,8 +79,6 @@ def v3(
 class Basket(msgspec.Struct, frozen=True):
     """A constant product between any two of several tokens, in no closed form that the sizing knows."""
 
-    ROUNDING: ClassVar = (1, 1)
-
     spec: PoolSpec
     reserves: tuple[int, ...]
 
@@ -97,6 +94,9 @@ class Basket(msgspec.Struct, frozen=True):
         paid = -(-self.reserves[i] * amount // (self.reserves[j] - amount))
         guess = -(-paid * 1_000_000 // (1_000_000 - self.spec.fee_pips))
         return least_input(partial(self.amount_out, i, j), amount, guess)
+
+    def rounding(self, i: int, j: int) -> tuple[int, int]:
+        return 1, 1
 
     def marginal_rate(self, i: int, j: int) -> float:
         return (1_000_000 - self.spec.fee_pips) / 1_000_000 * (self.reserves[j] / self.reserves[i])

@@ -78,3 +78,7 @@ class WeightedPool(VaultPool, frozen=True):
             raise Uninitialised("the pool has no balances")
         weights = self.facts.weights
         return (ONE - self.fee) / ONE * (balance_out * weights[i]) / (balance_in * weights[j])
+
+    def rounding(self, i: int, j: int) -> tuple[int, int]:
+        """The power's margin and its own error, which are shares of the balance."""
+        return 3, 3 + (self.cash[j] + self.managed[j]) * 3 // 10**14

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
-from typing import ClassVar
 
 import msgspec
 
@@ -27,8 +26,6 @@ MAX_RESERVE = (1 << 112) - 1
 # A Struct rather than a dataclass: one is made for every Sync event, at an eighth of the price.
 class V2Pool(msgspec.Struct, frozen=True):
     """The reserves, as the last Sync event gave them."""
-
-    ROUNDING: ClassVar = (0, 1)
 
     spec: PoolSpec
     reserve0: int
@@ -79,6 +76,10 @@ class V2Pool(msgspec.Struct, frozen=True):
         """Both reserves, whole."""
         self._require_reserves()
         return self.reserve0, self.reserve1
+
+    def rounding(self, i: int, j: int) -> tuple[int, int]:
+        """One division, rounded down."""
+        return 0, 1
 
     def pieces(self, i: int, j: int) -> Iterator[Piece]:
         """One piece without an end; none without reserves."""
