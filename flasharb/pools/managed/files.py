@@ -55,3 +55,11 @@ def read_facts(item: Mapping[str, Any]) -> ManagedFacts:
         raise ValueError(f"pool_id: expected 32 bytes of hex, not {item['pool_id']!r}")
     hooks = address(item["hooks"]) if "hooks" in item else ZERO_ADDRESS
     return ManagedFacts(address(item["manager"]), pool_id, hooks, native)
+
+
+def write_facts(facts: ManagedFacts) -> dict[str, Any]:
+    """What ``read_facts`` reads."""
+    item: dict[str, Any] = {"manager": checksum(facts.manager), "pool_id": "0x" + facts.pool_id.hex()}
+    if facts.hooks != ZERO_ADDRESS:
+        item["hooks"] = checksum(facts.hooks)
+    return {**item, "native": True} if facts.native else item
