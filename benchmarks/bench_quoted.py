@@ -7,15 +7,16 @@ The peer is the same pool quoted by its model, where there is one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from time import process_time
 from typing import Any
 
-from flasharb.pools import PoolSpec, V2Pool
+from flasharb.pools import V2Pool
 from flasharb.simulation.made_swaps import find_gift, made_pool
 from flasharb.simulation.trial import Place
 from flasharb.units import ZERO_ADDRESS
-from tests.support.mixed_routes import MAKERS, MixedWorld
+from tests.support.mixed_routes import MAKERS, MixedWorld, quoted_spec
 
 AMOUNT = 10**18
 KINDS = {"v2": "V2 pair, its fee known by then", "v3": "V3 pool", "curve 3 silent": "called like a Curve pool of three"}
@@ -32,14 +33,12 @@ def rows() -> list[dict[str, Any]]:
         place = Place(world.state, machine.context, machine.fork, world.weth, world.vault, ZERO_ADDRESS)
         gift = find_gift(world.weth, place)
         assert gift is not None
-        tokens = [bytes(19) + bytes((n + 1,)) for n in range(4 if step.kind == "curve" else 2)]
-        tokens[step.i], tokens[step.j] = step.tokens
-        spec = PoolSpec(step.pool, f"quoted_{step.kind}", tuple(tokens), 3000, facts=step.facts)  # type: ignore[arg-type]  # 20 bytes
+        spec = quoted_spec(world, step)
         pool, amounts = made_pool(spec, place, {world.weth: gift}), count(AMOUNT)
         ours = _best(lambda pool=pool, step=step, amounts=amounts: pool.amount_out(step.i, step.j, next(amounts)), 100)
         row = {"case": case, "value": ours, "unit": "µs", "peer": None, "peer_value": None, "ratio": None}
         if kind == "v2":
-            model = V2Pool(spec, *pool.balances)
+            model = V2Pool(replace(spec, fee_pips=3000), *pool.balances)
             peer = _best(lambda model=model, step=step: model.amount_out(step.i, step.j, AMOUNT), 10_000)
             row |= {"peer": "the model", "peer_value": peer, "ratio": peer / ours}
         measured.append(row)

@@ -38,6 +38,8 @@ PIPS: Final = 10**6
 _GIFTS: Final = (2**112 - 0x9E3779B97F4A7C15, 2**95 - 0x9E3779B97F4A7C15)
 """More than anybody has of a token; the second for tokens that keep 96 bits. No slot holds such a number by chance."""
 _USUAL_FEE_PIPS: Final = 3000
+_MOST_OUT: Final = 1 << 127
+"""Within what a command can ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class _Swaps:
         if ends[0] not in self._given:
             raise UnknownState(f"nobody can be given 0x{ends[0].hex()} here")
         before = [self._held_before(token) for token in ends]
+        if amount_in > before[0]:
+            return None
         leg = Leg(self._kind, spec.address, *ends, i, j, amount_in, amount_out, spec.facts)
         commands = plan_swap(leg, place.wrapped_native)
         # A floor of nothing lets everything pass; what it reads is what is asked afterwards anyway.
@@ -144,7 +148,10 @@ class _Swaps:
             said = self.asked(pool, call_of(f"balances({number})", index))
             if said is not None:
                 return said
-        return self.asked(token, call_of("totalSupply()")) or 0
+        issued = self.asked(token, call_of("totalSupply()"))
+        if issued is None:
+            raise ValueError(f"nothing says how much of 0x{token.hex()} there is")
+        return issued
 
     def _held_before(self, token: Address) -> int:
         if token not in self._before:
@@ -179,12 +186,14 @@ class _Pair:
         def accepted(amount_out: int) -> bool:
             return amount_out == 0 or self._swaps.paid(i, j, amount_in, amount_out) == amount_out
 
-        bound = self._swaps.reserves[j]
+        bound = min(self._swaps.reserves[j], _MOST_OUT)
+        if not bound:
+            return None
         viewed = self._swaps.asked(
             self._swaps.spec.address, call_of("getAmountOut(uint256,address)", amount_in, self._swaps.spec.tokens[i])
         )
         guess = self._by_product(i, j, amount_in) if viewed is None else viewed
-        paid = largest_accepted(accepted, min(guess, bound - 1), bound) if bound else 0
+        paid = largest_accepted(accepted, min(guess, bound - 1), bound)
         if paid and viewed is None and paid != guess:
             self._learn_fee(i, j, amount_in, paid)
         return paid or None
@@ -197,7 +206,7 @@ class _Pair:
     def _learn_fee(self, i: int, j: int, amount_in: int, paid: int) -> None:
         x, y = self._swaps.reserves[i], self._swaps.reserves[j]
         effective = -(-paid * x // (y - paid))
-        self._fee_pips = min(max(round((amount_in - effective) * PIPS / amount_in), 0), PIPS)
+        self._fee_pips = min(max(round((amount_in - effective) * PIPS / amount_in), 0), PIPS - 1)
 
 
 def largest_accepted(accepted: Callable[[int], bool], guess: int, bound: int) -> int:

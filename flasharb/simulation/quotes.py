@@ -175,7 +175,7 @@ class _Transaction:
         return exact_out is not None and exact_out(i, j, swap.amount_out) == swap.amount_in
 
     def _follow(self, log: LogEntry, position: int) -> None:
-        event = event_of(_as_json(log, self.replay.block.number, position), LOG_TOPICS)
+        event = event_of(as_json(log, self.replay.block.number, position), LOG_TOPICS)
         pool = None if event is None else self.pools.get(event.pool)
         if event is None or pool is None:
             return
@@ -203,7 +203,8 @@ def _plain(log: LogEntry) -> Log:
     return Log(Address(log.address), tuple(Hash32(topic) for topic in log.topics), log.data)
 
 
-def _as_json(log: LogEntry, number: int, position: int) -> dict[str, object]:
+def as_json(log: LogEntry, number: int, position: int) -> dict[str, object]:
+    """A log as a node would tell it."""
     return {
         "address": hex0x(log.address),
         "topics": [hex0x(topic) for topic in log.topics],

@@ -14,6 +14,7 @@ from flasharb.execution import artifact
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.planning import plan_legs
 from flasharb.execution.program import Execution, decode, encode
+from flasharb.pools import PoolSpec
 from flasharb.pools.curve import CurveFacts
 from flasharb.pools.managed.key import PoolKey
 from flasharb.units import ZERO_ADDRESS, Address
@@ -91,6 +92,16 @@ class Step:
     def leg(self, amount: int) -> Leg:
         """The leg for an input of ``amount``."""
         return Leg(self.kind, self.pool, *self.tokens, self.i, self.j, amount, self.quote(amount), self.facts)
+
+
+def quoted_spec(world: MixedWorld, step: Step) -> PoolSpec:
+    """The step's pool as one that nobody has modelled."""
+    tokens = list(step.tokens if step.i < step.j else step.tokens[::-1])
+    if isinstance(step.facts, CurveFacts):
+        asked = [("coins(uint256)", (n,)) for n in range(step.facts.coins)] + [("lp()", ())]
+        tokens = [Address(bytes.fromhex(world.read(step.pool, name, "address", *at)[2:])) for name, at in asked]
+        tokens[step.i], tokens[step.j] = step.tokens
+    return PoolSpec(step.pool, f"quoted_{step.kind}", tuple(tokens), 0, facts=step.facts)
 
 
 Maker = Callable[[MixedWorld, Address, Address, int], Step]

@@ -166,7 +166,7 @@ class StableSwapPool(msgspec.Struct, frozen=True):
             return liquidity.add_one_coin(self, i, amount_in)
         xp, rates, facts = self.xp, self.rates, self.facts
         scaled = amount_in * rates[i]
-        if scaled >> 250:
+        if scaled >> 256:
             raise InsufficientLiquidity(f"input {amount_in} overflows the contract's arithmetic")
         x = xp[i] + scaled // PRECISION
         moved = (*xp[:i], x, *xp[i + 1 :])

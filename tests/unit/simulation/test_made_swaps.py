@@ -19,7 +19,7 @@ from flasharb.simulation.replay import MachineState
 from flasharb.simulation.trial import Place
 from flasharb.units import ZERO_ADDRESS, Address
 from tests.support.contract_world import ETHER
-from tests.support.mixed_routes import MAKERS, MixedWorld, Step
+from tests.support.mixed_routes import MAKERS, MixedWorld, Step, quoted_spec
 from tests.support.pool_bytecode import CONTEXT, TOKEN0, TOKEN1, v2_machine, v2_pair
 
 
@@ -35,15 +35,12 @@ def place_of(world: MixedWorld) -> Place:
     return Place(world.state, machine.context, machine.fork, world.weth, world.vault, ZERO_ADDRESS)
 
 
-def pool_of(step: Step, place: Place) -> QuotedPool:
-    """The step's pool; its other tokens stand under addresses of nobody."""
-    count = step.facts.coins + 1 if step.kind == "curve" else 2  # type: ignore[attr-defined]  # CurveFacts
-    tokens = [Address(bytes(19) + bytes((n + 1,))) for n in range(count)]
-    tokens[step.i], tokens[step.j] = step.tokens
-    spec = PoolSpec(step.pool, f"quoted_{step.kind}", tuple(tokens), 0, facts=step.facts)
-    gift = find_gift(step.tokens[0], place.by_later_rules())
+def pool_of(world: MixedWorld, step: Step) -> QuotedPool:
+    """The step's pool; what goes into the step is the only token that can be given."""
+    place = place_of(world)
+    gift = find_gift(step.tokens[0], place)
     assert gift is not None
-    return made_pool(spec, place, {step.tokens[0]: gift})
+    return made_pool(quoted_spec(world, step), place, {step.tokens[0]: gift})
 
 
 KINDS = ["v2", "v3", "solidly", "curve", "curve 3 silent", "curve 4 uint", "curve ether", "curve add 3"]
@@ -53,7 +50,7 @@ KINDS = ["v2", "v3", "solidly", "curve", "curve 3 silent", "curve 4 uint", "curv
 def test_a_swap_that_is_made_pays_what_the_pool_says(world: MixedWorld, kind: str) -> None:
     """Through every shape of call that FlashArb has for such pools, WETH in or ether out included."""
     step = MAKERS[kind](world, world.weth, world.token(), 10_100)
-    pool = pool_of(step, place_of(world))
+    pool = pool_of(world, step)
     dice = Random(kind)
     for amount in (1000, *(int(10 ** dice.uniform(6, 20)) for _ in range(6))):
         assert pool.amount_out(step.i, step.j, amount) == step.quote(amount)
@@ -63,7 +60,7 @@ def test_a_swap_that_is_made_pays_what_the_pool_says(world: MixedWorld, kind: st
 
 def test_ether_that_comes_out_counts_as_its_wrapper(world: MixedWorld) -> None:
     step = MAKERS["curve ether"](world, world.token(), world.weth, 9_900)
-    pool = pool_of(step, place_of(world))
+    pool = pool_of(world, step)
     assert pool.amount_out(step.i, step.j, ETHER) == step.quote(ETHER) == ETHER * 99 // 100
 
 
@@ -136,6 +133,7 @@ def test_state_that_is_missing_is_said(world: MixedWorld) -> None:
 
 def test_more_than_anybody_has_is_refused(world: MixedWorld) -> None:
     step = MAKERS["v2"](world, world.weth, world.token(), 10_000)
-    pool = pool_of(step, place_of(world))
-    with pytest.raises(InsufficientLiquidity):
-        pool.amount_out(step.i, step.j, 1 << 113)
+    pool = pool_of(world, step)
+    for amount in (1 << 113, 1 << 128, (1 << 256) - 1):
+        with pytest.raises(InsufficientLiquidity):
+            pool.amount_out(step.i, step.j, amount)
