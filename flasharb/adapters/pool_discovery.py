@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -12,8 +12,7 @@ from flasharb.adapters.chain import read_bytes, read_number
 from flasharb.adapters.node import Node, RpcError, RpcFailure
 from flasharb.adapters.pauses import Pauses
 from flasharb.errors import NodeError
-from flasharb.pools.creation import FactoryLog
-from flasharb.pools.protocols import PROTOCOLS, Deployment
+from flasharb.pools.creation import Creation, FactoryLog
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address, hex0x
 
@@ -28,16 +27,18 @@ Take = Callable[[int, Sequence[FactoryLog]], None]
 """``take(last, logs)``: all logs up to block ``last`` have been told now."""
 
 
-async def factory_logs(node: Node, deployments: Mapping[str, Deployment], blocks: tuple[int, int], take: Take) -> None:
-    """Tell the creation logs of all factories in these blocks (both included), range by range, in order.
+async def factory_logs(
+    node: Node, creators: Sequence[tuple[str, Address, Creation]], blocks: tuple[int, int], take: Take
+) -> None:
+    """Tell the creation logs of all ``creators`` (``pools.register``) in these blocks, range by range, in order.
 
     A range that the node finds too large is halved, a node that asks for patience gets it.
 
     Raises:
         NodeError: no answer even to a single block, or after several attempts; what was told before holds.
     """
-    places = {"address": sorted({hex0x(one.factory) for name, one in deployments.items() if PROTOCOLS[name].creation})}
-    topics = sorted({hex0x(one.topic) for name in deployments if (one := PROTOCOLS[name].creation) is not None})
+    places = {"address": sorted({hex0x(emitter) for _, emitter, _ in creators})}
+    topics = sorted({hex0x(creation.topic) for _, _, creation in creators})
     if not topics:
         return
     first, last = blocks

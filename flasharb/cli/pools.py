@@ -30,12 +30,13 @@ from flasharb.pools.creation import FactoryLog
 from flasharb.pools.files import PoolFile, pool_file_json
 from flasharb.pools.identify import possible
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
-from flasharb.pools.register import Refused, Register
+from flasharb.pools.register import Refused, Register, creators
+from flasharb.safe_json import decode_json
 from flasharb.settings import Settings
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import offered
 from flasharb.simulation.replay import Replay
-from flasharb.units import checksum
+from flasharb.units import address, checksum
 
 _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -106,7 +107,7 @@ class Search:
         self.old = read_pool_file(wanted.out, chain_id) if wanted.out.exists() else PoolFile(chain_id, ())
         further = [] if wanted.factories is None else [read_pool_file(wanted.factories, chain_id)]
         self.register = Register(chain_id, known_deployments([self.old, *further], chain_id))
-        if not self.register.deployments:
+        if not creators(chain_id, self.register.deployments):
             raise UsageError(f"no factories are known on chain {chain_id}: name them in a pool file for --factories")
         for spec in self.old.pools:
             self.register.offer(spec, str(wanted.out))
@@ -118,13 +119,22 @@ class Search:
         """Write the pool file as a whole."""
         builtin = DEPLOYMENTS.get(self.chain_id, {})
         further = {name: one for name, one in self.register.deployments.items() if name not in builtin}
-        pools = tuple(self.register.specs[at] for at in sorted(self.register.specs))
+        listed = {spec.address for spec in self.old.pools}
+        pools = tuple(self.register.specs[at] for at in sorted(self.register.specs.keys() - listed))
         content = pool_file_json(PoolFile(self.chain_id, pools, further, self.span))
+        # What stood there stays as it was written: facts are known to their protocol alone.
+        content["pools"] = [*self._entries(), *content["pools"]]
         try:
             self.wanted.out.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.wanted.out, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n", 0o644)
         except OSError as error:
             raise UsageError(f"{self.wanted.out}: cannot be written: {error.strerror}") from None
+
+    def _entries(self) -> list[Any]:
+        if not self.wanted.out.exists():
+            return []
+        entries: list[Any] = decode_json(self.wanted.out.read_bytes())["pools"]
+        return [entry for entry in entries if address(entry["address"]) in self.register.specs]
 
     # Sources without a node
 
@@ -134,7 +144,7 @@ class Search:
             source = f"block {block.number}"
             found = offered(Replay(block))
             for spec in found.specs.values():
-                self.register.offer(spec, source)
+                self.register.offer_for_file(spec, source)
             for pool, reason in found.refused.items():
                 self.register.unknown(pool, source, reason)
         if cache is not None:
@@ -184,7 +194,7 @@ class Search:
                 # Earlier blocks count once they reach those that were done before.
                 self.span = min(first, known[0]), max(end, known[1])
 
-        await factory_logs(node, self.register.deployments, (first, last), take)
+        await factory_logs(node, creators(self.chain_id, self.register.deployments), (first, last), take)
 
     def _range(self, head: int) -> tuple[int, int]:
         first, last = self.wanted.first, head if self.wanted.last is None else self.wanted.last

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from eth_hash.auto import keccak
 
@@ -38,14 +38,16 @@ class Creation:
     """The log of one kind of pool.
 
     ``signature`` as Solidity writes it; ``indexed`` of its arguments are topics, ``words`` words of 32 bytes are data
-    (None: any number). ``read(protocol, log)`` gives the pool, or None where the log is about something else; what it
-    says is checked afterwards like any other claim. ValueError: it describes no possible pool.
+    (None: any number). ``read(protocol, log, chain_id)`` gives the pool, or None where the log is about something else;
+    what it says is checked afterwards like any other claim. ValueError: it describes no possible pool. ``emitters``: by
+    chain, who emits them, for a protocol that has no entry among the deployments (a singleton).
     """
 
     signature: str
     indexed: int
     words: int | None
-    read: Callable[[str, FactoryLog], PoolSpec | None]
+    read: Callable[[str, FactoryLog, int], PoolSpec | None]
+    emitters: Mapping[int, Address] = field(default_factory=dict)
 
     @property
     def topic(self) -> bytes:

@@ -38,6 +38,7 @@ from flasharb.pools.events import Rule, topics_of
 from flasharb.pools.managed import files as managed_files
 from flasharb.pools.managed import key as managed_key
 from flasharb.pools.managed import storage as managed
+from flasharb.pools.managed.creation import INITIALIZE
 from flasharb.pools.quoted import NOT_MODELLED
 from flasharb.pools.solidly import files as solidly_files
 from flasharb.pools.solidly import storage as solidly
@@ -291,6 +292,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 vouch=managed_files.vouch,
                 read_facts=managed_files.read_facts,
                 write_facts=managed_files.write_facts,
+                creation=INITIALIZE,
                 most_spacing=managed_key.MAX_TICK_SPACING,
             ),
             _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES, timed=False),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from flasharb.pools.creation import FactoryLog
+from flasharb.pools.creation import Creation, FactoryLog
 from flasharb.pools.identify import identify
 from flasharb.pools.protocols import PROTOCOLS, Deployment, check_address
 from flasharb.pools.spec import PoolSpec
@@ -23,6 +23,8 @@ class Refusal(StrEnum):
     """Its address was named before, as another pool."""
     IMPOSTOR = "impostor"
     """No factory that is known creates it at that address."""
+    UNWRITABLE = "unwritable"
+    """It is one, and its protocol does not say how its facts stand in a pool file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,19 @@ class Refused:
 
     def __str__(self) -> str:
         return f"{checksum(self.pool)} ({self.source}): {self.refusal}: {self.detail}"
+
+
+def creators(chain_id: int, deployments: Mapping[str, Deployment]) -> list[tuple[str, Address, Creation]]:
+    """Who tells of new pools on a chain: protocol, emitting contract, and the log."""
+    found = []
+    for name, protocol in PROTOCOLS.items():
+        deployment, creation = deployments.get(name), protocol.creation
+        if creation is None:
+            continue
+        emitter = creation.emitters.get(chain_id) if deployment is None else deployment.factory
+        if emitter is not None:
+            found.append((name, emitter, creation))
+    return found
 
 
 @dataclass(slots=True)
@@ -63,23 +78,29 @@ class Register:
         self.specs[spec.address] = spec
         return None
 
+    def offer_for_file(self, spec: PoolSpec, source: str) -> Refused | None:
+        """The same for a pool that is to be written to a pool file."""
+        if spec.facts is not None and PROTOCOLS[spec.protocol].write_facts is None and spec.address not in self.specs:
+            detail = f"list this {spec.protocol} pool by hand, with its facts"
+            return self._refuse(spec.address, Refusal.UNWRITABLE, detail, source)
+        return self.offer(spec, source)
+
     def unknown(self, pool: Address, source: str, detail: str) -> Refused:
         """Note a pool that somebody named and that no factory creates for the tokens it is said to have."""
         return self._refuse(pool, Refusal.IMPOSTOR, detail, source)
 
     def created(self, log: FactoryLog) -> Refused | None:
         """Take the pool that a factory's log tells of; logs that tell of none are let pass."""
-        for name, deployment in self.deployments.items():
-            creation = PROTOCOLS[name].creation
-            if creation is None or deployment.factory != log.emitter or not creation.fits(log):
+        for name, emitter, creation in creators(self.chain_id, self.deployments):
+            if emitter != log.emitter or not creation.fits(log):
                 continue
             source = f"{name} factory, block {log.block_number}"
             try:
-                spec = creation.read(name, log)
+                spec = creation.read(name, log, self.chain_id)
             except ValueError as error:
                 return self.unknown(log.emitter, source, f"a log of its factory: {error}")
             if spec is not None:
-                return self.offer(spec, source)
+                return self.offer_for_file(spec, source)
         return None
 
     def named(self, pool: Address, tokens: tuple[Address, Address], source: str) -> Refused | None:

@@ -21,8 +21,15 @@ from flasharb.strategy.search import Findings
 from flasharb.strategy.trade import Cycle, Rejected, Trade
 from flasharb.units import Address
 
-THRESHOLD_CAUSES: Final = frozenset({Cause.BELOW_MIN_LIQUIDITY})
-"""Causes that keep a pool out of the search by a threshold; the others keep it out because something is not known."""
+CAUSES: Final[Mapping[Cause, MissedReason]] = {
+    Cause.NOT_TRACKED: MissedReason.TOKEN_FILTERED,
+    Cause.QUARANTINED: MissedReason.TOKEN_FILTERED,
+    Cause.NOT_EXECUTABLE: MissedReason.PROTOCOL,
+    Cause.BELOW_MIN_LIQUIDITY: MissedReason.BELOW_THRESHOLD,
+    Cause.NO_PRICE_FOR_LIQUIDITY: MissedReason.UNKNOWN_STATE,
+    Cause.DEPTH_UNKNOWN: MissedReason.UNKNOWN_STATE,
+}
+"""What it means that the search left a pool out."""
 
 REASONS: Final[Mapping[str, MissedReason]] = {
     Reason.POOL_GONE: MissedReason.UNKNOWN_STATE,
@@ -40,6 +47,7 @@ REASONS: Final[Mapping[str, MissedReason]] = {
     "gas_limit": MissedReason.BELOW_THRESHOLD,
     "profit_unknown": MissedReason.UNKNOWN_STATE,
     "state_unavailable": MissedReason.UNKNOWN_STATE,
+    "token_quarantined": MissedReason.TOKEN_FILTERED,
     "too_late": MissedReason.TIMING,
     "stale": MissedReason.TIMING,
 }
@@ -132,9 +140,7 @@ def _unusable(pools: frozenset[Address], look: Look) -> Reasons:
             yield MissedReason.UNKNOWN_STATE, f"0x{pool.hex()}: {why}"
         elif pool in excluded:
             one = excluded[pool]
-            threshold = one.cause in THRESHOLD_CAUSES
-            reason = MissedReason.BELOW_THRESHOLD if threshold else MissedReason.UNKNOWN_STATE
-            yield reason, f"0x{pool.hex()}: {one.cause}: {one.detail}"
+            yield CAUSES[one.cause], f"0x{pool.hex()}: {one.cause}: {one.detail}"
 
 
 def _rejected(pools: frozenset[Address], look: Look) -> Iterator[Rejected]:

@@ -28,7 +28,7 @@ class MissedReason(StrEnum):
     PATH_LENGTH = "path_length"
     """It goes through more pools than ``strategy.max_hops``."""
     TOKEN_FILTERED = "token_filtered"  # noqa: S105  # no secret
-    """It was won in a token that is no base token here, or needs a token that is not listed."""
+    """It was won in a token that is no base token here, or needs one that is not listed, or in quarantine."""
     BELOW_THRESHOLD = "below_threshold"
     """Found, and left alone by a threshold of the configuration."""
     UNKNOWN_STATE = "unknown_state"

@@ -19,7 +19,17 @@ from flasharb.pools.spec import PoolSpec
 from flasharb.simulation.arbitrage import Arbitrage, Effects, cycle_of, judge
 from flasharb.simulation.measure import DEPOSIT, WITHDRAWAL
 from flasharb.simulation.result import Log
-from flasharb.simulation.swaps import FEE, TOKEN0, TOKEN1, TRANSFER, Swap, read_swaps, swap_count
+from flasharb.simulation.swaps import (
+    FEE,
+    TOKEN0,
+    TOKEN1,
+    TRANSFER,
+    V4_SWAP,
+    Swap,
+    currencies_of,
+    read_swaps,
+    swap_count,
+)
 from flasharb.units import ZERO_ADDRESS, Address, Hash32
 
 MOST_LOGS: Final = 1_000
@@ -82,18 +92,22 @@ def candidate_of(receipt: BlockReceipt, known: Known) -> Candidate | None:
         return None
     if count > MOST_SWAPS or len(receipt.logs) > MOST_LOGS:
         return Candidate(receipt, (), False, False)
-    swaps = tuple(_named(swap, known) for swap in read_swaps(receipt.logs, _Answers(known.specs), known.chain_id))
+    swaps = tuple(_named(swap, known) for swap in _read(receipt, known))
     if len({swap.pool for swap in swaps}) < 2:
         return None
     told = all(swap.token_in is not None and swap.token_out is not None for swap in swaps)
-    cycle = cycle_of(receipt.logs, swaps, known.wrapped_native)
-    return Candidate(receipt, swaps, bool(cycle), told and cycle is not None)
+    cycle = cycle_of(receipt.logs, swaps, known.wrapped_native) if told else None
+    return Candidate(receipt, swaps, bool(cycle), cycle is not None)
 
 
 def arbitrage_of(candidate: Candidate, value_wei: int, wrapped_native: Address) -> Arbitrage | None:
     """What the transaction won; ``value_wei`` is the ether that it sent. Its net profit is not known."""
     receipt = candidate.receipt
     changes = balance_changes(receipt, value_wei, wrapped_native)
+    # Ether that a pool took or gave stands in no log but the swap's own.
+    paid = changes.setdefault(receipt.to or receipt.sender, {})
+    for swap in candidate.swaps:
+        paid[None] = paid.get(None, 0) + _ether(swap.token_out, swap.amount_out) - _ether(swap.token_in, swap.amount_in)
     effects = Effects(receipt.sender, receipt.to, receipt.logs, changes, None, False)
     return judge(effects, candidate.swaps, wrapped_native)
 
@@ -136,6 +150,10 @@ def balance_changes(
     return changes
 
 
+def _ether(token: Address | None, amount: int) -> int:
+    return amount if token == ZERO_ADDRESS else 0
+
+
 class _Answers:
     """Answers what the specs know of their pools; a contract that they do not know says nothing."""
 
@@ -152,6 +170,18 @@ def answer_of(spec: PoolSpec, question: bytes) -> bytes | None:
     answers: dict[bytes, bytes] = {TOKEN0: spec.token0, TOKEN1: spec.token1, FEE: spec.fee_pips.to_bytes(3, "big")}
     found = answers.get(question[:4]) if len(spec.tokens) == 2 else None
     return None if found is None else found.rjust(32, b"\0")
+
+
+def _read(receipt: BlockReceipt, known: Known) -> tuple[Swap, ...]:
+    return read_swaps(
+        receipt.logs, _Answers(known.specs), known.chain_id, currencies=currencies_of(_singletons(receipt, known))
+    )
+
+
+def _singletons(receipt: BlockReceipt, known: Known) -> list[PoolSpec]:
+    """The known pools that the receipt's swaps name by an id."""
+    keys = {Address(log.topics[1][:20]) for log in receipt.logs if len(log.topics) > 1 and log.topics[0] == V4_SWAP}
+    return [known.specs[key] for key in keys if key in known.specs]
 
 
 def _named(swap: Swap, known: Known) -> Swap:

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from eth_hash.auto import keccak
 
 from flasharb.evm import CallFrame, LogEntry
+from flasharb.pools.managed import key as managed_key
 from flasharb.pools.managed.key import PoolKey
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, pool_address
 from flasharb.pools.spec import PoolSpec
@@ -91,6 +92,15 @@ class Swap:
 def swap_count(logs: Iterable[Log | LogEntry]) -> int:
     """How many of the logs are swaps, without looking into them."""
     return sum(1 for log in logs if log.topics and log.topics[0] in SWAP_TOPICS)
+
+
+def currencies_of(specs: Iterable[PoolSpec]) -> dict[bytes, Pair]:
+    """The currencies of the V4 pools among them as the manager calls them (ether is the zero address), by pool id."""
+    return {
+        managed_key.facts_of(spec).pool_id: (managed_key.key_of(spec).currency0, managed_key.key_of(spec).currency1)
+        for spec in specs
+        if spec.protocol == managed_key.PROTOCOL
+    }
 
 
 def read_swaps(

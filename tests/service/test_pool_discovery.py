@@ -14,6 +14,7 @@ from flasharb.errors import NodeError
 from flasharb.pools.constant_product.creation import pair_created
 from flasharb.pools.creation import FactoryLog
 from flasharb.pools.protocols import DEPLOYMENTS
+from flasharb.pools.register import creators
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address, hex0x
 
@@ -66,7 +67,7 @@ async def scan(node: Any, first: int, last: int) -> tuple[list[int], list[int]]:
         told.extend(log.block_number for log in logs)
         assert all(isinstance(log, FactoryLog) for log in logs)
 
-    await factory_logs(node, MAINNET, (first, last), take)
+    await factory_logs(node, creators(1, MAINNET), (first, last), take)
     return told, ends
 
 
@@ -118,7 +119,7 @@ async def test_a_single_block_that_is_refused_is_a_failure() -> None:
 
 async def test_a_chain_without_factories_is_not_asked() -> None:
     node: Any = FakeNode()
-    await factory_logs(node, {}, (0, 10), lambda end, logs: None)
+    await factory_logs(node, creators(31_337, {}), (0, 10), lambda end, logs: None)
     assert node.ranges == []
 
 

@@ -27,7 +27,7 @@ from flasharb.errors import FlasharbError, OutsideError, UsageError
 from flasharb.execution.outcome import DryRun
 from flasharb.feed.messages import encode
 from flasharb.feed.records import PoolSync
-from flasharb.pools.protocols import PROTOCOLS
+from flasharb.pools.protocols import DEPLOYMENTS
 from flasharb.service.figures import Figures
 from flasharb.service.preflight import Plan
 from flasharb.service.reports import Report, Started
@@ -66,11 +66,11 @@ async def discovered(*arguments: str | int | Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 async def test_the_devnets_pools_are_found_by_tokens_and_new_ones_by_logs(tmp_path: Path) -> None:
-    """From the token list exactly the pools that factories made; then one that somebody creates meanwhile."""
+    """From the token list exactly those of the devnet's own file that CREATE2 vouches for; then one that is new."""
     out = tmp_path / "found.json"
     async with devnet(tmp_path / "d", "--trades-per-slot", "0") as (_, ready):
         listed = read_pools([ready["pool_file"]], DEVNET_CHAIN_ID)
-        own = {spec.address for spec in listed if PROTOCOLS[spec.protocol].create2_salt is not None}
+        own = {spec.address for spec in listed if spec.protocol in DEPLOYMENTS[DEVNET_CHAIN_ID]}
         by_tokens = await discovered("--rpc", ready["rpc_url"], "--tokens", ready["token_file"], "--out", out)
         assert by_tokens["pools"] == by_tokens["new"] == len(own)
         assert by_tokens["blocks"] is None
@@ -172,6 +172,17 @@ def test_a_recorded_block_offers_its_pools_and_names_its_impostors(mainnet_block
     again = discover("--block", mainnet_blocks / "17666333.json.gz", "--out", out)
     assert again["new"] == 0
     assert again["counts"] == {"impostor": 1, "duplicate": report["pools"]}
+
+
+def test_what_stood_in_the_file_stays_as_it_was_written(tmp_path: Path) -> None:
+    """Pools with facts too: the devnet's own file, and a message that names one of its pools."""
+    own = dict(load_world().pools)
+    out, capture = tmp_path / "pools.json", tmp_path / "bus.capture"
+    out.write_text(json.dumps(own))
+    capture.write_bytes(sync(REAL, 5))
+    report = discover("--capture", capture, "--chain", DEVNET_CHAIN_ID, "--out", out)
+    assert (report["new"], report["counts"]) == (0, {"duplicate": 1})
+    assert json.loads(out.read_text())["pools"] == own["pools"]
 
 
 def sync(pool: str, block: int) -> bytes:

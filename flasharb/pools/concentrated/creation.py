@@ -8,7 +8,7 @@ from flasharb.pools.creation import Creation, FactoryLog
 from flasharb.pools.spec import PoolSpec
 
 
-def _read(protocol: str, log: FactoryLog) -> PoolSpec:
+def _read(protocol: str, log: FactoryLog, _chain_id: int) -> PoolSpec:
     fee_pips, spacing = int.from_bytes(log.topics[3], "big"), log.word(0)
     if not (0 < spacing < 1 << 23 and fee_pips < 1 << 24):
         raise ValueError(f"a pool with fee {fee_pips} and tick spacing {spacing} cannot be")

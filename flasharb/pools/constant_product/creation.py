@@ -16,8 +16,8 @@ def pair_created(fee_pips: int) -> Creation:
     return Creation(SIGNATURE, 2, 2, _reader(fee_pips))
 
 
-def _reader(fee_pips: int) -> Callable[[str, FactoryLog], PoolSpec]:
-    def read(protocol: str, log: FactoryLog) -> PoolSpec:
+def _reader(fee_pips: int) -> Callable[[str, FactoryLog, int], PoolSpec]:
+    def read(protocol: str, log: FactoryLog, _chain_id: int) -> PoolSpec:
         return PoolSpec(log.address(0), protocol, (log.topic_address(1), log.topic_address(2)), fee_pips)
 
     return read

@@ -13,6 +13,9 @@ from flasharb.pools.constant_product.creation import pair_created
 from flasharb.pools.creation import FactoryLog
 from flasharb.pools.files import PoolFile, parse_pools, pool_file_json
 from flasharb.pools.identify import identify, possible
+from flasharb.pools.managed.creation import INITIALIZE
+from flasharb.pools.managed.files import MANAGERS
+from flasharb.pools.managed.key import PoolKey, spec_of
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, Deployment, pool_address
 from flasharb.pools.register import Refusal, Register
 from flasharb.pools.spec import PoolSpec
@@ -55,6 +58,35 @@ def test_factories_logs_become_pools() -> None:
     assert found.created(pair_log(PAIR)) is None
     assert found.created(pool_log(POOL)) is None
     assert found.specs == {PAIR.address: PAIR, POOL.address: POOL}
+
+
+NATIVE = PoolKey(Address(bytes(20)), USDC, 500, 10)
+
+
+def initialize_log(key: PoolKey, pool_id: bytes | None = None) -> FactoryLog:
+    topics = (INITIALIZE.topic, pool_id or key.pool_id(), word(key.currency0), word(key.currency1))
+    spacing = key.tick_spacing.to_bytes(32, "big", signed=True)
+    data = word(key.fee) + spacing + word(key.hooks) + word(1 << 96) + word(0)
+    return FactoryLog(MANAGERS[1], topics, data, 21_688_329)
+
+
+def test_a_singletons_pools_become_pools_and_are_written_with_their_facts() -> None:
+    """Ether is called by its wrapper's name; the file says how to find the pool again."""
+    found = register()
+    assert INITIALIZE.topic.hex() == "dd466e674ea557f56295e2d0218a125ea4b4f0f6f3307b95f85e6110838d6438"
+    assert found.created(initialize_log(NATIVE)) is None
+    assert found.specs == {NATIVE.pool_id()[:20]: spec_of(MANAGERS[1], NATIVE, WETH)}
+    file = PoolFile(1, tuple(found.specs.values()))
+    assert parse_pools(pool_file_json(file)) == file
+
+
+def test_a_singletons_pool_with_hooks_in_swaps_or_a_foreign_id_is_refused() -> None:
+    found = register()
+    hooked = found.created(initialize_log(replace(NATIVE, hooks=Address(bytes(19) + b"\x80"))))
+    foreign = found.created(initialize_log(NATIVE, bytes(32)))
+    assert [one.refusal for one in (hooked, foreign) if one] == [Refusal.IMPOSTOR, Refusal.IMPOSTOR]
+    assert "hooks" in found.refused[0].detail
+    assert "pool id" in found.refused[1].detail
 
 
 def test_a_log_of_somebody_else_is_no_creation() -> None:
@@ -141,6 +173,13 @@ def test_a_pool_file_is_read_as_it_was_written(tokens: set[Address], chain: bool
 def test_a_wrong_span_is_said(content: object, says: str) -> None:
     with pytest.raises(Exception, match=says):
         parse_pools({"chain_id": 1, "pools": [], "discovered": content})
+
+
+def test_a_pool_whose_facts_no_file_can_hold_is_left_for_a_hand() -> None:
+    psm = PoolSpec(USDC, "maker_lite_psm", (USDC, DAI), 0, facts=("something",))
+    refused = register().offer_for_file(psm, "a block")
+    assert refused is not None
+    assert refused.refusal is Refusal.UNWRITABLE
 
 
 def test_facts_without_a_writer_are_not_left_out_silently() -> None:

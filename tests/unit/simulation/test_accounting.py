@@ -11,7 +11,7 @@ from flasharb.execution.outcome import DryRun, Missed, Outcome, Reverted, Submit
 from flasharb.market.filters import Cause, Excluded
 from flasharb.market.prices import usd_prices
 from flasharb.market.snapshot import Market
-from flasharb.simulation.accounting import REASONS, Look, Verdict, account_for
+from flasharb.simulation.accounting import CAUSES, REASONS, Look, Verdict, account_for
 from flasharb.simulation.missed import MissedReason, Reach
 from flasharb.simulation.receipts import Known, Seen, arbitrage_of, candidate_of, seen
 from flasharb.strategy.profit import Costs
@@ -78,6 +78,7 @@ SENT = Submitted(5, HASH, HASH, 2, 0, 0, 0, (), 0)
         (Rejected(5, "second_opinion_differs", "", 1), MissedReason.SIMULATION_REFUSED),
         (Rejected(5, "state_unavailable", "", 1), MissedReason.UNKNOWN_STATE),
         (Rejected(5, Reason.BELOW_MIN_PROFIT, "", 1), MissedReason.BELOW_THRESHOLD),
+        (Rejected(5, "token_quarantined", "", 1), MissedReason.TOKEN_FILTERED),
         (Rejected(5, "too_late", "", 1), MissedReason.TIMING),
         (None, MissedReason.TIMING),
     ],
@@ -136,12 +137,17 @@ def test_a_pool_of_a_protocol_that_we_do_not_know_is_named() -> None:
         (Cause.BELOW_MIN_LIQUIDITY, MissedReason.BELOW_THRESHOLD),
         (Cause.NO_PRICE_FOR_LIQUIDITY, MissedReason.UNKNOWN_STATE),
         (Cause.DEPTH_UNKNOWN, MissedReason.UNKNOWN_STATE),
+        (Cause.QUARANTINED, MissedReason.TOKEN_FILTERED),
     ],
 )
 def test_a_pool_that_the_search_left_out_says_why(cause: Cause, missed: MissedReason) -> None:
     found = verdict(look(excluded={CHEAP: Excluded(cause, "because")}), moved=True)
     assert found.missed is missed
     assert CHEAP.hex() in found.detail
+
+
+def test_every_cause_has_its_reason() -> None:
+    assert CAUSES.keys() == set(Cause)
 
 
 def test_a_pool_without_state_says_why() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from eth_hash.auto import keccak
 
+from flasharb.pools.managed.key import PoolKey, spec_of
 from flasharb.simulation.arbitrage import Arbitrage
 from flasharb.simulation.receipts import (
     MOST_LOGS,
@@ -18,6 +19,7 @@ from flasharb.simulation.receipts import (
     seen,
 )
 from flasharb.simulation.result import Log
+from flasharb.simulation.swaps import V4_SWAP
 from flasharb.units import Address, Hash32
 from tests.support.arbitrage_receipts import BOT, SEARCHER, cycle, deposit, receipt, swap, transfer, withdrawal
 from tests.support.service_fakes import CHEAP, DEAR, USDC, WETH, spec
@@ -121,3 +123,45 @@ def test_a_transaction_that_is_too_large_is_told_of_and_not_searched() -> None:
         assert candidate is not None
         assert not candidate.told
         assert not candidate.cyclic
+
+
+KEY = PoolKey(NOBODY, USDC, 500, 10)
+MANAGER = Address(b"\x44" * 20)
+NATIVE = spec_of(MANAGER, KEY, WETH)
+
+
+def v4_swap(paid_wei: int, dollars: int) -> Log:
+    """The manager's log counts from the swapper's side."""
+    words = (-paid_wei, dollars, 1 << 96, 1, 0, 500)
+    topics = (Hash32(V4_SWAP), Hash32(KEY.pool_id()), Hash32(BOT.rjust(32, b"\0")))
+    return Log(MANAGER, topics, b"".join(one.to_bytes(32, "big", signed=True) for one in words))
+
+
+def through_ether(paid_wei: int, got: int) -> tuple[Log, ...]:
+    """WETH is unwrapped and paid into a pool of ether; what comes out is sold for WETH."""
+    dollars = 2_000 * 10**6
+    return (
+        withdrawal(BOT, paid_wei),
+        v4_swap(paid_wei, dollars),
+        transfer(USDC, MANAGER, CHEAP, dollars),
+        transfer(WETH, CHEAP, BOT, got),
+        swap(CHEAP, (0, dollars, got, 0)),
+    )
+
+
+def test_ether_that_a_pool_took_is_no_gain() -> None:
+    """No transfer shows it; the swap of a pool that we know does."""
+    known = replace(KNOWN, specs={**KNOWN.specs, NATIVE.address: NATIVE})
+    candidate = candidate_of(receipt(0, through_ether(10**18, 11 * 10**17)), known)
+    assert candidate is not None
+    found = arbitrage_of(candidate, 0, WETH)
+    assert found is not None
+    assert (found.token, found.gross_profit) == (WETH, 10**17)
+    assert set(found.path) == {KEY.pool_id(), CHEAP}
+
+
+def test_a_pool_of_ether_that_nobody_knows_leaves_the_transaction_untold() -> None:
+    candidate = candidate_of(receipt(0, through_ether(10**18, 11 * 10**17)), KNOWN)
+    assert candidate is not None
+    assert not candidate.told
+    assert not candidate.cyclic
