@@ -71,6 +71,8 @@ evm-tests *PATHS: setup
 long-runs: setup
     {{ bin }}/python -m tests.fuzz.bus --frames 1000000
     {{ bin }}/python -m tests.long.pools
+    {{ bin }}/python -m tests.long.balancer
+    {{ bin }}/python -m tests.long.evm
 
 # ask the execution specs (EELS) for the vectors of Osaka again, in an environment of their own
 eels-vectors:
@@ -81,6 +83,10 @@ eels-vectors:
     python3 -m venv "$place"
     "$place/bin/pip" install --quiet ethereum-execution==2.20.0
     "$place/bin/python" tests/support/eels_vectors.py > tests/vectors/osaka.json
+
+# the contract with one safeguard less each time: a test must notice; needs Node.js
+mutants: setup node-tools
+    {{ bin }}/python -m tests.long.contract_mutants
 
 # rewrite the lock from pyproject.toml (needs uv)
 lock:

@@ -36,6 +36,7 @@ class Strategy:
     max_hops: int = _key(3, "pools in a cycle", 2, 4)
     base_tokens: tuple[str, ...] = _key(("WETH",), "symbols of the token list, or addresses")
     max_trades_per_block: int = _key(4, "candidates simulated per block", 1, 1000)
+    account_missed: bool = _key(True, "real arbitrages of each block are read from its receipts and compared with ours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class Mev:
     max_gas_price_gwei: float = _key(100.0, "gwei, cap on maxFeePerGas", 0.000000001, 1e6)
     bid_share_bps: int = _key(5000, "basis points of the profit after gas that are bid to the block builder", 0, 10_000)
     bid_payment: str = _key("auto", "how the bid is paid", choices=("auto", "coinbase", "priority_fee"))
-    loan_source: str = _key("auto", "where the input comes from", choices=("auto", "flash_swap", "balancer_v2"))
+    loan_source: str = _key(
+        "auto", "where the input comes from", choices=("auto", "flash_swap", "balancer_v2", "uniswap_v4")
+    )
     target_blocks: int = _key(1, "blocks after the current one that a bundle is sent for", 1, 5)
 
 
@@ -136,6 +139,7 @@ class Contract:
 
     address: str = _key("", "address of FlashArb; empty: the devnet's own")
     balancer_vault: str = _key("", "address of the Balancer V2 vault; empty: the chain's known one, or none")
+    v4_manager: str = _key("", "address of the Uniswap V4 pool manager; empty: the chain's known one, or none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,7 @@ class Settings:
 
 _WRAPPED_NATIVE: Final = {1: "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"}
 _BALANCER_VAULT: Final = {1: "0xBA12222222228d8Ba445958a75a0704d566BF2C8"}
+_V4_MANAGER: Final = {1: "0x000000000004444c5dc75cB358380D2e3dE08A90"}
 
 
 def wrapped_native(chain: Chain) -> Address | None:
@@ -213,4 +218,10 @@ def wrapped_native(chain: Chain) -> Address | None:
 def balancer_vault(settings: Settings) -> Address | None:
     """The Balancer V2 vault: the configured one, else the chain's known one, else None (no such loan source)."""
     text = settings.contract.balancer_vault or _BALANCER_VAULT.get(settings.chain.id)
+    return address(text) if text else None
+
+
+def v4_manager(settings: Settings) -> Address | None:
+    """The Uniswap V4 pool manager: the configured one, else the chain's known one, else None (no such pools)."""
+    text = settings.contract.v4_manager or _V4_MANAGER.get(settings.chain.id)
     return address(text) if text else None

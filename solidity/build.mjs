@@ -24,7 +24,7 @@ const settings = {
   metadata: { bytecodeHash: "none", appendCBOR: false },
 };
 
-// Contract → the artifact written for it, relative to the repository.
+// Contract → the artifact written for it, relative to the repository; its licence where that is not MIT.
 const targets = [
   ["src/FlashArb.sol", "FlashArb", "flasharb/execution/artifacts/FlashArb.json"],
   ["test/mocks/DevToken.sol", "DevToken", "fixtures/bytecode/DevToken.json"],
@@ -36,13 +36,22 @@ function tests() {
   const folder = "tests/contract/artifacts";
   return [
     ["test/mocks/WeirdTokens.sol", ["ReturnsFalseToken", "FeeOnTransferToken", "RevertingToken", "HookToken"]],
-    ["test/mocks/Hostile.sol", ["Stranger", "HostilePool", "RefusingCoinbase", "FeeVault"]],
+    ["test/mocks/Hostile.sol", ["Stranger", "HostilePool", "HostilePuller", "RefusingCoinbase", "FeeVault"]],
     ["test/mocks/PoolUser.sol", ["PoolUser", "V3Deployer"]],
-  ].flatMap(([file, names]) => names.map((name) => [file, name, `${folder}/${name}.json`]));
+    ["test/mocks/V4User.sol", ["V4User"]],
+    [
+      "test/mocks/Pools.sol",
+      ["CurveLike", "Erc4626Like", "ManagerLike", "ShareToken", "SolidlyLike", "VaultPool", "WstEthLike"],
+    ],
+    ["test/mocks/TrapTokens.sol", ["RebasingToken", "AccruingToken", "PausableToken", "SalmonellaToken", "NoZeroToken", "VerboseToken", "GreedyToken", "HoneypotToken"]],
+    ["test/mocks/Vaults.sol", ["OpenZeppelinVault", "SoladyVault", "ExitFeeVault", "LyingVault", "StreamingVault", "CappedVault", "GatedVault"]],
+    ["test/mocks/SolmateVault.sol", ["SolmateVault"], "AGPL-3.0-only"],
+  ].flatMap(([file, names, license]) => names.map((name) => [file, name, `${folder}/${name}.json`, license]));
 }
 
 function source(path) {
-  return readFileSync(path.startsWith("@") ? require.resolve(path) : join(here, path), "utf8");
+  const own = path.startsWith("src/") || path.startsWith("test/");
+  return readFileSync(own ? join(here, path) : require.resolve(path), "utf8");
 }
 
 const read = {}; // every source that went in, for the source hash
@@ -99,7 +108,7 @@ function sourceHash(files) {
 }
 
 let different = 0;
-for (const [file, name, path] of targets) {
+for (const [file, name, path, license] of targets) {
   const contract = output.contracts[file][name];
   const references = Object.entries(contract.evm.deployedBytecode.immutableReferences)
     .map(([id, places]) => [immutables[id], places])
@@ -109,7 +118,7 @@ for (const [file, name, path] of targets) {
     name,
     package: "flasharb",
     version: JSON.parse(readFileSync(join(here, "package.json"), "utf8")).version,
-    license: "MIT",
+    license: license ?? "MIT",
     compiler: { name: "solc", version: solc.version(), settings },
     sources: files.sort(),
     source_sha256: sourceHash(files),

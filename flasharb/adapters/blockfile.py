@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from flasharb.adapters.whole_file import write_whole
 from flasharb.errors import UsageError
 from flasharb.safe_json import decode_json
 from flasharb.simulation.recorded import CorruptBlock, RecordedBlock, parse, to_json
@@ -61,14 +60,6 @@ def write_block(path: Path, block: RecordedBlock) -> None:
     content = gzip.compress(msgspec.json.encode(to_json(block)), mtime=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                os.fchmod(file.fileno(), 0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, content, 0o644)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

@@ -10,6 +10,7 @@ from flasharb.adapters.node import Node, RpcFailure
 from flasharb.errors import NodeError
 from flasharb.execution.inclusion import Receipt
 from flasharb.feed.events import BlockHeader
+from flasharb.simulation.recorded import refuse_later_rules
 from flasharb.units import Address, Hash32, checksum, hex0x
 
 BALANCE_OF: Final = bytes.fromhex("70a08231")
@@ -36,7 +37,7 @@ class Landing:
 
 async def chain_id(node: Node) -> int:
     """The chain that the node serves."""
-    return _number(await node.call("eth_chainId"), "eth_chainId")
+    return read_number(await node.call("eth_chainId"), "eth_chainId")
 
 
 async def genesis_hash(node: Node) -> Hash32:
@@ -48,7 +49,7 @@ async def genesis_hash(node: Node) -> Hash32:
     block = await node.call("eth_getBlockByNumber", "0x0", False)
     if not isinstance(block, dict):
         raise NodeError("the node has no block 0: its chain cannot be told")
-    return Hash32(_bytes(block.get("hash"), "hash of block 0"))
+    return Hash32(read_bytes(block.get("hash"), "hash of block 0"))
 
 
 async def send_publicly(node: Node, raw: bytes) -> None:
@@ -62,7 +63,7 @@ async def send_publicly(node: Node, raw: bytes) -> None:
 
 async def head_number(node: Node) -> int:
     """The number of the newest block."""
-    return _number(await node.call("eth_blockNumber"), "eth_blockNumber")
+    return read_number(await node.call("eth_blockNumber"), "eth_blockNumber")
 
 
 async def header(node: Node, number: int | None = None) -> BlockHeader | None:
@@ -76,27 +77,29 @@ def header_of(block: Any) -> BlockHeader:
 
     Raises:
         NodeError: a field is missing or not hex (a chain before London has no base fee).
+        UsageError: the block was made by rules of a fork that is not supported.
     """
     if not isinstance(block, dict):
         raise NodeError(f"eth_getBlockByNumber: expected a block, got {type(block).__name__}")
+    refuse_later_rules(block)
     return BlockHeader(
-        number=_number(block.get("number"), "block number"),
-        hash=Hash32(_bytes(block.get("hash"), "block hash")),
-        parent_hash=Hash32(_bytes(block.get("parentHash"), "parentHash")),
-        timestamp=_number(block.get("timestamp"), "timestamp"),
-        base_fee_per_gas=_number(block.get("baseFeePerGas"), "baseFeePerGas"),
-        gas_used=_number(block.get("gasUsed"), "gasUsed"),
-        gas_limit=_number(block.get("gasLimit"), "gasLimit"),
-        coinbase=Address(_bytes(block.get("miner"), "miner")),
-        blob_gas_used=_number(block.get("blobGasUsed", "0x0"), "blobGasUsed"),
-        excess_blob_gas=_number(block.get("excessBlobGas", "0x0"), "excessBlobGas"),
+        number=read_number(block.get("number"), "block number"),
+        hash=Hash32(read_bytes(block.get("hash"), "block hash")),
+        parent_hash=Hash32(read_bytes(block.get("parentHash"), "parentHash")),
+        timestamp=read_number(block.get("timestamp"), "timestamp"),
+        base_fee_per_gas=read_number(block.get("baseFeePerGas"), "baseFeePerGas"),
+        gas_used=read_number(block.get("gasUsed"), "gasUsed"),
+        gas_limit=read_number(block.get("gasLimit"), "gasLimit"),
+        coinbase=Address(read_bytes(block.get("miner"), "miner")),
+        blob_gas_used=read_number(block.get("blobGasUsed", "0x0"), "blobGasUsed"),
+        excess_blob_gas=read_number(block.get("excessBlobGas", "0x0"), "excessBlobGas"),
     )
 
 
 async def confirmed_nonce(node: Node, account: Address, block_hash: Hash32) -> int:
     """The nonce of an account at the end of the block with this hash (never ``pending``)."""
     answer = await node.call("eth_getTransactionCount", hex0x(account), {"blockHash": hex0x(block_hash)})
-    return _number(answer, "eth_getTransactionCount")
+    return read_number(answer, "eth_getTransactionCount")
 
 
 async def landing(node: Node, account: Address, transactions: Sequence[Hash32]) -> Landing:
@@ -107,7 +110,7 @@ async def landing(node: Node, account: Address, transactions: Sequence[Hash32]) 
         *(("eth_getTransactionReceipt", (hex0x(one),)) for one in transactions),
     ]
     answers = await _all(node, calls)
-    head, nonce = _number(answers[0], "eth_blockNumber"), _number(answers[1], "eth_getTransactionCount")
+    head, nonce = read_number(answers[0], "eth_blockNumber"), read_number(answers[1], "eth_getTransactionCount")
     return Landing(head, nonce, tuple(None if one is None else _receipt(one) for one in answers[2:]))
 
 
@@ -123,14 +126,14 @@ async def holdings(node: Node, accounts: Mapping[Address, Iterable[Address]], nu
     answers = iter(await _all(node, calls))
     held: dict[Address, Account] = {}
     for account, tokens in wanted.items():
-        wei = _number(next(answers), "eth_getBalance")
+        wei = read_number(next(answers), "eth_getBalance")
         held[account] = Account(wei, {token: _word(next(answers), "balanceOf") for token in tokens})
     return held
 
 
 async def code(node: Node, address: Address) -> bytes:
     """The code at an address now; empty where there is none."""
-    return _bytes(await node.call("eth_getCode", hex0x(address), "latest"), "eth_getCode")
+    return read_bytes(await node.call("eth_getCode", hex0x(address), "latest"), "eth_getCode")
 
 
 async def accessed(
@@ -149,9 +152,9 @@ async def accessed(
     accounts: set[Address] = set()
     slots: set[tuple[Address, int]] = set()
     for entry in entries:
-        account = Address(_bytes(entry.get("address"), "address of an access list"))
+        account = Address(read_bytes(entry.get("address"), "address of an access list"))
         accounts.add(account)
-        slots.update((account, _number(slot, "slot of an access list")) for slot in entry.get("storageKeys") or ())
+        slots.update((account, read_number(slot, "slot of an access list")) for slot in entry.get("storageKeys") or ())
     return frozenset(accounts), frozenset(slots)
 
 
@@ -165,7 +168,7 @@ async def feed_answer(node: Node, feed: Address, number: int) -> tuple[int, int]
         ("eth_call", ({"to": hex0x(feed), "data": hex0x(data)}, hex(number))) for data in (LATEST_ROUND, DECIMALS)
     ]
     answers = await _all(node, calls)
-    round_data = _bytes(answers[0], "latestRoundData()")
+    round_data = read_bytes(answers[0], "latestRoundData()")
     if len(round_data) != 160:
         raise NodeError(f"{checksum(feed)} is no Chainlink feed: latestRoundData() gave {len(round_data)} bytes")
     return int.from_bytes(round_data[32:64], "big", signed=True), _word(answers[1], "decimals()")
@@ -183,16 +186,17 @@ def _receipt(answer: Any) -> Receipt:
     if not isinstance(answer, dict):
         raise NodeError("eth_getTransactionReceipt: expected a receipt")
     return Receipt(
-        tx_hash=Hash32(_bytes(answer.get("transactionHash"), "transactionHash")),
-        block_number=_number(answer.get("blockNumber"), "blockNumber"),
-        block_hash=Hash32(_bytes(answer.get("blockHash"), "blockHash")),
-        status=_number(answer.get("status"), "status"),
-        gas_used=_number(answer.get("gasUsed"), "gasUsed"),
-        effective_gas_price=_number(answer.get("effectiveGasPrice"), "effectiveGasPrice"),
+        tx_hash=Hash32(read_bytes(answer.get("transactionHash"), "transactionHash")),
+        block_number=read_number(answer.get("blockNumber"), "blockNumber"),
+        block_hash=Hash32(read_bytes(answer.get("blockHash"), "blockHash")),
+        status=read_number(answer.get("status"), "status"),
+        gas_used=read_number(answer.get("gasUsed"), "gasUsed"),
+        effective_gas_price=read_number(answer.get("effectiveGasPrice"), "effectiveGasPrice"),
     )
 
 
-def _number(text: Any, what: str) -> int:
+def read_number(text: Any, what: str) -> int:
+    """A JSON-RPC quantity; ``what`` names it where it is none."""
     try:
         return int(text, 16)
     except (TypeError, ValueError):
@@ -200,13 +204,14 @@ def _number(text: Any, what: str) -> int:
 
 
 def _word(text: Any, what: str) -> int:
-    raw = _bytes(text, what)
+    raw = read_bytes(text, what)
     if len(raw) != 32:
         raise NodeError(f"{what}: expected 32 bytes, got {len(raw)}")
     return int.from_bytes(raw, "big")
 
 
-def _bytes(text: Any, what: str) -> bytes:
+def read_bytes(text: Any, what: str) -> bytes:
+    """JSON-RPC data; ``what`` names it where it is none."""
     try:
         return bytes.fromhex(text.removeprefix("0x"))
     except (AttributeError, ValueError):

@@ -10,7 +10,7 @@ import msgspec
 
 from flasharb.errors import UsageError
 from flasharb.pools.files import PoolFile, TokenFile, parse_pools, parse_tokens
-from flasharb.pools.protocols import DEPLOYMENTS, check_address
+from flasharb.pools.protocols import DEPLOYMENTS, Deployment, check_address
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.safe_json import decode_json
 from flasharb.units import checksum
@@ -27,15 +27,34 @@ def read_pools(paths: Iterable[str], chain_id: int) -> tuple[PoolSpec, ...]:
     """
     files = [_read(path, chain_id, parse_pools) for path in paths]
     specs = _unique((pool for file in files for pool in file.pools), "pool")
-    deployments = dict(DEPLOYMENTS.get(chain_id, {}))
-    for name, deployment in (item for file in files for item in file.deployments.items()):
-        if deployments.setdefault(name, deployment) != deployment:
-            raise UsageError(f"deployments.{name} of a pool file is not the one known on chain {chain_id}")
+    deployments = known_deployments(files, chain_id)
     impostors = [(spec, reason) for spec in specs if (reason := check_address(spec, chain_id, {chain_id: deployments}))]
     if impostors:
         named = "".join(f"\n  {checksum(spec.address)}: {reason}" for spec, reason in impostors)
         raise UsageError(f"pools that nothing vouches for (correct or remove them in pools.files):{named}")
     return specs
+
+
+def read_pool_file(path: Path, chain_id: int) -> PoolFile:
+    """One pool file as it stands; whether its pools are what it says is not looked at.
+
+    Raises:
+        UsageError: an unreadable or wrong file, or another chain.
+    """
+    return _read(str(path), chain_id, parse_pools)
+
+
+def known_deployments(files: Iterable[PoolFile], chain_id: int) -> dict[str, Deployment]:
+    """The factories of a chain: those that are known, and those that files name beside.
+
+    Raises:
+        UsageError: a file names another one for a protocol whose factory is known.
+    """
+    deployments = dict(DEPLOYMENTS.get(chain_id, {}))
+    for name, deployment in (item for file in files for item in file.deployments.items()):
+        if deployments.setdefault(name, deployment) != deployment:
+            raise UsageError(f"deployments.{name} of a pool file is not the one known on chain {chain_id}")
+    return deployments
 
 
 def read_tokens(paths: Iterable[str], chain_id: int) -> tuple[Token, ...]:

@@ -65,6 +65,7 @@ class _Seen:
     at: str | dict[str, str]
     slots: dict[Address, dict[int, int]] = field(default_factory=dict)
     elsewhere: dict[tuple[Address, int], int] = field(default_factory=dict)
+    codes: dict[Address, bytes] = field(default_factory=dict)
     code_hashes: dict[Address, Hash32] = field(default_factory=dict)
     timestamp: int | None = None
 
@@ -86,7 +87,8 @@ class _Seen:
             self.elsewhere[place, slot] = value
             self.slots.setdefault(place, {})[slot] = value
         for (place, spec), answer in zip(contracts.items(), answers[len(wanted) :], strict=True):
-            self.code_hashes[place] = _code_hash(answer, spec, self.node)
+            self.codes[place] = _code(answer, spec, self.node)
+            self.code_hashes[place] = Hash32(keccak(self.codes[place]))
 
     async def _time(self) -> int:
         if isinstance(self.at, str):
@@ -95,7 +97,7 @@ class _Seen:
 
 
 def _load(spec: PoolSpec, seen: _Seen, v3_words: int | None) -> Pool | Needs | Refused:
-    elsewhere = Elsewhere(seen.elsewhere, seen.code_hashes, seen.timestamp)
+    elsewhere = Elsewhere(seen.elsewhere, seen.code_hashes, seen.timestamp, seen.codes)
     try:
         return load_pool(spec, seen.slots.get(spec.address, {}), v3_words, elsewhere)
     except CorruptPool as error:
@@ -119,12 +121,12 @@ def _value(answer: Any, spec: PoolSpec, slot: int, node: Node) -> int:
     return value
 
 
-def _code_hash(answer: Any, spec: PoolSpec, node: Node) -> Hash32:
+def _code(answer: Any, spec: PoolSpec, node: Node) -> bytes:
     place = f"{node.shown_url}: eth_getCode for {_named(spec)}"
     if isinstance(answer, RpcFailure):
         raise NodeError(f"{place}: {answer}")
     try:
-        return Hash32(keccak(bytes.fromhex(answer[2:])))
+        return bytes.fromhex(answer[2:])
     except (TypeError, ValueError):
         raise NodeError(f"{place}: not code: {answer!r:.80}") from None
 

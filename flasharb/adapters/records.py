@@ -11,6 +11,8 @@ from typing import Any, assert_never
 from flasharb.execution.outcome import DryRun, Included, Missed, Outcome, Reverted, Submitted
 from flasharb.execution.replies import Acknowledged, Reply
 from flasharb.execution.transaction import Transaction, signing_hash
+from flasharb.simulation.accounting import Verdict
+from flasharb.simulation.receipts import Seen
 from flasharb.strategy.terms import Terms
 from flasharb.strategy.trade import Rejected, Trade
 from flasharb.units import checksum, hex0x
@@ -37,6 +39,27 @@ def trade_record(trade: Trade) -> dict[str, Any]:
         "loan_fee": str(trade.loan_fee),
         "net_profit_wei_estimate": str(trade.net_profit_wei_estimate),
     }
+
+
+def real_arbitrage_record(real: Seen, verdict: Verdict) -> dict[str, Any]:
+    """An arbitrage of the chain, by whomever: what it won before gas and bid, and why it was not ours (null: found)."""
+    protocols = {swap.pool: swap.protocol for swap in real.swaps}
+    return {
+        "tx_hash": hex0x(real.receipt.tx_hash),
+        "index": real.receipt.index,
+        "token": checksum(real.arbitrage.token),
+        "gross_profit": str(real.arbitrage.gross_profit),
+        "path": [{"pool": pool_text(pool), "protocol": protocols[pool]} for pool in real.arbitrage.path],
+        "found": verdict.missed is None,
+        "ours": verdict.ours,
+        "reason": None if verdict.missed is None else verdict.missed.value,
+        "detail": verdict.detail,
+    }
+
+
+def pool_text(pool: bytes) -> str:
+    """A pool's address, or its id inside a singleton."""
+    return checksum(pool) if len(pool) == 20 else hex0x(pool)
 
 
 def intent_record(trade_id: int, transaction: Transaction, terms: Terms, first_block: int) -> dict[str, Any]:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.cli.backtest_json import backtest_json, summary_json
 from flasharb.cli.backtest_report import write_report
+from flasharb.cli.console import Console
 from flasharb.cli.loading import load_settings
 from flasharb.cli.places import recorded_wrapped_native
 from flasharb.cli.view import eth
 from flasharb.errors import FlasharbError, UsageError
 from flasharb.evm import InvalidTransaction, MissingState
-from flasharb.settings import Settings, balancer_vault
+from flasharb.settings import Settings, balancer_vault, v4_manager
 from flasharb.simulation.backtest import Backtest, Ours, RealArbitrage, Terms, backtest
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.units import ZERO_ADDRESS, Address, address, hex0x
@@ -31,8 +32,14 @@ from flasharb.units import ZERO_ADDRESS, Address, address, hex0x
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a report page.")
 @click.option("--base", "bases", multiple=True, metavar="ADDRESS", help="Base token [default: wrapped ether].")
 @click.option("--max-hops", type=click.IntRange(2, 4), default=3, show_default=True, help="Pools in a cycle.")
+@click.option("--evm-quotes", is_flag=True, help="Also pools that nobody has modelled, quoted by running them.")
 def command(
-    paths: tuple[Path, ...], as_json: bool, html_file: Path | None, bases: tuple[str, ...], max_hops: int
+    paths: tuple[Path, ...],
+    as_json: bool,
+    html_file: Path | None,
+    bases: tuple[str, ...],
+    max_hops: int,
+    evm_quotes: bool,
 ) -> int:
     """Search recorded blocks as the service would: before each real arbitrage, and at the end of each block.
 
@@ -45,7 +52,7 @@ def command(
     results = []
     for path in block_files(paths):
         block = read_block(path)
-        results.append(_run(path, block, settings, _addresses(bases), max_hops))
+        results.append(_run(path, block, _terms(block, settings, _addresses(bases), max_hops, evm_quotes)))
         for line in _lines(results[-1]):
             console.print(line, soft_wrap=True)
     if html_file is not None:
@@ -86,9 +93,16 @@ def _addresses(texts: tuple[str, ...]) -> tuple[Address, ...]:
         raise UsageError(f"--base: {error}") from None
 
 
-def _run(path: Path, block: RecordedBlock, settings: Settings, bases: tuple[Address, ...], max_hops: int) -> Backtest:
+def _terms(
+    block: RecordedBlock, settings: Settings, bases: tuple[Address, ...], max_hops: int, evm_quotes: bool
+) -> Terms:
     native = recorded_wrapped_native(settings, block.chain_id)
-    terms = Terms(bases or (native,), native, balancer_vault(settings) or ZERO_ADDRESS, max_hops)
+    there = replace(settings, chain=replace(settings.chain, id=block.chain_id))
+    vault, manager = balancer_vault(there) or ZERO_ADDRESS, v4_manager(there) or ZERO_ADDRESS
+    return Terms(bases or (native,), native, vault, manager, max_hops, evm_quotes=evm_quotes)
+
+
+def _run(path: Path, block: RecordedBlock, terms: Terms) -> Backtest:
     try:
         return backtest(block, terms)
     except (MissingState, InvalidTransaction) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from flasharb.cli.gaps import bound_of, gaps
 from flasharb.simulation.backtest import Backtest, Moment, Ours, RealArbitrage
 from flasharb.strategy.trade import Trade
 from flasharb.units import checksum, hex0x
@@ -30,6 +31,7 @@ def summary_json(results: Sequence[Backtest]) -> dict[str, Any]:
         "supported": sum(one.supported for one in real),
         "found": len(found),
         "profit_ratio": ours / theirs if theirs else None,
+        "bound_gap": gaps(results),
         "missed": missed,
     }
 
@@ -39,6 +41,7 @@ def _block(result: Backtest) -> dict[str, Any]:
         "number": result.number,
         "pools": result.pools,
         "unusable_pools": result.unusable,
+        "bound_gap": gaps([result]),
         "arbitrages": [_arbitrage(one) for one in result.arbitrages],
         "opportunities": [_opportunity(moment, ours) for moment in result.moments for ours in moment.ours],
     }
@@ -57,7 +60,7 @@ def _arbitrage(one: RealArbitrage) -> dict[str, Any]:
         "our_path": None if ours is None else path_of(ours.trade),
         "our_gross_profit": None if ours is None else str(ours.trade.gross_profit),
         "our_net_profit_wei": None if ours is None or ours.net_profit_wei is None else str(ours.net_profit_wei),
-        "bound": None if ours is None else str(ours.trade.gain_bound + ours.trade.loan_fee),
+        "bound": None if ours is None else _text(bound_of(ours.trade)),
         "simulated": ours is not None and ours.simulated,
         "reason": None if one.missed is None else str(one.missed),
         "detail": one.detail or None,
@@ -73,10 +76,14 @@ def _opportunity(moment: Moment, ours: Ours) -> dict[str, Any]:
         "amount_in": str(trade.amount_in),
         "gross_profit": str(trade.gross_profit),
         "net_profit_wei": None if ours.net_profit_wei is None else str(ours.net_profit_wei),
-        "bound": str(trade.gain_bound + trade.loan_fee),
+        "bound": _text(bound_of(trade)),
         "simulated": ours.simulated,
         "refused": ours.refused,
     }
+
+
+def _text(units: int | None) -> str | None:
+    return None if units is None else str(units)
 
 
 def path_of(trade: Trade) -> list[str]:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from flasharb.cli.backtest_json import path_of, pool_text, summary_json
+from flasharb.cli.gaps import bound_of, gaps
 from flasharb.cli.places import MAINNET_WETH
 from flasharb.cli.view import eth
 from flasharb.errors import UsageError
@@ -51,6 +52,7 @@ def _block(result: Backtest) -> dict[str, Any]:
         "pools": result.pools,
         "unusable": result.unusable,
         "arbitrages": [_arbitrage(one) for one in result.arbitrages],
+        "bound_gap": gaps([result]),
         "profits": _svg(_profits(result.arbitrages)) if result.arbitrages else "",
         "opportunities": [_opportunity(moment, ours) for moment in result.moments for ours in moment.ours],
     }
@@ -83,11 +85,16 @@ def _opportunity(moment: Moment, ours: Ours) -> dict[str, Any]:
         "path": _path(trade),
         "amount_in": amount(token, trade.amount_in),
         "gross": amount(token, trade.gross_profit),
-        "gap": f"{trade.gain_bound + trade.loan_fee - trade.gross_profit} units",
+        "gap": _gap(trade),
         "net": "–" if ours.net_profit_wei is None else eth(ours.net_profit_wei),
         "simulated": ours.simulated,
         "refused": ours.refused,
     }
+
+
+def _gap(trade: Trade) -> str:
+    bound = bound_of(trade)
+    return "no bound" if bound is None else f"{bound - trade.gross_profit} units"
 
 
 def short(text: str) -> str:

@@ -23,11 +23,11 @@ from flasharb.adapters.relay import Relay, open_relays
 from flasharb.cli.redact import shown_text
 from flasharb.devnet.world import load_world
 from flasharb.errors import BusError, NodeError, UsageError
-from flasharb.execution.artifact import read_deployed
+from flasharb.execution.artifact import Deployed, read_deployed
 from flasharb.execution.replies import Doubt, Refusal, Refused, Reply, Unknown
 from flasharb.execution.signing import SigningKey
 from flasharb.feed.events import BlockHeader
-from flasharb.settings import DEVNET_CHAIN_ID, Settings, balancer_vault, wrapped_native
+from flasharb.settings import DEVNET_CHAIN_ID, Settings, balancer_vault, v4_manager, wrapped_native
 from flasharb.units import checksum
 
 LEAST_FREE_BYTES: Final = 500_000_000
@@ -150,6 +150,14 @@ async def check_contract(settings: Settings, seen: Seen, signer: SigningKey | No
     deployed = read_deployed(code)
     if isinstance(deployed, str):
         return Finding("contract", False, f"not this version's FlashArb: {deployed}", "deploy this version's")
+    wrong = _differences(deployed, settings, signer)
+    if wrong:
+        return Finding("contract", False, "; ".join(wrong), "use its owner's key, or deploy one of your own")
+    return Finding("contract", True, f"FlashArb at {settings.contract.address}, owner {checksum(deployed.owner)}")
+
+
+def _differences(deployed: Deployed, settings: Settings, signer: SigningKey | None) -> list[str]:
+    """What this contract was built for and these settings do not say."""
     wrong = []
     if signer is not None and deployed.owner != signer.address:
         wrong.append(f"owned by {checksum(deployed.owner)}, the signer is {checksum(signer.address)}")
@@ -158,9 +166,10 @@ async def check_contract(settings: Settings, seen: Seen, signer: SigningKey | No
     vault = balancer_vault(settings)
     if vault is not None and deployed.vault != vault:
         wrong.append(f"built for vault {checksum(deployed.vault)}")
-    if wrong:
-        return Finding("contract", False, "; ".join(wrong), "use its owner's key, or deploy one of your own")
-    return Finding("contract", True, f"FlashArb at {settings.contract.address}, owner {checksum(deployed.owner)}")
+    manager = v4_manager(settings)
+    if manager is not None and deployed.manager != manager:
+        wrong.append(f"built for V4 manager {checksum(deployed.manager)}")
+    return wrong
 
 
 def check_key(settings: Settings, environ: Mapping[str, str]) -> tuple[SigningKey | None, Finding]:

@@ -99,6 +99,7 @@ def _addresses(settings: Settings) -> Iterator[Found]:
         "chain.wrapped_native": (settings.chain.wrapped_native,),
         "contract.address": (settings.contract.address,),
         "contract.balancer_vault": (settings.contract.balancer_vault,),
+        "contract.v4_manager": (settings.contract.v4_manager,),
         "strategy.base_tokens": tuple(text for text in settings.strategy.base_tokens if text.startswith("0x")),
         "pools.tokens": tuple(text for text in settings.pools.tokens if text.startswith("0x")),
     }

@@ -27,7 +27,7 @@ from flasharb.execution import artifact
 from flasharb.execution.fees import AboveCap, choose_fees, gwei_to_wei, next_base_fee
 from flasharb.execution.signing import SignedTransaction, SigningKey, sign
 from flasharb.execution.transaction import MAX_TRANSACTION_GAS, Transaction
-from flasharb.settings import Settings, balancer_vault, wrapped_native
+from flasharb.settings import Settings, balancer_vault, v4_manager, wrapped_native
 from flasharb.units import WEI_PER_ETH, WEI_PER_GWEI, ZERO_ADDRESS, Address, address, checksum, hex0x
 
 SOLIDITY: Final = Path(flasharb.__file__).resolve().parent.parent / "solidity"
@@ -107,6 +107,7 @@ async def _verify(settings: Settings, contract: Address, as_json: bool) -> int:
     report |= {"compiler": built.compiler, "source_sha256": built.source_sha256}
     if isinstance(found, artifact.Deployed):
         report |= {"owner": checksum(found.owner), "weth": checksum(found.weth), "vault": checksum(found.vault)}
+        report["manager"] = checksum(found.manager)
     else:
         report["reason"] = found
     if as_json:
@@ -115,7 +116,7 @@ async def _verify(settings: Settings, contract: Address, as_json: bool) -> int:
     click.echo(
         f"{checksum(contract)}: {'FlashArb of this version' if ok else f'not FlashArb of this version: {found}'}"
     )
-    for name in ("owner", "weth", "vault", "compiler", "source_sha256"):
+    for name in ("owner", "weth", "vault", "manager", "compiler", "source_sha256"):
         if name in report:
             click.echo(f"  {name:<14} {report[name]}")
     return 0 if ok else 1
@@ -132,6 +133,7 @@ class Deployment:
     owner: Address
     weth: Address
     vault: Address
+    manager: Address
     sender: Address
     contract: Address
 
@@ -145,7 +147,8 @@ class Deployment:
 def deploy(owner: Address | None, rpc_url: str | None, live: bool, config_file: Path | None, as_json: bool) -> int:
     """Deploy the committed artifact with the configured signer, and verify the code on the chain.
 
-    A dry run unless --live. WETH and the Balancer vault come from the configuration, or are the chain's known ones.
+    A dry run unless --live. WETH, the Balancer vault and the Uniswap V4 manager come from the configuration, or are the
+    chain's known ones.
     """
     settings = _with_node(load_settings(config_file, os.environ).settings, rpc_url)
     return trio_main.run(_deploy, settings, owner, live, as_json)
@@ -169,7 +172,9 @@ async def _deploy(settings: Settings, owner: Address | None, live: bool, as_json
             _report(plan, as_json, signed)
         receipt = await _send(node, signed)
         code = await chain.code(node, plan.contract)
-    ok = receipt.get("status") == "0x1" and code == artifact.runtime_code(plan.owner, plan.weth, plan.vault)
+    ok = receipt.get("status") == "0x1" and code == artifact.runtime_code(
+        plan.owner, plan.weth, plan.vault, plan.manager
+    )
     if as_json:
         _report(plan, as_json, signed, ok)
     else:
@@ -182,10 +187,13 @@ async def _plan(node: Node, settings: Settings, key: SigningKey, owner: Address)
     if weth is None:
         raise UsageError(f"chain.wrapped_native is not set, and none is known for chain {settings.chain.id}")
     vault = balancer_vault(settings) or ZERO_ADDRESS
+    manager = v4_manager(settings) or ZERO_ADDRESS
     if not await chain.code(node, weth):
         raise UsageError(f"chain.wrapped_native: there is no contract at {checksum(weth)}")
     if vault != ZERO_ADDRESS and not await chain.code(node, vault):
         raise UsageError(f"contract.balancer_vault: there is no contract at {checksum(vault)}")
+    if manager != ZERO_ADDRESS and not await chain.code(node, manager):
+        raise UsageError(f"contract.v4_manager: there is no contract at {checksum(manager)}")
     head = await chain.header(node)
     if head is None:
         raise NodeError("the node has no block yet")
@@ -193,7 +201,7 @@ async def _plan(node: Node, settings: Settings, key: SigningKey, owner: Address)
     fees = choose_fees(next_base_fee(head), TIP_WEI, cap)
     if isinstance(fees, AboveCap):
         raise UsageError(f"mev.max_gas_price_gwei: {fees.detail}")
-    data = artifact.creation_code(owner, weth, vault)
+    data = artifact.creation_code(owner, weth, vault, manager)
     nonce = await chain.confirmed_nonce(node, key.address, head.hash)
     call = {"from": hex0x(key.address), "data": hex0x(data)}
     gas = int(str(await node.call("eth_estimateGas", call)), 16)
@@ -208,7 +216,7 @@ async def _plan(node: Node, settings: Settings, key: SigningKey, owner: Address)
         value=0,
         data=data,
     )
-    return Deployment(transaction, owner, weth, vault, key.address, created_address(key.address, nonce))
+    return Deployment(transaction, owner, weth, vault, manager, key.address, created_address(key.address, nonce))
 
 
 def created_address(sender: Address, nonce: int) -> Address:
@@ -240,6 +248,7 @@ def _report(plan: Deployment, as_json: bool, signed: SignedTransaction | None, o
             "owner": checksum(plan.owner),
             "weth": checksum(plan.weth),
             "vault": checksum(plan.vault),
+            "manager": checksum(plan.manager),
             "sender": checksum(plan.sender),
             "nonce": plan.transaction.nonce,
             "gas_limit": plan.transaction.gas_limit,
@@ -252,7 +261,8 @@ def _report(plan: Deployment, as_json: bool, signed: SignedTransaction | None, o
     click.echo(f"  chain  {plan.transaction.chain_id}")
     click.echo(f"  owner  {checksum(plan.owner)}")
     click.echo(f"  weth   {checksum(plan.weth)}")
-    click.echo(f"  vault  {checksum(plan.vault) if plan.vault != ZERO_ADDRESS else 'none'}")
+    click.echo(f"  vault  {checksum(plan.vault) if plan.vault != ZERO_ADDRESS else 'none'} (Balancer V2)")
+    click.echo(f"  manager {checksum(plan.manager) if plan.manager != ZERO_ADDRESS else 'none'} (Uniswap V4)")
     click.echo(f"  from   {checksum(plan.sender)}, nonce {plan.transaction.nonce}")
     click.echo(f"  cost   at most {cost / WEI_PER_ETH:.6f} ETH ({plan.transaction.gas_limit} gas)")
     if signed is None:

@@ -23,6 +23,7 @@ VERBS: Final = {
     "backtest": "Run detection, sizing and simulation over recorded blocks, against what really happened.",
     "record": "Write a block of a node to a file.",
     "bus": "Decode, replay, record and serve bus messages.",
+    "pools": "Find pools and write them to a pool file.",
     "config": "Show the effective configuration, or check it.",
     "contract": "Build, deploy and verify the FlashArb contract.",
     "doctor": "Check node, relays, bus, contract, key, clock and disk.",

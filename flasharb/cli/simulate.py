@@ -12,12 +12,12 @@ from typing import Final
 
 import click
 import msgspec
-from rich.console import Console
 
 from flasharb.adapters.code_cache import keep_code
 from flasharb.adapters.node import Node, open_node
 from flasharb.adapters.node_opinion import node_opinion
 from flasharb.cli import trio_main
+from flasharb.cli.console import Console
 from flasharb.cli.data_dir import data_directory
 from flasharb.cli.loading import load_settings
 from flasharb.cli.places import Place, in_file, in_recorded_runs, on_node, recorded_wrapped_native, sender_and_target

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from flasharb.cli.view import eth, figure_lines
 from flasharb.execution.realised import Holdings, net_profit_wei
-from flasharb.service.figures import Figures, Latencies
+from flasharb.service.figures import Arbitrages, Figures, Latencies
 from flasharb.service.serve import Result
 from flasharb.units import checksum, hex0x
 
@@ -38,6 +38,19 @@ def summary_record(figures: Figures) -> dict[str, Any]:
             "bus_to_opportunity": _percentiles(figures.bus_to_opportunity),
             "bus_to_bundle": _percentiles(figures.bus_to_bundle),
         },
+        "arbitrages": _arbitrages(figures.arbitrages),
+    }
+
+
+def _arbitrages(arbitrages: Arbitrages) -> dict[str, Any]:
+    return {
+        "blocks": arbitrages.blocks,
+        "seen": arbitrages.seen,
+        "found": arbitrages.found,
+        "ours": arbitrages.ours,
+        "missed": dict(arbitrages.missed),
+        "untold": arbitrages.untold,
+        "unaccounted": dict(arbitrages.unaccounted),
     }
 
 

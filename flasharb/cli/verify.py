@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.adapters.code_cache import keep_code
+from flasharb.cli.console import Console
 from flasharb.errors import UsageError
 from flasharb.evm.machine import SHARED_COMPILER
 from flasharb.simulation.quotes import Quotes, check_quotes
@@ -71,7 +71,11 @@ def command(files: tuple[Path, ...], engine: str, with_quotes: bool, as_json: bo
         for line in _totals(reports):
             console.print(line, soft_wrap=True)
         verified = sum(report["ok"] for report in reports)
-        console.print(f"{verified} of {len(files)} recorded blocks verified ({engine})")
+        # Speed times time is the gas again; the reports round both, which is far below what is shown.
+        seconds = sum(report["elapsed_ms"] for report in reports) / 1000
+        mgas = sum(report["mgas_per_s"] * report["elapsed_ms"] for report in reports) / 1000
+        speed = f": {mgas:.1f} Mgas in {seconds:.1f} s ({mgas / seconds:.1f} Mgas/s)" if seconds else ""
+        console.print(f"{verified} of {len(files)} recorded blocks verified ({engine}){speed}", soft_wrap=True)
     if damaged is not None:
         raise UsageError(f"damaged file: {damaged}")
     return 0 if ok else 1

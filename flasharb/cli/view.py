@@ -13,11 +13,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from flasharb.adapters.records import outcome_record, trade_record
+from flasharb.adapters.records import outcome_record, real_arbitrage_record, trade_record
 from flasharb.cli.output import Output
 from flasharb.execution.outcome import DryRun, Included, Missed, Reverted, Submitted
-from flasharb.service.figures import Figures, Latencies
-from flasharb.service.reports import BlockApplied, Notice, Report, Started, TradeFound
+from flasharb.service.figures import Arbitrages, Figures, Latencies
+from flasharb.service.reports import ArbitragesSeen, BlockApplied, Notice, Report, Started, TradeFound
 from flasharb.strategy.trade import Rejected, Trade
 from flasharb.units import WEI_PER_ETH, WEI_PER_GWEI, Address, checksum, hex0x
 
@@ -117,6 +117,9 @@ class PlainView:
                 self._say(f"block {report.number}  {totals_line(self._figures)}")
             case Notice():
                 self._say(f"note  {report.subject}: {report.detail}")
+            case ArbitragesSeen():
+                if report.arbitrages:
+                    self._say(f"  {seen_words(report)}")
             case TradeFound():
                 self._say(f"  trade {report.trade.id}  {self._names.path(report.trade)}  {latency(report.latency_ns)}")
             case Included():
@@ -149,6 +152,7 @@ class LiveView:
         self._head = ["starting…"]
         self._block: BlockApplied | None = None
         self._notice: Notice | None = None
+        self._seen: ArbitragesSeen | None = None
         self._trades: deque[int] = deque(maxlen=KEPT_TRADES)
         self._rows: dict[int, tuple[int, str, str, str]] = {}
         # No refresh thread: a Trio task redraws.
@@ -164,6 +168,8 @@ class LiveView:
                 self._block = report
             case Notice():
                 self._notice = report
+            case ArbitragesSeen():
+                self._seen = report
             case TradeFound():
                 self._add(report)
             case _:
@@ -185,6 +191,8 @@ class LiveView:
     def _render(self) -> RenderableType:
         parts = [Text(self._head[0], style="bold"), *map(Text, self._head[1:]), Text(self._block_line())]
         parts += [Text(line) for line in figure_lines(self._figures)]
+        if self._seen:
+            parts.append(Text(seen_words(self._seen)))
         if self._figures.stale:
             parts.append(Text(f"not sending: {self._figures.stale}", style="bold red"))
         elif self._notice:
@@ -274,7 +282,28 @@ def figure_lines(figures: Figures) -> list[str]:
         f"bus → opportunity  {percentiles(figures.bus_to_opportunity)}",
         f"bus → bundle       {percentiles(figures.bus_to_bundle)}",
         f"rejected: {rejected or 'none'}",
+        *arbitrage_lines(figures.arbitrages),
     ]
+
+
+def arbitrage_lines(arbitrages: Arbitrages) -> list[str]:
+    """Real arbitrages of the chain, and what we had of them; nothing where no block was accounted for."""
+    if not arbitrages.blocks:
+        return []
+    others = f"{arbitrages.found} found ({arbitrages.ours} ours)"
+    missed = ", ".join(f"{reason} {count}" for reason, count in arbitrages.missed.most_common())
+    blocks = "1 block" if arbitrages.blocks == 1 else f"{arbitrages.blocks} blocks"
+    return [f"real arbitrages {arbitrages.seen} in {blocks}: {others}", f"missed: {missed or 'none'}"]
+
+
+def seen_words(report: ArbitragesSeen) -> str:
+    """A block's real arbitrages in one line."""
+    verdicts = [one.verdict for one in report.arbitrages]
+    found = sum(1 for one in verdicts if one.missed is None)
+    ours = sum(1 for one in verdicts if one.ours)
+    missed = [one.missed.value for one in verdicts if one.missed is not None]
+    words = f"real arbitrages in block {report.number}: {len(verdicts)}, {found} found ({ours} ours)"
+    return f"{words}, missed: {', '.join(missed)}" if missed else words
 
 
 def percentiles(latencies: Latencies) -> str:
@@ -308,5 +337,12 @@ def json_record(report: Report) -> dict[str, Any]:
             return {"event": "trade", **trade_record(report.trade), "latency_ms": report.latency_ns / 1e6}
         case Notice():
             return {"event": "notice", "subject": report.subject, "detail": report.detail}
+        case ArbitragesSeen():
+            return {
+                "event": "arbitrages",
+                "block_number": report.number,
+                "arbitrages": [real_arbitrage_record(one.seen, one.verdict) for one in report.arbitrages],
+                "untold": report.untold,
+            }
         case _:
             return {"event": "outcome", **outcome_record(report)}

@@ -17,7 +17,7 @@ from flasharb.devnet.traders import Traders
 from flasharb.devnet.transactions import Transaction, decode
 from flasharb.devnet.world import FIXTURES, GENESIS_TIMESTAMP, World, devnet_key, load_world
 from flasharb.execution.fees import next_base_fee
-from flasharb.execution.program import encode_call, pick_loan
+from flasharb.execution.program import encode_call, loan_for
 from flasharb.execution.signing import SigningKey, sign
 from flasharb.execution.transaction import Transaction as Unsigned
 from flasharb.market.snapshot import Market
@@ -66,6 +66,9 @@ def search_at_head(chain: Chain, world: World, settings: Settings) -> Findings:
 def arbitrage(chain: Chain, world: World, trade: Trade, bid_share_bps: int = 5000) -> Transaction:
     """The signed transaction that executes ``trade`` in the next block and bids a share of its gross profit."""
     signer = SigningKey(devnet_key("signer"))
+    loan = loan_for(trade, world.names["balancer_vault"], world.names["v4_manager"])
+    if loan is None:
+        raise RuntimeError("the best trade cannot be run with any loan")
     unsigned = Unsigned(
         chain_id=chain.chain_id,
         nonce=chain.ledger.accounts[signer.address].nonce,
@@ -77,7 +80,7 @@ def arbitrage(chain: Chain, world: World, trade: Trade, bid_share_bps: int = 500
         data=encode_call(
             trade,
             weth=world.names["weth"],
-            loan=pick_loan(trade, Settings()),
+            loan=loan,
             min_profit=trade.gross_profit,
             bid_wei=trade.gross_profit * bid_share_bps // BPS,
             deadline_block=chain.head.number + 1,

@@ -6,9 +6,10 @@ computation, its stack (a list of ints), its gas meter and its memory (a bytearr
 
 * The stack is virtual at compile time. PUSH, DUP, SWAP, POP and JUMPDEST cost nothing at run time; words live in local
   variables, each assigned once; only what is left at an exit is written to ``S``.
-* Jumps to constant destinations are followed, so that a function covers a superblock of up to ``MAX_INSTRUCTIONS``
+* Jumps to constant destinations are followed, so that a function covers a superblock of about ``MAX_INSTRUCTIONS``
   with side exits at each JUMPI, along the path that was usual so far. Where it arrives at a JUMPDEST a second time it
-  leaves: loops go through ``run``.
+  leaves: loops go through ``run``. A full superblock ends at the next JUMPDEST or 128-byte page, so that there are few
+  places where others begin: cut anywhere, a long loop would be entered somewhere else each time around.
 * Constants are folded, conditions stay conditions until somebody wants the word.
 * Gas is charged per straight stretch. That is equivalent: whoever runs out of gas in a stretch loses all of it wherever
   it happens. Before anything that can be observed (GAS, storage, accounts, calls, exits) the sum is charged and
@@ -41,8 +42,12 @@ from flasharb.evm import runtime
 MAX_INSTRUCTIONS: Final = 400
 WARM: Final = 12
 HALT: Final = -1
-GENERATOR_VERSION: Final = 1
-_MAX_CONTRACTS: Final = 4096
+GENERATOR_VERSION: Final = 2
+_PAGE: Final = 128
+MAX_HELD: Final = 160 << 20
+"""So many bytes of contracts and their compiled code are held in memory, by a fair estimate."""
+_BYTES_OF_CONTRACT: Final = 1_000
+_BYTES_OF_CONSTANTS: Final = 1_250
 _SAVE_AFTER: Final = 500
 _STACK_LIMIT: Final = 1024
 
@@ -312,19 +317,20 @@ class _Block:
     # The source
 
     def source(self) -> str:
-        pc = self.entry
+        pc = before = self.entry
         arrived: set[int] = set()
         code, size = self.code, len(self.code)
         while pc >= 0:
             op = code[pc] if pc < size else 0
-            if self.instructions >= MAX_INSTRUCTIONS or (op == 0x5B and pc in arrived):
+            full = self.instructions >= MAX_INSTRUCTIONS and (op == 0x5B or pc // _PAGE != before // _PAGE)
+            if full or (op == 0x5B and pc in arrived):
                 self.charge()
                 self.leave(str(pc) if pc in self.jumpdests else str(-2 - pc))
                 break
             if op == 0x5B:
                 arrived.add(pc)
             self.instructions += 1
-            pc = self.step(op, pc)
+            before, pc = pc, self.step(op, pc)
         body = "\n ".join(self.lines)
         resume = str(self.entry) if self.entry in self.jumpdests else str(-2 - self.entry)
         low, high = -self.lowest, _STACK_LIMIT - self.highest
@@ -593,6 +599,21 @@ def find_jumpdests(code: bytes) -> frozenset[int]:
     return frozenset(found)
 
 
+def _held(code: CodeType) -> int:
+    # Asking for co_code would have the code keep a copy of it.
+    return code.__sizeof__() + _BYTES_OF_CONSTANTS
+
+
+def _without_places(code: CodeType) -> CodeType:
+    """The code without its table of places in the source, which nobody has and which is a third of it.
+
+    A table it needs, or tracebacks fail: each entry says "nowhere" of eight code units.
+    """
+    whole, rest = divmod(len(code.co_code) // 2, 8)
+    table = b"\xff" * whole + (bytes((0xF8 | rest - 1,)) if rest else b"")
+    return code.replace(co_linetable=table)
+
+
 class Contract:
     """The compiled blocks of one code under the rules of one fork."""
 
@@ -606,8 +627,9 @@ class Contract:
         self._compiled = compiled
         self._counts: dict[int, int] = {}
         self._jumpdests: frozenset[int] | None = None
-        # Hostile code could have a thousand entries into each stretch of it.
-        self._budget = 64 + len(code) // 8 - len(compiled)
+        # Bytes. Real code needs a third of it; hostile code could have an entry into each of its instructions, and have
+        # us compile at each what is never executed.
+        self._budget = 50_000 + 64 * len(code) - sum(map(_held, compiled.values()))
 
     @property
     def jumpdests(self) -> frozenset[int]:
@@ -630,17 +652,21 @@ class Contract:
             self._counts[place] = count
             if count < self._program.compiler.warm or self._budget <= 0:
                 return None
-            self._budget -= 1
             code = self._compiled[place] = self._generate(place if place >= 0 else -2 - place)
+            self._budget -= _held(code)
             self.fresh += 1
-            self._program.compiler.compiled()
+            self._program.compiler.compiled(code)
         block = self.blocks[place] = FunctionType(code, self._program.namespace)
         return block
 
     def _generate(self, entry: int) -> CodeType:
         source = block_source(self.code, self.jumpdests, self._program.opcodes, entry, self._counts)
         module = compile(source, "<evm>", "exec", dont_inherit=True, optimize=2)
-        return next(constant for constant in module.co_consts if isinstance(constant, CodeType))
+        return _without_places(next(constant for constant in module.co_consts if isinstance(constant, CodeType)))
+
+    def size(self) -> int:
+        """Bytes of memory, estimated."""
+        return len(self.code) + _BYTES_OF_CONTRACT + sum(map(_held, self._compiled.values()))
 
     def add(self, compiled: Mapping[int, CodeType]) -> None:
         """Know these blocks as well."""
@@ -663,10 +689,9 @@ class Program:
         """The contract with this code."""
         contract = self.contracts.get(code)
         if contract is None:
-            if len(self.contracts) >= _MAX_CONTRACTS:
-                self.compiler.save()
-                self.contracts.clear()
-            contract = self.contracts[code] = Contract(code, self, self._load(code))
+            contract = Contract(code, self, self._load(code))
+            self.compiler.make_room(contract.size())
+            self.contracts[code] = contract
         return contract
 
     def passing(self, code: bytes) -> Contract:
@@ -709,10 +734,22 @@ class Compiler:
         self.store = store
         self.warm = warm
         self.programs: dict[str, Program] = {}
+        self.held = 0
+        """Bytes of memory that contracts and compiled code take, estimated."""
         self._unsaved = 0
 
-    def compiled(self) -> None:
-        """A block more is not in the store."""
+    def make_room(self, size: int) -> None:
+        """Before ``size`` bytes more are held: forget everything if that were too much. The store still has it."""
+        self.held += size
+        if self.held > MAX_HELD:
+            self.save()
+            for program in self.programs.values():
+                program.contracts.clear()
+            self.held = size
+
+    def compiled(self, code: CodeType) -> None:
+        """A block more, which is not in the store."""
+        self.held += _held(code)
         self._unsaved += 1
         if self._unsaved >= _SAVE_AFTER:
             self.save()

@@ -169,7 +169,23 @@ class Machine:
         result: CallResult = self._guarded(lambda: self._call(to, data, sender, value, gas, trace), keep=False)
         return result
 
-    def _call(self, to: bytes, data: bytes, sender: bytes, value: int, gas: int, trace: bool) -> CallResult:
+    def act(self, sender: bytes, to: bytes, data: bytes, *, origin: bytes, gas: int = 30_000_000) -> CallResult:
+        """Call a contract as ``sender``, which may be a contract too, in a transaction of ``origin``; keep what it did.
+
+        No chain could hold such a transaction: it shows what a contract would bring about. A failed call changes
+        nothing. The gas price is zero.
+
+        Raises:
+            MissingState: needed state is unknown; nothing has changed.
+        """
+        self._state.lock_changes()
+        result: CallResult = self._guarded(lambda: self._call(to, data, sender, 0, gas, False, origin))
+        self._forget_transaction()
+        return result
+
+    def _call(
+        self, to: bytes, data: bytes, sender: bytes, value: int, gas: int, trace: bool, origin: bytes | None = None
+    ) -> CallResult:
         state = self._state
         state.traces = trace
         if value and state.get_balance(sender) < value:
@@ -182,7 +198,7 @@ class Machine:
             state.mark_address_warm(code[3:])
             code = state.get_code(code[3:])
         message = Message(gas=gas, to=to, sender=sender, value=value, data=data, code=code, is_delegation=delegated)  # type: ignore[arg-type]  # py-evm's Address is bytes
-        context = state.get_transaction_context_class()(gas_price=0, origin=sender)
+        context = state.get_transaction_context_class()(gas_price=0, origin=origin or sender)
         computation = state.computation_class.apply_message(state, message, context)
         return CallResult(
             success=bool(computation.is_success),

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from flasharb.units import Address
+from flasharb.units import ZERO_ADDRESS, Address
 
-IMMUTABLES: Final = ("OWNER", "WETH", "VAULT")
+IMMUTABLES: Final = ("OWNER", "WETH", "VAULT", "MANAGER")
 """The constructor's arguments, in its order; each is a word in the runtime code."""
 
 
@@ -49,20 +49,20 @@ def load() -> Artifact:
     )
 
 
-def creation_code(owner: Address, weth: Address, vault: Address) -> bytes:
+def creation_code(owner: Address, weth: Address, vault: Address, manager: Address = ZERO_ADDRESS) -> bytes:
     """The data of the transaction that deploys FlashArb.
 
-    ``owner`` alone may execute and sweep, and receives what is swept; ``vault`` is the Balancer V2 vault, or the zero
-    address on a chain without one.
+    ``owner`` alone may execute and sweep, and receives what is swept; ``vault`` is the Balancer V2 vault and
+    ``manager`` the Uniswap V4 pool manager, or the zero address on a chain without one.
     """
-    return load().bytecode + b"".join(_word(part) for part in (owner, weth, vault))
+    return load().bytecode + b"".join(_word(part) for part in (owner, weth, vault, manager))
 
 
-def runtime_code(owner: Address, weth: Address, vault: Address) -> bytes:
+def runtime_code(owner: Address, weth: Address, vault: Address, manager: Address = ZERO_ADDRESS) -> bytes:
     """The code that stands at the contract's address once it is deployed with these arguments."""
     artifact = load()
     code = bytearray(artifact.deployed_bytecode)
-    for name, value in zip(IMMUTABLES, (owner, weth, vault), strict=True):
+    for name, value in zip(IMMUTABLES, (owner, weth, vault, manager), strict=True):
         for place in artifact.immutable_places[name]:
             code[place : place + 32] = _word(value)
     return bytes(code)
@@ -75,6 +75,7 @@ class Deployed:
     owner: Address
     weth: Address
     vault: Address
+    manager: Address = ZERO_ADDRESS
 
 
 def read_deployed(code: bytes) -> Deployed | str:
@@ -92,7 +93,7 @@ def read_deployed(code: bytes) -> Deployed | str:
     if any(word[:12] != bytes(12) for word in values):
         return "an immutable is no address"
     arguments = Deployed(*(Address(word[12:]) for word in values))
-    actual = runtime_code(arguments.owner, arguments.weth, arguments.vault)
+    actual = runtime_code(arguments.owner, arguments.weth, arguments.vault, arguments.manager)
     if actual != code:
         first = next(index for index, pair in enumerate(zip(actual, code, strict=True)) if pair[0] != pair[1])
         return f"the code differs from the artifact, first at byte {first}"

@@ -104,6 +104,7 @@ class PoolLog(msgspec.Struct, frozen=True, gc=False):
     """A log that only its pool's protocol understands, as it stands; ``topics`` are 32 bytes each.
 
     ``pool`` is the pool's key: the contract that emitted it, or within a singleton the first 20 bytes of the pool's id.
+    ``emitter`` is the contract that emitted it where a topic names the pool (anybody may emit such a log).
     """
 
     pool: Address
@@ -111,6 +112,15 @@ class PoolLog(msgspec.Struct, frozen=True, gc=False):
     data: bytes
     block_number: int
     log_index: int | None = None
+    emitter: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolNamed:
+    """The carrier spoke of a pool and said which tokens it has, the lower first; nobody has vouched for that."""
+
+    pool: Address
+    tokens: tuple[Address, Address]
 
 
 @dataclass(frozen=True, slots=True)

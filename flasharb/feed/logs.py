@@ -77,9 +77,11 @@ def _undecoded(log: Mapping[str, Any], further: Mapping[bytes, int]) -> PoolLog 
     named_by = further.get(topics[0])
     if named_by is None or named_by >= len(topics):
         return None
-    pool = Address(topics[named_by][:20] if named_by else bytes.fromhex(log["address"][2:]))
-    data = bytes.fromhex(log["data"][2:])
-    return PoolLog(pool, topics, data, int(log["blockNumber"], 16), int(log["logIndex"], 16))
+    emitter = Address(bytes.fromhex(log["address"][2:]))
+    data, place = bytes.fromhex(log["data"][2:]), (int(log["blockNumber"], 16), int(log["logIndex"], 16))
+    if not named_by:
+        return PoolLog(emitter, topics, data, *place)
+    return PoolLog(Address(topics[named_by][:20]), topics, data, *place, emitter)
 
 
 def _event(topics: list[str], data: str, pool: Address, block_number: int, log_index: int) -> PoolEvent:

@@ -24,6 +24,9 @@ class Cause(StrEnum):
     NOT_TRACKED = "not_tracked"
     """``pools.track_all`` is false and one of its tokens is neither a base token nor listed."""
 
+    QUARANTINED = "quarantined"
+    """One of its tokens does not move as quotes take it to (``market.quarantine``)."""
+
     NOT_EXECUTABLE = "not_executable"
     """FlashArb has no command that swaps in pools of its protocol."""
 
@@ -56,6 +59,8 @@ class Excluded:
             return str(self.about)
         if self.cause is Cause.NOT_TRACKED:
             return f"{checksum(self.about)} is not listed"
+        if self.cause is Cause.QUARANTINED:
+            return f"{checksum(self.about)} is in quarantine"
         return f"{self.holds} of {checksum(self.about)}, needs {self.needs}"
 
 
@@ -87,13 +92,15 @@ def tracked(
 ) -> tuple[list[PoolSpec], dict[Address, Excluded]]:
     """Split pools into those to load and those left out: all tokens must be listed, unless all are tracked.
 
+    A pool's own share, which it may take and give itself, need not be listed.
+
     ``listed``: the base tokens, the tokens of the token lists, and ``pools.tokens``. ``kinds``: the kinds of protocols
     that can be executed.
     """
     kept: list[PoolSpec] = []
     left_out: dict[Address, Excluded] = {}
     for spec in specs:
-        strange = [] if track_all else [token for token in spec.tokens if token not in listed]
+        strange = [] if track_all else [token for token in spec.tokens if token not in listed and token != spec.address]
         if PROTOCOLS[spec.protocol].kind not in kinds:
             left_out[spec.address] = Excluded(Cause.NOT_EXECUTABLE, f"no command swaps in a pool of {spec.protocol}")
         elif strange:

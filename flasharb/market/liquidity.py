@@ -157,7 +157,7 @@ class LiquidityFilter:
         pool, holds = known
         if isinstance(holds, str):
             return Excluded(Cause.DEPTH_UNKNOWN, holds)
-        for token, amount in zip(pool.spec.tokens, holds, strict=True):
+        for token, amount in _amounts(pool, holds):
             needed = self._marks[token].least
             assert needed is not None
             if isinstance(needed, NoPrice):
@@ -168,7 +168,11 @@ class LiquidityFilter:
 
 
 def _amounts(pool: Pool, holds: tuple[int, ...] | str) -> list[tuple[Address, int]]:
-    return [] if isinstance(holds, str) else list(zip(pool.spec.tokens, holds, strict=True))
+    """What counts of a pool's holdings: not its own shares, of which it can give any number."""
+    if isinstance(holds, str):
+        return []
+    spec = pool.spec
+    return [(token, amount) for token, amount in zip(spec.tokens, holds, strict=True) if token != spec.address]
 
 
 def _holds(pool: Pool) -> tuple[int, ...] | str:

@@ -10,7 +10,7 @@ from flasharb.pools import Pool, V2Pool, V3Pool
 from flasharb.pools.concentrated.tick_bitmap import word_of
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.pools.events import StateUnknown
-from flasharb.pools.protocols import PROTOCOLS
+from flasharb.pools.protocols import PROTOCOLS, sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,9 @@ def _by_rule(pool: Pool, log: PoolLog) -> Pool | Inconsistent:
     protocol = PROTOCOLS.get(pool.spec.protocol)
     rule = protocol.rules.get(log.topics[0]) if protocol is not None else None
     if rule is None:
+        return pool
+    if log.emitter is not None and log.emitter not in sources_of(pool.spec):
+        # anybody can emit a log that names the pool: only the contract that keeps it is believed
         return pool
     if not rule.fits(log):
         return Inconsistent(f"a log of {rule.signature} in another shape")

@@ -79,6 +79,16 @@ def is_piecewise(pool: Pool) -> TypeGuard[Piecewise]:
     return hasattr(pool, "pieces")
 
 
+def rounding(pool: Pool) -> tuple[int, int]:
+    """Units of the input and of the output by which a quote may lie below the pool's real curve.
+
+    A pool says so in a class attribute ``ROUNDING``. What bounds a gain relies on it; three of each is what nobody who
+    rounds a few times exceeds.
+    """
+    known: tuple[int, int] = getattr(pool, "ROUNDING", (3, 3))
+    return known
+
+
 After = TypeVar("After")
 
 

@@ -45,6 +45,8 @@ class StateUnknown(Exception):
 class Rule:
     """What to do about one kind of log.
 
+    A log whose ``pool_topic`` names the pool is believed only if one of the protocol's ``sources`` emitted it.
+
     ``signature`` as Solidity writes it: ``TokenExchange(address,int128,uint256,int128,uint256)``; ``indexed`` of its
     arguments are topics, ``words`` words of 32 bytes are data (None: any number). ``pool_topic``: the topic whose
     first 20 bytes are the pool's key (0: the emitter is the pool). ``apply`` gives the pool after the log.

@@ -18,6 +18,9 @@ On a chain whose factories ``protocols.DEPLOYMENTS`` does not list, a pool file 
 addresses can be checked::
 
     "deployments": {"uniswap_v2": {"factory": "0x…", "init_code_hash": "0x…", "deployer": "0x… (if not the factory)"}}
+
+A file that ``flasharb pools discover`` wrote says which blocks' factory logs are in it, so that the next one goes on
+from there: ``"discovered": {"from_block": 1, "to_block": 2}``.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ class PoolFile:
     chain_id: int
     pools: tuple[PoolSpec, ...]
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
+    discovered: tuple[int, int] | None = None
+    """The first and the last block whose factory logs are in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,65 @@ def parse_pools(content: object) -> PoolFile:
         UsageError: every wrong entry, each with its place and reason.
     """
     deployments: dict[str, Deployment] = {}
-    if isinstance(content, dict) and "deployments" in content:
-        deployments = _deployments(content["deployments"])
-        content = {name: value for name, value in content.items() if name != "deployments"}
+    discovered = None
+    if isinstance(content, dict):
+        deployments = _deployments(content.get("deployments", {}))
+        if "discovered" in content:
+            discovered = _discovered(content["discovered"])
+        content = {name: value for name, value in content.items() if name not in ("deployments", "discovered")}
     chain_id, pools = _parse(content, "pools", _pool)
-    return PoolFile(chain_id, pools, deployments)
+    return PoolFile(chain_id, pools, deployments, discovered)
+
+
+def pool_file_json(file: PoolFile) -> dict[str, Any]:
+    """The JSON value of a pool file; ``parse_pools`` gives the same file back.
+
+    Raises:
+        ValueError: a pool's protocol does not say how its facts are written.
+    """
+    content: dict[str, Any] = {"chain_id": file.chain_id}
+    if file.deployments:
+        content["deployments"] = {name: _deployment_json(one) for name, one in file.deployments.items()}
+    if file.discovered is not None:
+        content["discovered"] = {"from_block": file.discovered[0], "to_block": file.discovered[1]}
+    return {**content, "pools": [_pool_json(spec) for spec in file.pools]}
+
+
+def _pool_json(spec: PoolSpec) -> dict[str, Any]:
+    protocol = PROTOCOLS[spec.protocol]
+    item: dict[str, Any] = {"address": checksum(spec.address), "protocol": spec.protocol}
+    if protocol.sorted_tokens:
+        item |= {"token0": checksum(spec.token0), "token1": checksum(spec.token1)}
+    else:
+        item["tokens"] = [checksum(token) for token in spec.tokens]
+    item["fee_pips"] = spec.fee_pips
+    if spec.tick_spacing:
+        item["tick_spacing"] = spec.tick_spacing
+    if spec.facts is not None:
+        if protocol.write_facts is None:
+            raise ValueError(f"{spec.protocol} does not say how the facts of {checksum(spec.address)} are written")
+        item["facts"] = dict(protocol.write_facts(spec.facts))
+    return item
+
+
+def _deployment_json(deployment: Deployment) -> dict[str, str]:
+    item = {
+        "factory": checksum(deployment.factory),
+        "init_code_hash": "0x" + deployment.init_code_hash.hex(),
+        "deployer": checksum(deployment.deployer),
+    }
+    return item if deployment.deployer != deployment.factory else {k: v for k, v in item.items() if k != "deployer"}
+
+
+def _discovered(content: object) -> tuple[int, int]:
+    if not isinstance(content, dict):
+        raise UsageError(f"discovered: expected an object, not {_kind(content)}")
+    try:
+        _refuse_others(content, {"from_block", "to_block"})
+        first = _number(content, "from_block", 0, 2**63, "block")
+        return first, _number(content, "to_block", first, 2**63, "block, not before from_block")
+    except ValueError as error:
+        raise UsageError(f"discovered: {error}") from None
 
 
 def _deployments(content: object) -> dict[str, Deployment]:
@@ -188,6 +247,8 @@ def _fee(item: Mapping[str, Any], protocol: Protocol) -> int:
 
 
 def _spacing(item: Mapping[str, Any], protocol: Protocol, fee_pips: int) -> int:
+    if protocol.most_spacing:
+        return _number(item, "tick_spacing", 1, protocol.most_spacing, "ticks")
     if not protocol.tick_spacings:
         return (
             _number(item, "tick_spacing", 0, 0, f"a pool of {protocol.name} has none") if "tick_spacing" in item else 0

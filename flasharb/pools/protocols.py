@@ -15,18 +15,35 @@ from typing import Any, Final, TypeAlias
 
 from eth_hash.auto import keccak
 
+from flasharb.pools.balancer import admission as balancer
+from flasharb.pools.balancer import events as balancer_events
+from flasharb.pools.balancer import files as balancer_files
 from flasharb.pools.concentrated import storage as concentrated
+from flasharb.pools.concentrated.creation import POOL_CREATED
+from flasharb.pools.concentrated.known_part import known_part
 from flasharb.pools.concentrated.storage import V3Layout
 from flasharb.pools.constant_product import storage as constant_product
+from flasharb.pools.constant_product.creation import pair_created
 from flasharb.pools.constant_product.storage import V2Layout
 from flasharb.pools.constant_rate import files as constant_rate_files
 from flasharb.pools.constant_rate import storage as constant_rate
 from flasharb.pools.contract import Pool
+from flasharb.pools.creation import Creation
 from flasharb.pools.events import Rule, topics_of
+from flasharb.pools.managed import files as managed_files
+from flasharb.pools.managed import key as managed_key
+from flasharb.pools.managed import storage as managed
+from flasharb.pools.quoted import NOT_MODELLED
+from flasharb.pools.solidly import files as solidly_files
+from flasharb.pools.solidly import storage as solidly
+from flasharb.pools.solidly.facts import LAYOUTS as SOLIDLY_KINDS
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.settings import DEVNET_CHAIN_ID
 from flasharb.units import Address, Hash32, address, checksum
+
+ReadPlace: TypeAlias = Callable[[Address, int], int | None]
+"""A storage slot of a contract, None where it is not known."""
 
 Load: TypeAlias = Callable[[PoolSpec, Mapping[int, int], Elsewhere, int | None], Pool | Needs | Refused]
 
@@ -48,6 +65,10 @@ def _no_sources(_spec: PoolSpec) -> tuple[Address, ...]:
     return ()
 
 
+def _own_facts(spec: PoolSpec) -> Hashable:
+    return spec.facts
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """One bytecode and its forks with the same behaviour.
@@ -64,11 +85,19 @@ class Protocol:
     - ``rules``: the logs that move a pool (``pools.events``). The events of V2 and V3 have types of their own in the
       feed, because a bus brings hundreds of thousands of them a second.
     - ``sources``: other contracts whose logs move the pool (a rate provider, a vault); they are followed as well.
+    - ``holder``: the contract that holds the pool's tokens, where that is not at the pool's address (V4's manager).
+    - ``named``: what a program must say of the pool beside its address (V4's key, a Balancer pool id): its facts.
     - ``vouch``: why a spec's address cannot be right, by other means than CREATE2; ``create2_salt``: by CREATE2.
+    - ``factory``: the factory that the facts name, which must be the deployment's.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
+    - ``write_facts``: the other way round, for pool files that discovery writes.
+    - ``creation``: the log by which a factory (or the singleton) tells of a new pool.
     - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
+    - ``known_part``: the pool as far as a state knows it of which only some slots are known (a recorded block): exact
+      in a part of its range; None where nothing is known. Without it a pool is known whole or not at all.
     - ``flash``: the pool hands out before it takes, so that a route may begin with it without a loan.
     - ``callback``: the function that a pool calls on the recipient of a flash swap (V2) or on the swapper (V3).
+    - ``most_spacing``: its pools choose their tick spacing themselves, up to this.
     - ``tick_spacings``: a V3 fee's spacing, as the factory gives it; ``layout``: where the storage has things.
     """
 
@@ -79,12 +108,19 @@ class Protocol:
     default_fee_pips: int | None = None
     rules: Mapping[bytes, Rule] = field(default_factory=dict)
     sources: Callable[[PoolSpec], tuple[Address, ...]] = _no_sources
+    holder: Callable[[PoolSpec], Address] | None = None
+    named: Callable[[PoolSpec], object] = _own_facts
     vouch: Callable[[PoolSpec, int], str | None] | None = None
     create2_salt: Callable[[PoolSpec], bytes] | None = None
+    factory: Callable[[PoolSpec], Address] | None = None
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
+    known_part: Callable[[PoolSpec, ReadPlace], Pool | None] | None = None
+    write_facts: Callable[[Any], Mapping[str, Any]] | None = None
+    creation: Creation | None = None
     sorted_tokens: bool = False
     flash: bool = False
     callback: str | None = None
+    most_spacing: int = 0
     tick_spacings: Mapping[int, int] = field(default_factory=dict)
     layout: V2Layout | V3Layout | None = None
 
@@ -109,6 +145,7 @@ def _v2(name: str, fee_pips: int, callback: str = "uniswapV2Call") -> Protocol:
         gas=50_000,
         default_fee_pips=fee_pips,
         create2_salt=lambda spec: keccak(spec.token0 + spec.token1),
+        creation=pair_created(fee_pips),
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(address,uint256,uint256,bytes)",
@@ -125,13 +162,68 @@ def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: st
         name,
         "v3",
         load=lambda spec, slots, _elsewhere, words: concentrated.load(spec, layout, slots, words),
+        known_part=lambda spec, read: _known_v3(spec, layout, read),
         gas=60_000,
         create2_salt=_v3_salt,
+        creation=POOL_CREATED,
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(int256,int256,bytes)",
         tick_spacings=MappingProxyType(tick_spacings),
         layout=layout,
+    )
+
+
+def _balancer(name: str, rules: Mapping[bytes, Rule]) -> Protocol:
+    return Protocol(
+        name,
+        "balancer_v2",
+        load=lambda spec, slots, elsewhere, _words: balancer.load(spec, slots, elsewhere),
+        gas=60_000,
+        default_fee_pips=0,
+        rules=rules,
+        sources=lambda spec: (balancer.vault_of(spec),),
+        holder=balancer.vault_of,
+        named=balancer.pool_id_of,
+        vouch=balancer.vouch,
+        read_facts=balancer_files.read_facts,
+    )
+
+
+def _solidly(name: str) -> Protocol:
+    return Protocol(
+        name,
+        "solidly",
+        load=lambda spec, slots, elsewhere, _words: solidly.load(spec, slots, elsewhere),
+        gas=60_000,
+        default_fee_pips=0,
+        rules=solidly.RULES,
+        create2_salt=lambda spec: keccak(spec.token0 + spec.token1 + bytes((solidly.facts_of(spec).stable,))),
+        factory=lambda spec: solidly.facts_of(spec).factory,
+        read_facts=solidly_files.reader(name),
+        flash=True,
+    )
+
+
+def _known_v3(spec: PoolSpec, layout: V3Layout, read: ReadPlace) -> Pool | None:
+    part = known_part(spec, layout, lambda slot: read(spec.address, slot))
+    return None if part is None else part.pool
+
+
+def _known_v4(spec: PoolSpec, read: ReadPlace) -> Pool | None:
+    manager = managed_key.facts_of(spec).manager
+    return managed.known_part(spec, lambda slot: read(manager, slot))
+
+
+def _quoted(kind: str, gas: int) -> Protocol:
+    """Pools that are called like those of ``kind``, whose mathematics nobody has modelled: see ``pools.quoted``."""
+    return Protocol(
+        f"quoted_{kind}",
+        kind,
+        load=lambda _spec, _slots, _elsewhere, _words: Refused(NOT_MODELLED),
+        gas=gas,
+        default_fee_pips=0,
+        vouch=lambda _spec, _chain_id: NOT_MODELLED,
     )
 
 
@@ -152,8 +244,25 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
             _v3("sushiswap_v3", _UNISWAP_SPACINGS, V3Layout(), "uniswapV3SwapCallback"),
             _v3("pancakeswap_v3", _PANCAKE_V3_SPACINGS, _PANCAKE_V3_LAYOUT, "pancakeV3SwapCallback"),
             Protocol(
+                managed_key.PROTOCOL,
+                "v4",
+                load=lambda spec, _slots, elsewhere, words: managed.load(spec, elsewhere, words),
+                gas=60_000,
+                rules=managed.RULES,
+                sources=lambda spec: (managed_key.facts_of(spec).manager,),
+                holder=lambda spec: managed_key.facts_of(spec).manager,
+                named=managed_key.key_of,
+                known_part=_known_v4,
+                vouch=managed_files.vouch,
+                read_facts=managed_files.read_facts,
+                most_spacing=managed_key.MAX_TICK_SPACING,
+            ),
+            _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES),
+            _balancer(balancer.STABLE, balancer_events.STABLE_RULES),
+            *map(_solidly, SOLIDLY_KINDS),
+            Protocol(
                 "wrapped_native",
-                "wrapper",
+                "weth",
                 load=lambda spec, _slots, _elsewhere, _words: constant_rate.load_wrapper(spec),
                 gas=25_000,
                 default_fee_pips=0,
@@ -169,6 +278,10 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 vouch=constant_rate_files.vouch,
                 read_facts=constant_rate_files.read_psm_facts,
             ),
+            _quoted("v2", 50_000),
+            _quoted("v3", 60_000),
+            _quoted("curve", 60_000),
+            _quoted("solidly", 50_000),
         )
     }
 )
@@ -181,6 +294,12 @@ def sources_of(spec: PoolSpec) -> tuple[Address, ...]:
     """The other contracts whose logs move the pool."""
     protocol = PROTOCOLS.get(spec.protocol)
     return protocol.sources(spec) if protocol is not None else ()
+
+
+def holder_of(spec: PoolSpec) -> Address:
+    """The contract that holds the pool's tokens."""
+    protocol = PROTOCOLS.get(spec.protocol)
+    return spec.address if protocol is None or protocol.holder is None else protocol.holder(spec)
 
 
 def _deployment(factory: str, init_code_hash: str, deployer: str | None = None) -> Deployment:
@@ -257,6 +376,8 @@ def check_address(
     deployment = deployments.get(chain_id, {}).get(spec.protocol)
     if deployment is None:
         return f"no deployment of {spec.protocol} is known on chain {chain_id}"
+    if protocol.factory is not None and protocol.factory(spec) != deployment.factory:
+        return f"{checksum(protocol.factory(spec))} is not the factory of {spec.protocol} on chain {chain_id}"
     expected = pool_address(deployment, spec)
     if expected is None:
         return f"nothing says where pools of {spec.protocol} are"

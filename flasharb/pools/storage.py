@@ -19,7 +19,7 @@ class Needs:
     """What must be known before the pool can be built.
 
     ``slots`` are of the contract at the spec's address; ``elsewhere`` are (contract, slot) of others; ``code`` are
-    contracts whose code hash decides; ``timestamp``: the block's.
+    contracts whose code (or its hash) decides; ``timestamp``: the block's.
     """
 
     slots: frozenset[int] = frozenset()
@@ -37,11 +37,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """What is known beside the pool's own slots; code hashes are keccak-256 of the deployed code."""
+    """What is known beside the pool's own slots; code hashes are keccak-256 of the deployed code, ``codes`` itself."""
 
     slots: Mapping[tuple[Address, int], int] = field(default_factory=dict)
     code_hashes: Mapping[Address, Hash32] = field(default_factory=dict)
     timestamp: int | None = None
+    codes: Mapping[Address, bytes] = field(default_factory=dict)
 
 
 class CorruptPool(ValueError):

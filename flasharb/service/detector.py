@@ -12,11 +12,12 @@ from typing import Final
 import trio
 
 from flasharb.execution.fees import next_base_fee
+from flasharb.market.snapshot import Market
 from flasharb.service.conflated import Conflated
 from flasharb.service.figures import Figures
 from flasharb.service.messages import Batch, Candidates, Update
 from flasharb.service.reports import Report, TradeFound
-from flasharb.strategy.search import Search
+from flasharb.strategy.search import Findings, Search
 
 NS: Final = 10**9
 
@@ -24,11 +25,18 @@ NS: Final = 10**9
 class Detector:
     """Turns markets into candidates; ``run`` ends when the updates end."""
 
-    def __init__(self, search: Search, figures: Figures, report: Callable[[Report], None]) -> None:
-        """``report`` never blocks."""
+    def __init__(
+        self,
+        search: Search,
+        figures: Figures,
+        report: Callable[[Report], None],
+        looked: Callable[[Market, Findings], None] | None = None,
+    ) -> None:
+        """``report`` and ``looked`` never block."""
         self._search = search
         self._figures = figures
         self._report = report
+        self._looked = looked
 
     async def run(self, updates: Conflated[Update], candidates: trio.MemorySendChannel[Candidates]) -> None:
         """Search every market that comes, at most one at a time."""
@@ -49,6 +57,8 @@ class Detector:
     def _look(self, update: Update) -> Candidates:
         findings = self._search.update(update.market, update.touched, next_base_fee(update.header), update.native_usd)
         figures, now = self._figures, trio.current_time()
+        if self._looked is not None:
+            self._looked(update.market, findings)
         figures.opportunities += len(findings.opportunities)
         for rejected in findings.rejected:
             figures.rejected[rejected.reason] += 1

@@ -46,6 +46,8 @@ from flasharb.units import Address, Hash32, hex0x
 
 NS: Final = 10**9
 TOO_LATE: Final = "too_late"
+NO_LOAN: Final = "no_loan"
+"""No pool of the route gives before it takes, and no lender that is known can be asked."""
 """The slot ended, or a newer block came, before the trade was ready."""
 STATE_UNAVAILABLE: Final = "state_unavailable"
 REFUSED: Final = "refused"
@@ -115,7 +117,7 @@ class _Attempt:
     trade: Trade
     block: Candidates
     place: Place
-    loan: str
+    loan: str | None
 
 
 class Executor:
@@ -223,6 +225,9 @@ class Executor:
     async def _prepare(self, attempt: _Attempt) -> _Prepared | FinalOutcome:
         """Simulate, agree on terms, simulate again, check the limits."""
         trade, block = attempt.trade, attempt.block
+        if attempt.loan is None:
+            detail = f"mev.loan_source {self._settings.mev.loan_source} has no loan that its pools can be run with"
+            return Rejected(trade.id, NO_LOAN, detail, block.header.number)
         first = await self._simulate(attempt, probe(trade, attempt.place, attempt.loan, self._gas_limit))
         if not isinstance(first, Executed):
             return first

@@ -7,6 +7,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from flasharb.service.reports import ArbitragesSeen
+
 KEPT_SAMPLES: Final = 100_000
 """Latencies kept for the percentiles (the newest ones), so that a run of months stays bounded."""
 
@@ -30,6 +32,34 @@ class Latencies:
 
 
 @dataclass(slots=True)
+class Arbitrages:
+    """Real arbitrages of the chain against what we had; ``found`` includes ``ours``, which are on the chain."""
+
+    blocks: int = 0
+    seen: int = 0
+    found: int = 0
+    ours: int = 0
+    missed: Counter[str] = field(default_factory=Counter)
+    """By reason: see ``simulation.missed``."""
+    untold: int = 0
+    """Transactions that swapped in several pools and whose tokens receipts do not tell."""
+    unaccounted: Counter[str] = field(default_factory=Counter)
+    """Blocks without an account, by reason."""
+
+    def add(self, report: ArbitragesSeen) -> None:
+        """Count a block's account."""
+        self.blocks += 1
+        self.untold += report.untold
+        for one in report.arbitrages:
+            self.seen += 1
+            self.ours += one.verdict.ours
+            if one.verdict.missed is None:
+                self.found += 1
+            else:
+                self.missed[one.verdict.missed.value] += 1
+
+
+@dataclass(slots=True)
 class Figures:
     """Counters of one run. ``net_profit_wei`` sums what our landed transactions brought on chain, reverts included."""
 
@@ -50,6 +80,7 @@ class Figures:
     reorgs: int = 0
     notes_dropped: int = 0
     bus_to_sighting: Latencies = field(default_factory=Latencies)
+    arbitrages: Arbitrages = field(default_factory=Arbitrages)
     bus_to_opportunity: Latencies = field(default_factory=Latencies)
     bus_to_bundle: Latencies = field(default_factory=Latencies)
     head: int = 0

@@ -17,7 +17,7 @@ from flasharb.evm import Fork, fork_at
 from flasharb.execution.artifact import Deployed, read_deployed
 from flasharb.execution.program import KINDS
 from flasharb.execution.signing import SigningKey
-from flasharb.market.filters import resolve, tracked
+from flasharb.market.filters import Excluded, resolve, tracked
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.service.executor import Ground
 from flasharb.settings import Settings
@@ -39,10 +39,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Pools to hold and tokens by role. ``left_out`` pools are not tracked, by the configuration."""
+    """Pools to hold and tokens by role. ``left_out`` pools are not tracked, each with its cause."""
 
     specs: Mapping[Address, PoolSpec]
-    left_out: int
+    left_out: Mapping[Address, Excluded]
     tokens: tuple[Token, ...]
     roles: Tokens
 
@@ -148,4 +148,4 @@ def read_lists(settings: Settings, wrapped_native: Address) -> Lists:
         raise UsageError(
             f"no pool to track: the files name {len(specs)}, {len(left_out)} are left out (pools.track_all)"
         )
-    return Lists({spec.address: spec for spec in kept}, len(left_out), tokens, Tokens(base, usd, wrapped_native))
+    return Lists({spec.address: spec for spec in kept}, left_out, tokens, Tokens(base, usd, wrapped_native))

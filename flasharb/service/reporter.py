@@ -11,13 +11,13 @@ import trio
 
 from flasharb.adapters.bus import Publisher
 from flasharb.adapters.journal import Journal
-from flasharb.adapters.records import outcome_record, trade_record
+from flasharb.adapters.records import outcome_record, real_arbitrage_record, trade_record
 from flasharb.execution.announcement import result_of, signal_of
 from flasharb.execution.outcome import DryRun, FinalOutcome, Included, Missed, Reverted, Submitted
 from flasharb.feed.messages import SOURCE_ARBITRAGE, ArbitrageSignal, FlashLoanResult, encode
 from flasharb.feed.wire import Dialect
 from flasharb.service.figures import Figures
-from flasharb.service.reports import BlockApplied, Notice, Report, Started, TradeFound
+from flasharb.service.reports import ArbitragesSeen, BlockApplied, Notice, Report, Started, TradeFound
 from flasharb.settings import Settings
 from flasharb.strategy.trade import Rejected
 
@@ -92,6 +92,10 @@ class Reporter:
         match report:
             case Started() | BlockApplied() | Notice():
                 pass
+            case ArbitragesSeen():
+                if report.arbitrages:
+                    records = [real_arbitrage_record(one.seen, one.verdict) for one in report.arbitrages]
+                    await self._book.write("arbitrages", {"block_number": report.number, "arbitrages": records})
             case TradeFound():
                 await self._book.write("trade", trade_record(report.trade))
                 self._announce(report)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flasharb.execution.outcome import Outcome
+from flasharb.simulation.accounting import Verdict
+from flasharb.simulation.receipts import Seen
 from flasharb.strategy.profit import Costs
 from flasharb.strategy.trade import Trade
 from flasharb.units import Address, Hash32
@@ -52,4 +54,22 @@ class Notice:
     detail: str
 
 
-Report = Started | BlockApplied | TradeFound | Notice | Outcome
+@dataclass(frozen=True, slots=True)
+class RealArbitrage:
+    """An arbitrage that a block holds, by whomever, and whether we had it."""
+
+    seen: Seen
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ArbitragesSeen:
+    """What a closed block's receipts show. ``untold`` transactions swapped in tokens that receipts do not name."""
+
+    number: int
+    hash: Hash32
+    arbitrages: tuple[RealArbitrage, ...]
+    untold: int
+
+
+Report = Started | BlockApplied | TradeFound | Notice | ArbitragesSeen | Outcome

@@ -9,6 +9,7 @@ from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
 from flasharb.service.facts import Fact
 from flasharb.simulation.opinion import Unconfirmed
 from flasharb.simulation.result import Simulation
+from flasharb.simulation.token_check import Parties, Verdict
 from flasharb.units import Address, Hash32
 
 
@@ -32,6 +33,19 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """Try a token out on top of block ``parent`` (``simulation.token_check``); ``facts`` and ``anew`` as above."""
+
+    parent: Hash32
+    facts: Sequence[Fact]
+    context: BlockContext
+    fork: Fork
+    token: Address
+    parties: Parties
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Invalid:
     """No block could hold the transaction (nonce, balance, fee, gas)."""
 
@@ -46,5 +60,5 @@ class OverGas:
     budget: int
 
 
-Answer = Simulation | MissingState | Invalid | OverGas | Unconfirmed
+Answer = Simulation | Verdict | MissingState | Invalid | OverGas | Unconfirmed
 """What a worker says to a request."""

@@ -16,12 +16,15 @@ from flasharb.adapters.bus import open_publisher
 from flasharb.adapters.journal import Journal
 from flasharb.adapters.keys import identity_key, identity_key_path
 from flasharb.adapters.node import Node, open_node
+from flasharb.adapters.quarantine import Quarantine
+from flasharb.adapters.receipts import Receipts
 from flasharb.adapters.relay import Relays, open_relays
 from flasharb.errors import NodeError
 from flasharb.execution.limits import ChainFacts, is_devnet
 from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
 from flasharb.service import pipeline
+from flasharb.service.accountant import Accountant, Ours
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity, on_top_of
 from flasharb.service.figures import Figures
@@ -34,8 +37,10 @@ from flasharb.service.reports import Notice, Report, Started
 from flasharb.service.simulator import Simulator
 from flasharb.service.tracker import Tracker
 from flasharb.service.updater import Updater
+from flasharb.service.vetting import Vetting
 from flasharb.service.workers import limited_command, open_workers
 from flasharb.settings import Settings
+from flasharb.simulation.missed import Reach
 from flasharb.strategy.search import Search
 from flasharb.units import Address, address
 
@@ -97,6 +102,7 @@ async def serve(
         actors = await cast(plan, node)
         await check_proofs(settings, node)
         lists = read_lists(settings, actors.deployed.weth)
+        quarantine = Quarantine(plan.data_dir, settings.chain.id)
         relays = await _open_relays(plan, ground, stack)
         announcer = None
         if settings.message_bus.signal_address:
@@ -105,7 +111,8 @@ async def serve(
         simulation = settings.simulation
         command = limited_command(simulation.worker_memory_mb, simulation.wall_budget_s)
         workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s, command))
-        reporter = Reporter(figures, Book(journal), announcer, show)
+        accountant = _accountant(settings, node, actors, lists, figures) if settings.strategy.account_missed else None
+        reporter = Reporter(figures, Book(journal), announcer, _both(show, accountant))
         node_chain = _chain(settings, node, actors, lists)
         for line in _remarks(journal, lists) + await settle(journal, here(ground, actors.sender), node_chain):
             show(line)
@@ -113,7 +120,15 @@ async def serve(
         show(_started(settings, actors, lists, before, sending=relays is not None))
         identity = Identity(actors.sender, actors.contract, actors.deployed.weth, actors.key, relays)
         simulator = Simulator(workers, node, simulation)
-        executor = Executor(settings, identity, ground, node_chain, simulator, figures, reporter.write)
+        vetting = Vetting(
+            simulator,
+            quarantine,
+            lists.specs,
+            (actors.contract, actors.sender),
+            lists.roles.base,
+            lambda detail: show(Notice("quarantine", detail)),
+        )
+        executor = Executor(settings, identity, ground, node_chain, vetting, figures, reporter.write)
         stages = pipeline.Stages(
             read=partial(read, settings, figures, stop=stop),
             updater=lambda note, new_head, glance: Updater(
@@ -122,11 +137,17 @@ async def serve(
             follow=lambda heads: simulator.follow(
                 heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)[0]
             ),
-            detector=lambda note: Detector(Search(settings, lists.roles), figures, note),
+            detector=lambda note: Detector(
+                Search(settings, lists.roles, quarantine=lambda: quarantine.tokens),
+                figures,
+                note,
+                accountant.looked if accountant else None,
+            ),
             executor=executor,
             tracker=Tracker(node_chain, settings.chain.slot_s),
             reporter=reporter,
             note_dropped=note_dropped,
+            accountant=accountant,
         )
         await _run(stages, stop, settings.chain.slot_s)
         after = await _last_holdings(node_chain, actors)
@@ -158,6 +179,25 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
         stale_after_blocks=settings.pools.stale_after_blocks,
         price_feed=address(feed) if feed else None,
     )
+
+
+def _accountant(settings: Settings, node: Node, actors: Actors, lists: Lists, figures: Figures) -> Accountant:
+    reach = Reach(lists.specs.keys(), lists.roles.base, settings.strategy.max_hops, lists.left_out)
+    ours = Ours(settings.chain.id, actors.contract, actors.deployed.weth, lists.specs, reach)
+    return Accountant(Receipts(node), ours, settings.chain.slot_s, figures)
+
+
+def _both(show: Callable[[Report], None], accountant: Accountant | None) -> Callable[[Report], None]:
+    """Reports go to the view, and to the accountant where there is one."""
+    if accountant is None:
+        return show
+    hear = accountant.hear
+
+    def tell(report: Report) -> None:
+        hear(report)
+        show(report)
+
+    return tell
 
 
 async def _run(stages: pipeline.Stages, stop: trio.Event, slot_s: float) -> None:
@@ -197,7 +237,9 @@ def _remarks(journal: Journal, lists: Lists) -> list[Notice]:
         detail = f"{journal.dropped_tail} bytes of an unfinished last line set aside"
         found.append(Notice("journal", detail))
     if lists.left_out:
-        found.append(Notice("pools", f"{lists.left_out} pools of the files are not tracked (pools.track_all = false)"))
+        found.append(
+            Notice("pools", f"{len(lists.left_out)} pools of the files are not tracked (pools.track_all = false)")
+        )
     return found
 
 

@@ -31,12 +31,13 @@ from flasharb.feed.events import BlockHeader
 from flasharb.service.conflated import Conflated
 from flasharb.service.facts import CodeFact, FactLog
 from flasharb.service.frames import Exhausted
-from flasharb.service.requests import Invalid, OverGas, Request
+from flasharb.service.requests import Invalid, OverGas, Request, TokenRequest
 from flasharb.service.workers import Died, Overrun, Workers
 from flasharb.settings import Simulation as Settings
 from flasharb.simulation.discovery import named_by
-from flasharb.simulation.opinion import Case, Unconfirmed, unconfirmed
+from flasharb.simulation.opinion import DIFFERS, Case, Opinion, Unable, Unconfirmed, unconfirmed
 from flasharb.simulation.result import Simulation
+from flasharb.simulation.token_check import Parties, Verdict
 from flasharb.units import Address, Hash32
 
 LOG: Final = logging.getLogger(__name__)
@@ -93,6 +94,16 @@ class Job:
     final: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TokenTrial:
+    """A token to be tried out on top of a head."""
+
+    head: Head
+    context: BlockContext
+    token: Address
+    parties: Parties
+
+
 @dataclass(slots=True)
 class _Known:
     """What is known of the state at the end of one block."""
@@ -116,6 +127,7 @@ class Simulator:
         self._latest: deque[Touched] = deque(maxlen=WARM_RUNS)
         self._codes: dict[bytes, bytes] = {}
         self._node_lists_access = True
+        self._half_noted = False
         self.rounds = 0
         """Round trips to the node so far."""
 
@@ -144,30 +156,50 @@ class Simulator:
             NodeError: the node does not give the state.
             WorkerBug: our own code failed.
         """
+        answer = await self._answered(job)
+        if isinstance(answer, Simulation):
+            self._remember(job.route, answer.touched)
+            if job.final and self._settings.second_opinion == "node":
+                case = Case(job.transactions[-1], job.context, job.head.fork, {}, job.measure)
+                opinion = await node_opinion(self._node, job.head.hash, case)
+                self._note_half(opinion)
+                objection = unconfirmed(answer.transactions[-1], case, opinion)
+                if objection is not None:
+                    return _objected(objection)
+        assert not isinstance(answer, Verdict)
+        return answer
+
+    async def check_token(self, trial: TokenTrial) -> Verdict | Unsimulated:
+        """Try a token out.
+
+        Raises:
+            NodeError: the node does not give the state.
+            WorkerBug: our own code failed.
+        """
+        answer = await self._answered(trial)
+        assert not isinstance(answer, Simulation)
+        return answer
+
+    async def _answered(self, job: Job | TokenTrial) -> Simulation | Verdict | Unsimulated:
+        """Ask workers until nothing is lacking."""
         known = self._block(job.head)
         try:
-            await self._prefetch(job, known)
+            if isinstance(job, Job):
+                await self._prefetch(job, known)
             for _ in range(MAX_ROUNDS):
                 answer = await self._workers.call(lambda memory: self._request(job, known, memory))
                 if isinstance(answer, MissingState):
                     await self._fetch(answer, known)
                     continue
-                return await self._concluded(job, answer)
+                return self._concluded(answer)
         except StateDisproved as disproved:
             LOG.error("STATE DISPROVED, nothing is signed on it: %s", disproved)
             return Unsimulated(STATE_DISPROVED, str(disproved))
         return Unsimulated("simulation_endless", f"still lacks state after {MAX_ROUNDS} round trips")
 
-    async def _concluded(self, job: Job, answer: Any) -> Simulation | Unsimulated:
+    def _concluded(self, answer: Any) -> Simulation | Verdict | Unsimulated:
         match answer:
-            case Simulation():
-                self._remember(job.route, answer.touched)
-                if job.final and self._settings.second_opinion == "node":
-                    case = Case(job.transactions[-1], job.context, job.head.fork, {}, job.measure)
-                    opinion = await node_opinion(self._node, job.head.hash, case)
-                    objection = unconfirmed(answer.transactions[-1], case, opinion)
-                    if objection is not None:
-                        return _objected(objection)
+            case Simulation() | Verdict():
                 return answer
             case Unconfirmed():
                 return _objected(answer)
@@ -183,7 +215,13 @@ class Simulator:
                 return Unsimulated("simulation_died", f"its worker ended with status {status}")
         raise AssertionError(answer)
 
-    def _request(self, job: Job, known: _Known, memory: dict[Any, Any]) -> Request:
+    def _note_half(self, opinion: Opinion | Unable) -> None:
+        """Say once that the node cannot tell all that should be compared."""
+        if isinstance(opinion, Opinion) and opinion.changes is None and not self._half_noted:
+            self._half_noted = True
+            LOG.warning("%s has no eth_simulateV1: it confirms success and output only", opinion.engine)
+
+    def _request(self, job: Job | TokenTrial, known: _Known, memory: dict[Any, Any]) -> Request | TokenRequest:
         """The request for a worker of which ``memory`` says what it has been told."""
         anew = len(memory.get("codes", ())) > KEPT_CODES
         if anew:
@@ -196,6 +234,8 @@ class Simulator:
         new = [fact for fact in facts if not (isinstance(fact, CodeFact) and fact.hash in told_codes)]
         told_codes.update(fact.hash for fact in new if isinstance(fact, CodeFact))
         told[job.head.hash] = len(known.log)
+        if isinstance(job, TokenTrial):
+            return TokenRequest(job.head.hash, new, job.context, job.head.fork, job.token, job.parties, anew)
         return Request(
             parent=job.head.hash,
             facts=new,
@@ -284,5 +324,6 @@ def _places(runs: Iterable[Touched]) -> MissingState:
 
 
 def _objected(objection: Unconfirmed) -> Unsimulated:
-    LOG.error("the second opinion does not confirm a candidate, it is not signed: %s", objection.detail)
+    level = logging.ERROR if objection.reason == DIFFERS else logging.WARNING
+    LOG.log(level, "%s, the candidate is not signed: %s", objection.reason, objection.detail)
     return Unsimulated(objection.reason, objection.detail)

@@ -23,11 +23,12 @@ from flasharb.evm import InvalidTransaction, MissingState
 from flasharb.evm.machine import SHARED_COMPILER
 from flasharb.service.facts import tell
 from flasharb.service.frames import Exhausted, Failed, Ready, read_frame, unpack, write_frame
-from flasharb.service.requests import Answer, Invalid, OverGas, Request
+from flasharb.service.requests import Answer, Invalid, OverGas, Request, TokenRequest
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.opinion import Case, gas_limit_of
 from flasharb.simulation.revm import revm_objection
 from flasharb.simulation.simulate import Options, Run
+from flasharb.simulation.token_check import check_token
 from flasharb.units import Hash32
 
 KEPT_BLOCKS: Final = 4
@@ -44,7 +45,7 @@ class Bench:
         self._states: OrderedDict[Hash32, ForkState] = OrderedDict()
         self._codes: dict[bytes, bytes] = {}
 
-    def work(self, request: Request) -> Answer:
+    def work(self, request: Request | TokenRequest) -> Answer:
         """Run one request."""
         if request.anew:
             self._states.clear()
@@ -55,6 +56,8 @@ class Bench:
             while len(self._states) > KEPT_BLOCKS:
                 self._states.popitem(last=False)
         tell(state, request.facts)
+        if isinstance(request, TokenRequest):
+            return check_token(request.token, request.parties, state, request.context, request.fork)
         wanted = sum(gas_limit_of(transaction) for transaction in request.transactions)
         if wanted > request.gas_budget:
             return OverGas(wanted, request.gas_budget)

@@ -50,11 +50,30 @@ class Arbitrage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Leg:
+class Leg:
+    """A way of value through a pool: a swap, or (``swap`` None) a liquidity token minted or burned."""
+
     pool: bytes
     token_in: Address
     token_out: Address
     swap: Swap | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a transaction from ``sender`` to the contract ``called`` did to balances, before gas and bid.
+
+    ``changes[account][token]`` in the token's smallest unit, None is ether. ``cost_wei``: gas and bid, None where the
+    bid is not known. ``ether_seen``: whether the changes hold all ether that moved; where they do not (logs do not show
+    it), ether that an account seems to have kept is not taken for its gain.
+    """
+
+    sender: Address
+    called: Address | None
+    logs: Sequence[Log]
+    changes: Mapping[Address, Mapping[Address | None, int]]
+    cost_wei: int | None
+    ether_seen: bool
 
 
 def classify(
@@ -65,30 +84,46 @@ def classify(
     base_fee_per_gas: int,
     wrapped_native: Address,
 ) -> Arbitrage | None:
-    """The arbitrage that a transaction from ``sender`` to the contract ``called`` was, or None."""
-    if executed.status != 1 or len({swap.pool for swap in swaps}) < 2:
+    """The arbitrage that an executed transaction from ``sender`` to the contract ``called`` was, or None."""
+    if executed.status != 1:
         return None
-    legs = _legs(executed.logs, swaps, wrapped_native)
-    cycle = [leg for leg in legs if leg.swap is not None and _closes(leg, legs)]
-    if len({leg.pool for leg in cycle}) < 2:
+    gas = executed.gas_used * executed.effective_gas_price
+    direct = _paid_directly(executed, base_fee_per_gas)
+    changes = {account: dict(tokens) for account, tokens in executed.balance_changes.items()}
+    # A bid is paid by the contract that trades, or by the sender where no contract is called.
+    for account, paid in ((sender, gas), (called or sender, direct)):
+        held = changes.setdefault(account, {})
+        held[None] = held.get(None, 0) + paid
+    return judge(Effects(sender, called, executed.logs, changes, gas + direct, True), swaps, wrapped_native)
+
+
+def judge(effects: Effects, swaps: Sequence[Swap], wrapped_native: Address) -> Arbitrage | None:
+    """The arbitrage that a successful transaction with these effects and swaps was, or None."""
+    cycle = cycle_of(effects.logs, swaps, wrapped_native)
+    if not cycle:
         return None
     prices = _prices(swaps, wrapped_native)
-    side = _searchers_side(executed.logs, cycle, sender, called)
-    direct = _paid_directly(executed, base_fee_per_gas)
-    gas = executed.gas_used * executed.effective_gas_price
+    side = _searchers_side(effects, cycle)
     best: tuple[Fraction, Address, int] | None = None
     for accounts in (side, *((account,) for account in side)):
-        # A bid is paid by the contract that trades, or by the sender where no contract is called.
-        bid = direct if (called or sender) in accounts else 0
-        changes = _before_gas_and_bid(executed, accounts, gas if sender in accounts else 0, bid, wrapped_native)
-        found = _won(changes, prices, wrapped_native)
+        whole = effects.ether_seen or accounts == side
+        found = _won(_joined(effects, accounts, wrapped_native, whole), prices, wrapped_native)
         if found is not None and (best is None or found[0] > best[0]):
             best = found
     if best is None:
         return None
     worth, token, amount = best
-    net = int(worth) - gas - direct if token in prices else None
+    net = int(worth) - effects.cost_wei if effects.cost_wei is not None and token in prices else None
     return Arbitrage(token, amount, net, _path(cycle, token))
+
+
+def cycle_of(logs: Sequence[Log], swaps: Sequence[Swap], wrapped_native: Address) -> list[Leg]:
+    """The swaps that are part of a closed cycle over at least two pools; empty where there is none."""
+    if len({swap.pool for swap in swaps}) < 2:
+        return []
+    legs = _legs(logs, swaps, wrapped_native)
+    cycle = [leg for leg in legs if leg.swap is not None and _closes(leg, legs)]
+    return cycle if len({leg.pool for leg in cycle}) >= 2 else []
 
 
 def _known(swap: Swap) -> bool:
@@ -99,13 +134,13 @@ def _same(token: Address, wrapped_native: Address) -> Address:
     return wrapped_native if token == ZERO_ADDRESS else token
 
 
-def _leg(swap: Swap, wrapped_native: Address) -> _Leg:
+def _leg(swap: Swap, wrapped_native: Address) -> Leg:
     assert swap.token_in is not None
     assert swap.token_out is not None
-    return _Leg(swap.pool, _same(swap.token_in, wrapped_native), _same(swap.token_out, wrapped_native), swap)
+    return Leg(swap.pool, _same(swap.token_in, wrapped_native), _same(swap.token_out, wrapped_native), swap)
 
 
-def _legs(logs: Sequence[Log], swaps: Sequence[Swap], wrapped_native: Address) -> list[_Leg]:
+def _legs(logs: Sequence[Log], swaps: Sequence[Swap], wrapped_native: Address) -> list[Leg]:
     legs = [_leg(swap, wrapped_native) for swap in swaps if _known(swap)]
     for log in logs:
         if log.topics and log.topics[0] in _LIQUIDITY_TOPICS:
@@ -113,7 +148,7 @@ def _legs(logs: Sequence[Log], swaps: Sequence[Swap], wrapped_native: Address) -
     return legs
 
 
-def _liquidity_legs(pool: Address, logs: Sequence[Log]) -> list[_Leg]:
+def _liquidity_legs(pool: Address, logs: Sequence[Log]) -> list[Leg]:
     """Token in, token out of a pool that minted or burned its liquidity token: every pair that transfers show."""
     into: dict[Address, None] = {}
     out_of: dict[Address, None] = {}
@@ -125,10 +160,10 @@ def _liquidity_legs(pool: Address, logs: Sequence[Log]) -> list[_Leg]:
             into[log.address] = None
         if source in (pool, ZERO_ADDRESS):
             out_of[log.address] = None
-    return [_Leg(pool, one, other, None) for one in into for other in out_of if one != other]
+    return [Leg(pool, one, other, None) for one in into for other in out_of if one != other]
 
 
-def _closes(leg: _Leg, legs: Sequence[_Leg]) -> bool:
+def _closes(leg: Leg, legs: Sequence[Leg]) -> bool:
     """Whether what the leg gives comes back, through other pools, as what it takes."""
     reached, queue = {leg.token_out}, deque([leg.token_out])
     while queue:
@@ -166,9 +201,7 @@ def _paid_directly(executed: Executed, base_fee_per_gas: int) -> int:
     return max(0, executed.coinbase_payment_wei - tip)
 
 
-def _searchers_side(
-    logs: Sequence[Log], cycle: Sequence[_Leg], sender: Address, called: Address | None
-) -> tuple[Address, ...]:
+def _searchers_side(effects: Effects, cycle: Sequence[Leg]) -> tuple[Address, ...]:
     """The sender, the contract called, and whoever paid into a pool of the cycle and was paid out of one.
 
     Searchers keep their money in contracts of their own that the called one draws on.
@@ -176,29 +209,30 @@ def _searchers_side(
     holders = {leg.swap.holder for leg in cycle if leg.swap is not None}
     paid: dict[Address, None] = {}
     received = set()
-    for log in logs:
+    for log in effects.logs:
         if len(log.topics) == 3 and log.topics[0] == TRANSFER:
             source, target = Address(log.topics[1][12:]), Address(log.topics[2][12:])
             if target in holders:
                 paid[source] = None
             if source in holders:
                 received.add(target)
-    named = [sender, *([called] if called is not None else []), *(one for one in paid if one in received)]
+    called = [effects.called] if effects.called is not None else []
+    named = [effects.sender, *called, *(one for one in paid if one in received)]
     return tuple(dict.fromkeys(one for one in named if one not in holders and one != ZERO_ADDRESS))
 
 
-def _before_gas_and_bid(
-    executed: Executed, accounts: Sequence[Address], gas: int, bid: int, wrapped_native: Address
-) -> dict[Address, int]:
-    """The balance changes of ``accounts`` together, with gas and bid put back; ETH counts as WETH beyond dust."""
+def _joined(effects: Effects, accounts: Sequence[Address], wrapped_native: Address, whole: bool) -> dict[Address, int]:
+    """The balance changes of ``accounts`` together; ETH counts as WETH beyond dust, gained ETH only if ``whole``."""
     joined: dict[Address, int] = {}
-    native = gas + bid
+    native = 0
     for account in accounts:
-        for token, change in executed.balance_changes.get(account, {}).items():
+        for token, change in effects.changes.get(account, {}).items():
             if token is None:
                 native += change
             else:
                 joined[token] = joined.get(token, 0) + change
+    if not whole:
+        native = min(native, 0)
     wrapped = joined.get(wrapped_native, 0)
     if abs(native) > abs(wrapped) * DUST_SHARE:
         joined[wrapped_native] = wrapped + native
@@ -221,7 +255,7 @@ def _won(
     return best
 
 
-def _path(cycle: Sequence[_Leg], token: Address) -> tuple[bytes, ...]:
+def _path(cycle: Sequence[Leg], token: Address) -> tuple[bytes, ...]:
     """The pools in the order the money went, starting with ``token``; legs that do not join up follow in log order."""
     left, path, at = list(cycle), [], token
     while left:

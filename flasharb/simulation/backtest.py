@@ -8,15 +8,15 @@ there to be found. Each real arbitrage that was not found gets one reason of a f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final
 
 from flasharb.evm import LogEntry
-from flasharb.execution.program import FLASH_SWAP
 from flasharb.market.snapshot import Market
 from flasharb.simulation.arbitrage import Arbitrage
+from flasharb.simulation.missed import MissedReason, Reach, Reasons, enough, keys_of, out_of_reach
+from flasharb.simulation.quoted_pools import QuotedPools
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import KnownPools, Offered, known_pools, offered
 from flasharb.simulation.replay import Examined, Replay
@@ -28,35 +28,10 @@ from flasharb.strategy.route import Route
 from flasharb.strategy.select import choose
 from flasharb.strategy.size import size
 from flasharb.strategy.trade import Opportunity, Rejected, Trade
-from flasharb.units import Address, Hash32
-
-ENOUGH: Final = 10**6
-"""One part of this many may be missing from the searcher's profit: searchers size at the optimum too."""
-
+from flasharb.units import ZERO_ADDRESS, Address, Hash32
 
 CURVE_STEPS: Final = 24
 """Points of a size curve up to the chosen size; as many beyond it."""
-
-
-class Missed(StrEnum):
-    """Why a real arbitrage was not found."""
-
-    PROTOCOL = "protocol"
-    """A pool of its path is of a protocol that we do not trade."""
-    PATH_LENGTH = "path_length"
-    """It goes through more pools than ``strategy.max_hops``."""
-    TOKEN_FILTERED = "token_filtered"  # noqa: S105  # no secret
-    """It was won in a token that is no base token here."""
-    BELOW_THRESHOLD = "below_threshold"
-    """Found, and left alone by a threshold of the configuration."""
-    UNKNOWN_STATE = "unknown_state"
-    """State of its pools, or what a simulation needs, is not known."""
-    TIMING = "timing"
-    """The market showed it only when it was over."""
-    SIZING = "sizing"
-    """Its cycle was found, with less profit than the searcher made."""
-    SIMULATION_REFUSED = "simulation_refused"
-    """Found and sized, but the simulation did not make that profit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +65,7 @@ class RealArbitrage:
     amount_in: int | None
     supported: bool
     ours: Ours | None
-    missed: Missed | None
+    missed: MissedReason | None
     detail: str
 
     @property
@@ -121,13 +96,18 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment."""
+    """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment.
+
+    ``evm_quotes``: pools that nobody has modelled take part, quoted by running them.
+    """
 
     base_tokens: tuple[Address, ...]
     wrapped_native: Address
     vault: Address
+    manager: Address = ZERO_ADDRESS
     max_hops: int = 3
     most_trials: int = 4
+    evm_quotes: bool = False
 
 
 def backtest(block: RecordedBlock, terms: Terms) -> Backtest:
@@ -147,6 +127,12 @@ class _Backtest:
         self.terms = terms
         self.replay = Replay(block)
         self.offered: Offered = offered(self.replay)
+        self._modelled = tuple(self.offered.specs.values())
+        self._quoted: QuotedPools | None = None
+        if terms.evm_quotes:
+            self._quoted = QuotedPools(self.replay, terms.wrapped_native, terms.vault, self.offered.specs)
+            self.offered = self.offered.with_also(self._quoted.specs)
+        self.reach = Reach(self.offered.specs, terms.base_tokens, terms.max_hops)
         self.arbitrages: list[RealArbitrage] = []
         self.moments: list[Moment] = []
 
@@ -171,13 +157,17 @@ class _Backtest:
         moment, market, trades = self._look(known)
         self.moments.append(moment)
         theirs = examined.arbitrage
-        ours = self._best_through(_pools_of(examined), theirs.token, moment, trades, market)
+        ours = self._best_through(keys_of(examined.swaps), theirs.token, moment, trades, market)
         self.arbitrages.append(self._judge(index, examined, theirs, known, ours))
 
     # Our side
 
     def _known(self) -> KnownPools:
-        return known_pools(self.replay, self.offered.specs.values())
+        known = known_pools(self.replay, self._modelled)
+        if self._quoted is not None:
+            quoted = self._quoted.known()
+            known = KnownPools(known.pools | quoted.pools, known.unknown | quoted.unknown)
+        return known
 
     def _look(self, known: KnownPools) -> tuple[Moment, Market, list[Trade]]:
         """All cycles of this moment, the best of them tried."""
@@ -204,8 +194,8 @@ class _Backtest:
 
     def _tried(self, market: Market, trade: Trade) -> Ours:
         block, terms = self.block, self.terms
-        place = Place(self.replay.state(), block.context, block.fork, terms.wrapped_native, terms.vault)
-        answer = try_out(trade, FLASH_SWAP, place)
+        place = Place(self.replay.state(), block.context, block.fork, terms.wrapped_native, terms.vault, terms.manager)
+        answer = try_out(trade, place)
         curve = size_curve(market, trade)
         if isinstance(answer, Refused):
             return Ours(trade, self._net(trade, trade.gross_profit, trade.gas_estimate), False, answer.reason, curve)
@@ -225,9 +215,9 @@ class _Backtest:
     def _judge(
         self, index: int, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None
     ) -> RealArbitrage:
-        pools = _pools_of(examined)
-        if ours is not None and ours.trade.gross_profit * ENOUGH >= theirs.gross_profit * (ENOUGH - 1):
-            missed = None if ours.simulated else Missed.SIMULATION_REFUSED
+        pools = keys_of(examined.swaps)
+        if ours is not None and enough(ours.trade.gross_profit, theirs.gross_profit):
+            missed = None if ours.simulated else MissedReason.SIMULATION_REFUSED
             detail = ours.refused or ""
         else:
             missed, detail = next(self._reasons(examined, theirs, known, ours))
@@ -246,7 +236,7 @@ class _Backtest:
         )
 
     def _best_through(
-        self, pools: frozenset[bytes], token: Address, moment: Moment, trades: Sequence[Trade], market: Market
+        self, pools: frozenset[Address], token: Address, moment: Moment, trades: Sequence[Trade], market: Market
     ) -> Ours | None:
         """The best of our cycles in that token that uses one of the pools, tried."""
         fitting = [
@@ -257,22 +247,13 @@ class _Backtest:
         best = max(fitting, key=lambda trade: trade.gross_profit)
         return next((one for one in moment.ours if one.trade is best), None) or self._tried(market, best)
 
-    def _reasons(
-        self, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None
-    ) -> Iterator[tuple[Missed, str]]:
-        pools = _pools_of(examined)
-        foreign = pools - self.offered.specs.keys()
-        if foreign:
-            yield Missed.PROTOCOL, _names(examined, foreign)
-        if theirs.token not in self.terms.base_tokens:
-            yield Missed.TOKEN_FILTERED, f"won in 0x{theirs.token.hex()}"
-        if len(pools) > self.terms.max_hops:
-            yield Missed.PATH_LENGTH, f"{len(pools)} pools, at most {self.terms.max_hops} are searched"
-        for pool in pools & known.unknown.keys():
-            yield Missed.UNKNOWN_STATE, f"0x{pool.hex()}: {known.unknown[Address(pool)]}"
+    def _reasons(self, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None) -> Reasons:
+        yield from out_of_reach(examined.swaps, theirs.token, self.reach)
+        for pool in keys_of(examined.swaps) & known.unknown.keys():
+            yield MissedReason.UNKNOWN_STATE, f"0x{pool.hex()}: {known.unknown[pool]}"
         if ours is not None:
-            yield Missed.SIZING, f"ours makes {ours.trade.gross_profit} of {theirs.gross_profit}"
-        yield Missed.UNKNOWN_STATE, "no cycle through its pools shows within the ticks that the file has"
+            yield MissedReason.SIZING, f"ours makes {ours.trade.gross_profit} of {theirs.gross_profit}"
+        yield MissedReason.UNKNOWN_STATE, "no cycle through its pools shows within the ticks that the file has"
 
 
 def size_curve(market: Market, trade: Trade) -> tuple[tuple[int, int], ...]:
@@ -296,13 +277,3 @@ def _paid_in(swaps: Sequence[Swap], token: Address) -> int | None:
 
 def _swaps_twice(logs: Sequence[LogEntry]) -> bool:
     return sum(1 for log in logs if log.topics and log.topics[0] in SWAP_TOPICS) > 1
-
-
-def _pools_of(examined: Examined) -> frozenset[bytes]:
-    """The pools that it went through, by the market's keys."""
-    return frozenset(swap.pool[:20] for swap in examined.swaps)
-
-
-def _names(examined: Examined, pools: frozenset[bytes]) -> str:
-    named = {f"{swap.protocol} 0x{swap.pool.hex()}" for swap in examined.swaps if swap.pool[:20] in pools}
-    return ", ".join(sorted(named))

@@ -18,8 +18,8 @@ Pair = tuple[Address, Address]
 
 BALANCE_OF: Final = bytes.fromhex("70a08231")
 _TRANSFER: Final = bytes.fromhex("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef")
-_DEPOSIT: Final = bytes.fromhex("e1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c")
-_WITHDRAWAL: Final = bytes.fromhex("7fcf532c15f0a6db0bd6d0e038bea71d30d808c7d98cb3bf7268a95bf5081b65")
+DEPOSIT: Final = bytes.fromhex("e1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c")
+WITHDRAWAL: Final = bytes.fromhex("7fcf532c15f0a6db0bd6d0e038bea71d30d808c7d98cb3bf7268a95bf5081b65")
 BALANCE_GAS: Final = 3_000_000
 
 
@@ -31,7 +31,7 @@ def pairs_of(logs: Iterable[LogEntry | Log]) -> list[Pair]:
             continue
         token = Address(log.address)
         if (log.topics[0] == _TRANSFER and len(log.topics) == 3) or (
-            log.topics[0] in (_DEPOSIT, _WITHDRAWAL) and len(log.topics) == 2
+            log.topics[0] in (DEPOSIT, WITHDRAWAL) and len(log.topics) == 2
         ):
             for topic in log.topics[1:]:
                 pairs[Address(topic[12:]), token] = None

@@ -10,20 +10,22 @@ prove nothing either way and are counted as ``took_less``; more than the quote i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from flasharb.evm import LogEntry
 from flasharb.feed.logs import event_of
 from flasharb.market.transition import Inconsistent, next_state
-from flasharb.pools import Pool, PoolSpec, V2Pool, V3Pool
+from flasharb.pools import Pool, PoolSpec, V2Pool
 from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools.managed import key as managed_key
 from flasharb.pools.protocols import LOG_TOPICS
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import known_pools, offered
 from flasharb.simulation.replay import Replay
 from flasharb.simulation.result import Log
-from flasharb.simulation.swaps import SWAP_TOPICS, Swap, read_swaps
+from flasharb.simulation.swaps import SWAP_TOPICS, Pair, Swap, read_swaps
 from flasharb.units import PIPS, Address, Hash32, hex0x
 
 _NO_REASON: Final = "its state is not known"
@@ -77,12 +79,18 @@ def check_quotes(block: RecordedBlock) -> Quotes:
     """
     replay = Replay(block)
     specs = offered(replay).specs
+    currencies = {
+        managed_key.facts_of(spec).pool_id: (spec.token0, spec.token1)
+        for spec in specs.values()
+        if spec.protocol == managed_key.PROTOCOL
+    }
     quotes = Quotes()
     for receipt in block.receipts:
         if any(log.topics and log.topics[0] in SWAP_TOPICS for log in receipt.logs):
             touched = {key for log in receipt.logs for key in _keys(log)} & specs.keys()
             known = known_pools(replay, [specs[key] for key in touched])
-            _Transaction(replay, receipt.index, specs, known.pools, known.unknown, quotes).judge(receipt.logs)
+            judged = _Transaction(replay, receipt.index, specs, known.pools, known.unknown, quotes, currencies)
+            judged.judge(receipt.logs)
         replay.advance()
     return quotes
 
@@ -106,6 +114,7 @@ class _Transaction:
     pools: dict[Address, Pool]
     unknown: dict[Address, str]
     quotes: Quotes
+    currencies: Mapping[bytes, Pair]
     before: dict[Address, Pool] = field(default_factory=dict)
 
     def judge(self, logs: tuple[LogEntry, ...]) -> None:
@@ -116,7 +125,7 @@ class _Transaction:
 
     def _judge_swap(self, log: LogEntry) -> None:
         own = Log(Address(log.address), tuple(Hash32(topic) for topic in log.topics), log.data)
-        for swap in read_swaps([own], self.replay.ask, self.replay.block.chain_id):
+        for swap in read_swaps([own], self.replay.ask, self.replay.block.chain_id, currencies=self.currencies):
             spec = self.specs.get(Address(swap.pool[:20]))
             if spec is None:
                 self.quotes._count(swap.protocol, "unsupported")
@@ -148,7 +157,8 @@ class _Transaction:
 
     def _by_exact_output(self, pool: Pool, i: int, j: int, swap: Swap) -> bool:
         """Whether it was a swap of exact output, which rounds otherwise."""
-        return isinstance(pool, V3Pool) and pool.amount_in_exact_out(i, j, swap.amount_out) == swap.amount_in
+        exact_out = getattr(pool, "amount_in_exact_out", None)
+        return exact_out is not None and exact_out(i, j, swap.amount_out) == swap.amount_in
 
     def _follow(self, log: LogEntry, position: int) -> None:
         event = event_of(_as_json(log, self.replay.block.number, position), LOG_TOPICS)

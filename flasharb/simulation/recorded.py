@@ -222,15 +222,24 @@ def context_of(header: Mapping[str, str], chain_id: int) -> BlockContext:
     )
 
 
+def refuse_later_rules(header: Mapping[str, Any]) -> None:
+    """Let no block pass that was made by rules which are not built.
+
+    Raises:
+        UsageError: the header has a field of a fork that is not supported.
+    """
+    for name, fork in _LATER_FIELDS.items():
+        if header.get(name) is not None:
+            raise UsageError(f"block {header.get('number')}: header field {name} means {fork} rules, not supported yet")
+
+
 def fork_of_header(header: Mapping[str, Any]) -> Fork:
     """The oldest fork that has the header's fields: for chains whose schedule nobody told us.
 
     Raises:
         UsageError: the header has a field of a fork that is not supported.
     """
-    for name, fork in _LATER_FIELDS.items():
-        if name in header:
-            raise UsageError(f"block {header.get('number')}: header field {name} means {fork} rules, not supported yet")
+    refuse_later_rules(header)
     if "requestsHash" in header:
         return Fork.PRAGUE
     if "excessBlobGas" in header:

@@ -7,17 +7,17 @@ know limits a pool's range, or keeps the pool out, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from eth_hash.auto import keccak
 
 from flasharb.pools import Pool, PoolSpec
-from flasharb.pools.concentrated.known_part import known_part
-from flasharb.pools.concentrated.storage import V3Layout
+from flasharb.pools.identify import identify
 from flasharb.pools.loading import CorruptPool, Elsewhere, Needs, Refused, load_pool
-from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, pool_address
+from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
+from flasharb.simulation.recorded_keepers import kept_pools
 from flasharb.simulation.replay import Replay
 from flasharb.units import Address, Hash32
 
@@ -40,6 +40,11 @@ class Offered:
     specs: dict[Address, PoolSpec]
     refused: dict[Address, str]
 
+    def with_also(self, specs: Mapping[Address, PoolSpec]) -> Offered:
+        """These pools as well, even where they were refused."""
+        refused = {at: reason for at, reason in self.refused.items() if at not in specs}
+        return Offered({**self.specs, **specs}, refused)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownPools:
@@ -60,6 +65,11 @@ def offered(replay: Replay) -> Offered:
             found.specs[address] = spec
         elif spec is not None:
             found.refused[address] = spec
+    for key, kept in kept_pools(replay):
+        if isinstance(kept, PoolSpec):
+            found.specs[key] = kept
+        else:
+            found.refused[key] = kept
     return found
 
 
@@ -81,26 +91,14 @@ def _identify(replay: Replay, address: Address) -> PoolSpec | str | None:
     if token0 is None or token1 is None or token0 == token1:
         return None
     fee, spacing = _asked_number(replay, address, _FEE), _asked_number(replay, address, _TICK_SPACING)
-    candidates = list(_candidates(address, (token0, token1), fee, spacing))
-    for spec in candidates:
-        deployment = DEPLOYMENTS.get(replay.block.chain_id, {}).get(spec.protocol)
-        if deployment is not None and pool_address(deployment, spec) == address:
-            return spec
-    if candidates or replay.ask(address, _GET_RESERVES) is not None:
+    tier = (fee, spacing) if fee is not None and spacing is not None else None
+    deployments = DEPLOYMENTS.get(replay.block.chain_id, {})
+    spec = identify(address, (token0, token1), deployments, tier)
+    if spec is not None:
+        return spec
+    if tier is not None or replay.ask(address, _GET_RESERVES) is not None:
         return "no factory that we know creates a pool at this address"
     return None
-
-
-def _candidates(
-    address: Address, tokens: tuple[Address, Address], fee: int | None, spacing: int | None
-) -> Iterator[PoolSpec]:
-    for name, protocol in PROTOCOLS.items():
-        if not protocol.sorted_tokens:
-            continue
-        if protocol.default_fee_pips is not None:
-            yield PoolSpec(address, name, tokens, protocol.default_fee_pips)
-        elif fee is not None and spacing is not None and fee < 1 << 24:
-            yield PoolSpec(address, name, tokens, fee, spacing)
 
 
 def _asked_address(replay: Replay, pool: Address, question: bytes) -> Address | None:
@@ -115,11 +113,10 @@ def _asked_number(replay: Replay, pool: Address, question: bytes) -> int | None:
 
 def _load(replay: Replay, spec: PoolSpec) -> Pool | str:
     """The pool, as far as the file knows it, or why it has no usable state."""
-    layout = PROTOCOLS[spec.protocol].layout
+    known_part = PROTOCOLS[spec.protocol].known_part
     try:
-        if isinstance(layout, V3Layout):
-            part = known_part(spec, layout, lambda slot: replay.slot(spec.address, slot))
-            return part.pool if part is not None else "its price is not in the file"
+        if known_part is not None:
+            return known_part(spec, replay.slot) or "its price is not in the file"
         return _load_whole(replay, spec)
     except CorruptPool as error:
         return str(error)
@@ -128,10 +125,11 @@ def _load(replay: Replay, spec: PoolSpec) -> Pool | str:
 def _load_whole(replay: Replay, spec: PoolSpec) -> Pool | str:
     slots: dict[int, int] = {}
     others: dict[tuple[Address, int], int] = {}
-    codes: dict[Address, Hash32] = {}
+    codes: dict[Address, bytes] = {}
+    hashes: dict[Address, Hash32] = {}
     timestamp: int | None = None
     while True:
-        answer = load_pool(spec, slots, elsewhere=Elsewhere(others, codes, timestamp))
+        answer = load_pool(spec, slots, elsewhere=Elsewhere(others, hashes, timestamp, codes))
         if isinstance(answer, Refused):
             return answer.reason
         if not isinstance(answer, Needs):
@@ -143,5 +141,6 @@ def _load_whole(replay: Replay, spec: PoolSpec) -> Pool | str:
             return "state of it is not in the file"
         slots.update((slot, value) for slot, value in own.items() if value is not None)
         others.update((place, value) for place, value in foreign.items() if value is not None)
-        codes.update((at, Hash32(keccak(code))) for at, code in programs.items() if code is not None)
+        codes.update((at, code) for at, code in programs.items() if code is not None)
+        hashes.update((at, Hash32(keccak(code))) for at, code in programs.items() if code is not None)
         timestamp = replay.block.context.timestamp if answer.timestamp else timestamp

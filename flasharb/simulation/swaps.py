@@ -8,13 +8,15 @@ pool name the token; else it stays unknown (None), never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from eth_hash.auto import keccak
 
 from flasharb.evm import CallFrame
+from flasharb.pools.managed.key import PoolKey
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, pool_address
 from flasharb.pools.spec import PoolSpec
 from flasharb.simulation.result import Log
@@ -41,10 +43,18 @@ SWAP_TOPICS: Final = frozenset({V2_SWAP, V3_SWAP, PANCAKE_V3_SWAP, V4_SWAP, BALA
 """The first topic of every log that is read as a swap."""
 TRANSFER: Final = _topic("Transfer(address,address,uint256)")
 
-_TOKEN0: Final = _topic("token0()")[:4]
-_TOKEN1: Final = _topic("token1()")[:4]
-_FEE: Final = _topic("fee()")[:4]
-_V4_SWAP_CALL: Final = _topic("swap((address,address,uint24,int24,address),(bool,int256,uint160),bytes)")[:4]
+TOKEN0: Final = _topic("token0()")[:4]
+TOKEN1: Final = _topic("token1()")[:4]
+FEE: Final = _topic("fee()")[:4]
+_KEY: Final = "(address,address,uint24,int24,address)"
+_V4_CALLS: Final = (
+    _topic(f"swap({_KEY},(bool,int256,uint160),bytes)")[:4],
+    _topic(f"modifyLiquidity({_KEY},(int24,int24,int256,bytes32),bytes)")[:4],
+    _topic(f"initialize({_KEY},uint160)")[:4],
+)
+"""Calls to the manager that begin with a pool's key."""
+
+Pair = tuple[Address, Address]
 
 
 class Asker(Protocol):
@@ -70,9 +80,16 @@ class Swap:
     amount_out: int
 
 
-def read_swaps(logs: Sequence[Log], ask: Asker, chain_id: int, trace: CallFrame | None = None) -> tuple[Swap, ...]:
-    """All swaps in the order of their logs."""
-    keys = _v4_keys(trace) if trace is not None else {}
+def read_swaps(
+    logs: Sequence[Log],
+    ask: Asker,
+    chain_id: int,
+    trace: CallFrame | None = None,
+    currencies: Mapping[bytes, Pair] = MappingProxyType({}),
+) -> tuple[Swap, ...]:
+    """All swaps in the order of their logs; ``currencies``: those of V4 pools that are known beforehand, by id."""
+    called = keys_in(trace) if trace is not None else {}
+    keys = {**{pool: (key.currency0, key.currency1) for pool, key in called.items()}, **currencies}
     swaps = []
     for log in logs:
         found = _read(log, ask, chain_id, keys)
@@ -81,7 +98,7 @@ def read_swaps(logs: Sequence[Log], ask: Asker, chain_id: int, trace: CallFrame 
     return tuple(swaps)
 
 
-def _read(log: Log, ask: Asker, chain_id: int, keys: dict[bytes, tuple[Address, Address]]) -> Swap | None:
+def _read(log: Log, ask: Asker, chain_id: int, keys: Mapping[bytes, Pair]) -> Swap | None:
     if not log.topics:
         return None
     topic, words = log.topics[0], _words(log.data)
@@ -167,7 +184,7 @@ def _coin(pool: Address, function: str, index: int, ask: Asker) -> Address | Non
 
 
 def _pair(pool: Address, ask: Asker) -> tuple[Address, Address] | None:
-    answers = ask(pool, _TOKEN0), ask(pool, _TOKEN1)
+    answers = ask(pool, TOKEN0), ask(pool, TOKEN1)
     if answers[0] is None or answers[1] is None or len(answers[0]) != 32 or len(answers[1]) != 32:
         return None
     return Address(answers[0][12:]), Address(answers[1][12:])
@@ -178,7 +195,7 @@ def _v2_protocol(pool: Address, tokens: tuple[Address, Address] | None, chain_id
 
 
 def _v3_protocol(log: Log, tokens: tuple[Address, Address] | None, ask: Asker, chain_id: int) -> str:
-    fee = ask(log.address, _FEE)
+    fee = ask(log.address, FEE)
     fork = "pancakeswap_v3" if log.topics[0] == PANCAKE_V3_SWAP else "v3_fork"
     if fee is None or len(fee) != 32:
         return fork
@@ -200,13 +217,14 @@ def _deployed(
     return None
 
 
-def _v4_keys(frame: CallFrame) -> dict[bytes, tuple[Address, Address]]:
-    """The currencies of the V4 pools that were called, by pool id."""
+def keys_in(frame: CallFrame) -> dict[bytes, PoolKey]:
+    """The keys of the V4 pools that were called, by the id that each hashes to (whoever was called)."""
     keys = {}
     for call in _frames(frame):
-        if call.input[:4] == _V4_SWAP_CALL and len(call.input) >= 164:
-            key = call.input[4:164]
-            keys[keccak(key)] = Address(key[12:32]), Address(key[44:64])
+        if call.input[:4] in _V4_CALLS and len(call.input) >= 164:
+            raw = call.input[4:164]
+            numbers = int.from_bytes(raw[64:96], "big"), _signed(int.from_bytes(raw[96:128], "big"))
+            keys[keccak(raw)] = PoolKey(Address(raw[12:32]), Address(raw[44:64]), *numbers, Address(raw[140:]))
     return keys
 
 

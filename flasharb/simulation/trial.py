@@ -14,7 +14,7 @@ from eth_hash.auto import keccak
 
 from flasharb.evm import BlockContext, Fork, InvalidTransaction, MissingState, StateSource, UnsignedTransaction
 from flasharb.execution.artifact import runtime_code
-from flasharb.execution.program import encode_call
+from flasharb.execution.program import encode_call, loan_for
 from flasharb.simulation.candidate import measured
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.result import Executed
@@ -47,6 +47,7 @@ class Place:
     fork: Fork
     wrapped_native: Address
     vault: Address
+    manager: Address
 
     def by_later_rules(self) -> Place:
         """The same place, by Cancun's rules where it is older."""
@@ -55,9 +56,12 @@ class Place:
         return replace(self, fork=Fork.CANCUN, context=replace(self.context, excess_blob_gas=0))
 
 
-def try_out(trade: Trade, loan: str, place: Place) -> Measured | Refused:
+def try_out(trade: Trade, place: Place) -> Measured | Refused:
     """What the trade really makes and takes there, without a bid."""
     place = place.by_later_rules()
+    loan = loan_for(trade, place.vault, place.manager)
+    if loan is None:
+        return Refused("nobody lends what it needs: none of its pools gives before it takes")
     data = encode_call(
         trade,
         weth=place.wrapped_native,
@@ -80,7 +84,7 @@ def try_out(trade: Trade, loan: str, place: Place) -> Measured | Refused:
     )
     options = Options(measure=((CONTRACT, trade.base_token),), beside_block=True)
     try:
-        answer = Run([transaction], _prepared(place), place.context, place.fork, options=options).step()
+        answer = Run([transaction], prepared(place), place.context, place.fork, options=options).step()
     except InvalidTransaction as error:
         return Refused(str(error))
     if isinstance(answer, MissingState):
@@ -91,10 +95,11 @@ def try_out(trade: Trade, loan: str, place: Place) -> Measured | Refused:
     return measured(executed, CONTRACT, trade.base_token, 0)
 
 
-def _prepared(place: Place) -> ForkState:
+def prepared(place: Place) -> ForkState:
+    """The state there, with FlashArb on it."""
     state = ForkState(place.state)
     state.create_account(SIGNER, balance=10**6 * WEI_PER_ETH)
-    state.create_account(CONTRACT, nonce=1, code=runtime_code(SIGNER, place.wrapped_native, place.vault))
+    state.create_account(CONTRACT, nonce=1, code=runtime_code(SIGNER, place.wrapped_native, place.vault, place.manager))
     slot = keccak(CONTRACT.rjust(32, b"\0") + _WETH9_BALANCES.to_bytes(32, "big"))
     state.supply_slot(place.wrapped_native, int.from_bytes(slot, "big"), 1)
     return state

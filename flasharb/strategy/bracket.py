@@ -74,7 +74,7 @@ class _Quotes:
 
 
 def search(
-    gain: Callable[[int], int | None], first: int, most: int, slack: float, narrow: int = 24, most_quotes: int = 96
+    gain: Callable[[int], int | None], first: int, most: int, slack: float, narrow: int = 16, most_quotes: int = 96
 ) -> Found | None:
     """The best whole input from 1 to ``most``; None if not a single one could be quoted.
 

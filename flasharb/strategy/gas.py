@@ -11,6 +11,7 @@ from typing import Final
 
 from flasharb.pools.protocols import PROTOCOLS
 from flasharb.strategy.trade import TradeHop
+from flasharb.units import Address
 
 BASE_GAS: Final = 29_000
 
@@ -18,6 +19,16 @@ COINBASE_PAYMENT_GAS: Final = 17_000
 """Unwrapping WETH and paying the block builder by a call (16.3k measured): what a direct bid adds to a trade."""
 
 
+AGAIN: Final = 3
+"""A pool's second swap in a transaction takes this part of the first: code and slots are warm, and written before."""
+
+
 def gas_estimate(hops: Iterable[TradeHop]) -> int:
     """At least this much gas."""
-    return BASE_GAS + sum(PROTOCOLS[hop.protocol].gas for hop in hops)
+    gas = BASE_GAS
+    seen: set[Address] = set()
+    for hop in hops:
+        share = PROTOCOLS[hop.protocol].gas
+        gas += share // AGAIN if hop.hop.pool in seen else share
+        seen.add(hop.hop.pool)
+    return gas

@@ -17,12 +17,13 @@ certificate. Routes of V2 pools alone are solved in exact integers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isqrt, sqrt
 from typing import Final, cast
 
 from flasharb.pools.constant_product.pool import V2Pool
 from flasharb.pools.contract import Piecewise
+from flasharb.strategy.ceiling import Ceiling, Curve, Curves, Lines
 from flasharb.strategy.route import Leg, Route
 from flasharb.units import PIPS, WAD
 
@@ -32,17 +33,17 @@ _SLACK: Final = 1e-13
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """The real optimum: ``amount_in`` (0: nothing to gain), and an upper bound on the gain of any whole input.
+    """The real optimum: ``amount_in`` (0: nothing to gain), and upper bounds on the gain of whole inputs.
 
-    ``exhausted``: the known or existing liquidity ended before the marginal gain did. ``bound`` None: there is none.
+    ``exhausted``: the known or existing liquidity ended before the marginal gain did.
     """
 
     amount_in: int
-    bound: int | None
+    ceiling: Ceiling
     exhausted: bool = False
 
 
-NOTHING: Final = Optimum(0, 0)
+NOTHING: Final = Optimum(0, Lines(0))
 
 
 def optimum(route: Route, loan_fee_wad: int = 0, most: int | None = None) -> Optimum:
@@ -73,10 +74,13 @@ def _constant_product(route: Route, loan_fee_wad: int, most: int | None) -> Opti
     amount = (root - m * cost) // (n * cost) if n else 0
     if amount < 0 or (amount == 0 and k * WAD <= m * cost):
         return NOTHING
+    curve = Curve(k / m, n / m, float(amount), inf)
     if most is not None and amount >= most:
-        return Optimum(most, (WAD * k * most // (m + n * most) - cost * most) // WAD + 1)
+        bound = (WAD * k * most // (m + n * most) - cost * most) // WAD + 1
+        return Optimum(most, Curves(bound, most, cost / WAD, _slack(most), curve._replace(at=float(most)), None))
     # the largest gain is (sqrt(K·WAD) - sqrt(M·cost))² / N, and isqrt errs towards a higher bound
-    return Optimum(max(amount, 1), (WAD * k + m * cost - 2 * root) // (n * WAD))
+    bound = (WAD * k + m * cost - 2 * root) // (n * WAD)
+    return Optimum(max(amount, 1), Curves(bound, amount, cost / WAD, _slack(amount), curve, curve))
 
 
 class _LegState:
@@ -111,26 +115,30 @@ class _LegState:
 def _walk(route: Route, cost: float, most: int | None) -> Optimum:
     legs = [_LegState(leg) for leg in route.legs]
     if not all(leg.next_range() for leg in legs):
-        return Optimum(0, 0, exhausted=True)
+        return Optimum(0, Lines(0), exhausted=True)
     reached = output = 0.0
+    before: Curve | None = None
     while True:
         rate, n, end, first = _compose(legs)
         step = (sqrt(rate / cost) - 1.0) / n
         if step <= 0.0:
-            return _at(reached, output, cost)
+            return _at(reached, output, cost, before, Curve(rate, n, 0.0, end)) if reached > 0.0 else NOTHING
         left = inf if most is None else most - reached
         if left <= step and left <= end:
             output += rate * left / (1.0 + n * left) if left > 0.0 else 0.0
-            return Optimum(most or 0, _bound(output, cost, float(most or 0)))
+            bounded = _at(float(most or 0), output, cost, Curve(rate, n, max(left, 0.0), end), None)
+            return Optimum(most or 0, bounded.ceiling)
         if step <= end:
-            return _at(reached + step, output + rate * step / (1.0 + n * step), cost)
+            curve = Curve(rate, n, step, end)
+            return _at(reached + step, output + rate * step / (1.0 + n * step), cost, curve, curve)
         reached += end
         amount = end
         for leg in legs:
             amount = leg.move(amount)
         output += amount
+        before = Curve(rate, n, end, end)
         if not legs[first].next_range():
-            return Optimum(int(reached), _bound(output, cost, reached), exhausted=True)
+            return replace(_at(reached, output, cost, before, None), exhausted=True)
 
 
 def _compose(legs: list[_LegState]) -> tuple[float, float, float, int]:
@@ -148,9 +156,11 @@ def _compose(legs: list[_LegState]) -> tuple[float, float, float, int]:
     return rate, n, end, first
 
 
-def _at(amount: float, output: float, cost: float) -> Optimum:
-    return Optimum(int(amount), _bound(output, cost, amount)) if amount > 0.0 else NOTHING
+def _at(amount: float, output: float, cost: float, left: Curve | None, right: Curve | None) -> Optimum:
+    slack = _slack(output + amount)
+    bound = max(int(output - cost * amount + slack) + 1, 0)
+    return Optimum(int(amount), Curves(bound, amount, cost, slack, left, right))
 
 
-def _bound(output: float, cost: float, amount: float) -> int:
-    return max(int(output - cost * amount + (output + amount) * _SLACK) + 1, 0)
+def _slack(amount: float) -> float:
+    return amount * _SLACK

@@ -70,6 +70,12 @@ def least_net_profit_wei(costs: Costs, settings: Strategy) -> int | NoPrice:
     return wei if isinstance(wei, NoPrice) else int(wei.to_integral_value(ROUND_CEILING))
 
 
+def after_gas(trade: Trade, costs: Costs) -> int:
+    """What the least gas leaves of the gain, in wei; without a price for the gain, what gas costs is all there is."""
+    gain = costs.wei(trade.base_token, trade.gross_profit - trade.loan_fee)
+    return (0 if isinstance(gain, NoPrice) else gain) - trade.gas_estimate * costs.base_fee_per_gas
+
+
 def estimate(trade: Trade, costs: Costs, strategy: Strategy, mev: Mev) -> Trade | Rejected:
     """The trade with its net profit before any simulation, or why it cannot be worth one.
 
@@ -82,8 +88,8 @@ def estimate(trade: Trade, costs: Costs, strategy: Strategy, mev: Mev) -> Trade 
     gain = costs.wei(trade.base_token, trade.gross_profit - trade.loan_fee)
     if isinstance(gain, NoPrice):
         return Rejected(trade.id, Reason.NO_PRICE_FOR_GAS, str(gain), trade.block_number)
-    after_gas = gain - trade.gas_estimate * costs.base_fee_per_gas
-    net = after_gas - max(after_gas, 0) * mev.bid_share_bps // BPS
+    left = after_gas(trade, costs)
+    net = left - max(left, 0) * mev.bid_share_bps // BPS
     failed = too_little(net, costs, strategy)
     if failed is not None:
         return Rejected(trade.id, *failed, trade.block_number)

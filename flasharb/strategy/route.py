@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool, is_piecewise
+from flasharb.pools.contract import rounding
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.strategy.trade import Cycle, Hop
 
@@ -53,21 +54,34 @@ class Route:
         """Whether every pool's curve is known in closed form."""
         return all(is_piecewise(leg.pool) for leg in self.legs)
 
-    def rounding(self, steps: int) -> float:
-        """The most that ``steps`` roundings of one unit on each side of each leg take of the route's output.
+    def rounding(self, exact_after: int | None = None) -> float:
+        """The most that roundings take of the route's output.
 
         A unit that is missing somewhere is worth at most what the following legs give for it at the margin: their rates
-        only fall from there.
+        only fall from there. ``exact_after``: for inputs that are the least for what comes out of this many legs, the
+        last rounding there is none, but the input may be one unit more than the real one.
 
         Raises:
             QuoteUnavailable: a pool has no rate.
         """
         worth, total = 1.0, 0.0
-        for leg in reversed(self.legs):
-            total += steps * worth
+        for position, leg in zip(range(len(self.legs), 0, -1), reversed(self.legs), strict=True):
+            units_in, units_out = rounding(leg.pool)
+            total += (units_out - (position == exact_after)) * worth
             worth *= leg.pool.marginal_rate(leg.i, leg.j)
-            total += steps * worth
-        return total
+            total += units_in * worth
+        return total if exact_after is None else total + worth
+
+    def marginal_rate(self) -> float:
+        """Output per input for an infinitesimal amount.
+
+        Raises:
+            QuoteUnavailable: a pool has no rate.
+        """
+        rate = 1.0
+        for leg in self.legs:
+            rate *= leg.pool.marginal_rate(leg.i, leg.j)
+        return rate
 
     def amounts(self, amount: int) -> tuple[int, ...] | None:
         """The input and what each leg gives after it; None where a pool cannot quote."""

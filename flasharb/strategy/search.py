@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -10,15 +10,18 @@ from flasharb.feed.events import Event
 from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.filters import Excluded
 from flasharb.market.liquidity import LiquidityFilter
-from flasharb.market.prices import usd_prices
+from flasharb.market.prices import Prices, usd_prices
+from flasharb.market.quarantine import Quarantined
+from flasharb.market.quarantine import excluded as quarantined_pools
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool
 from flasharb.settings import Settings
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.limits import Limits
-from flasharb.strategy.profit import Costs, estimate
+from flasharb.strategy.profit import Costs, after_gas, estimate
 from flasharb.strategy.select import choose
 from flasharb.strategy.size import size
+from flasharb.strategy.split import Terms, splits
 from flasharb.strategy.trade import Cycle, Opportunity, Rejected, Trade
 from flasharb.units import Address
 
@@ -49,14 +52,26 @@ class Tokens:
 class Search:
     """The search over one market from block to block. An opportunity that stays open is reported in every block."""
 
-    def __init__(self, settings: Settings, tokens: Tokens, loan_fee_wad: int = 0) -> None:
-        """``loan_fee_wad``: the loan's fee per unit, in parts of 1e18 (flash swaps and Balancer V2: 0 today)."""
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: Tokens,
+        loan_fee_wad: int = 0,
+        quarantine: Callable[[], Mapping[Address, Quarantined]] = dict,
+    ) -> None:
+        """``loan_fee_wad``: the loan's fee per unit, in parts of 1e18 (flash swaps and Balancer V2: 0 today).
+
+        ``quarantine`` tells the tokens that are not traded (none, unless somebody keeps them).
+        """
         self._settings = settings
         self._tokens = tokens
         self._loan_fee_wad = loan_fee_wad
+        self._quarantine = quarantine
         self._limits = Limits.of(settings.strategy)
         self._filter = LiquidityFilter(settings.pools.min_liquidity_usd)
         self._detector = Detector(settings.strategy.max_hops, tokens.base)
+        self._thin: Mapping[Address, Excluded] = {}
+        self._quarantined: Mapping[Address, Excluded] = {}
         self._excluded: Mapping[Address, Excluded] = {}
         self._left_out: frozenset[Address] = frozenset()
         self._sized: dict[Cycle, tuple[tuple[Pool | None, ...], Trade | Rejected]] = {}
@@ -73,19 +88,31 @@ class Search:
         ``base_fee_per_gas`` is the target block's; ``native_usd`` a configured feed's price of ETH.
         """
         prices = usd_prices(market, self._tokens.usd, self._tokens.wrapped_native, native_usd)
-        excluded = self._filter.excluded(market, prices, touched)
-        if excluded is not self._excluded:
-            self._excluded, self._left_out = excluded, frozenset(excluded)
+        excluded = self._leave_out(market, prices, touched)
         opportunities = self._detector.update(market, touched, self._left_out)
         costs = Costs(base_fee_per_gas, self._tokens.wrapped_native, prices)
         sized = self._size_all(market, opportunities)
         trades, rejected = self._estimate_all(sized, costs)
-        chosen, others = choose(trades, self._settings.strategy.max_trades_per_block)
+        chosen, others = choose(
+            [*trades, *self._splits(market, sized, costs)], self._settings.strategy.max_trades_per_block
+        )
         return Findings(tuple(opportunities), tuple(chosen), (*rejected, *others), excluded, costs)
 
     def glance(self, events: Iterable[Event | PoolRun]) -> int:
         """How many token cycles pass once these events are believed, before their block is complete."""
         return len(self._detector.glance(events))
+
+    def _leave_out(
+        self, market: Market, prices: Prices, touched: Collection[Address] | None
+    ) -> Mapping[Address, Excluded]:
+        """The pools that are not traded now; the same objects as before while they are the same pools."""
+        thin = self._filter.excluded(market, prices, touched)
+        quarantined = quarantined_pools(market, self._quarantine())
+        if thin is not self._thin or quarantined != self._quarantined:
+            self._thin, self._quarantined = thin, quarantined
+            self._excluded = {**thin, **quarantined}
+            self._left_out = frozenset(self._excluded)
+        return self._excluded
 
     def _size_all(self, market: Market, opportunities: Iterable[Opportunity]) -> list[Trade | Rejected]:
         """Size each cycle; one whose pools have not changed has the size of the block before."""
@@ -103,6 +130,12 @@ class Search:
         self._sized = sized
         return results
 
+    def _splits(self, market: Market, sized: Iterable[Trade | Rejected], costs: Costs) -> list[Trade]:
+        """What several cycles make as one trade; also those that a transaction of their own would not pay for."""
+        gaining = [result for result in sized if isinstance(result, Trade)]
+        terms = Terms(self._limits, self._loan_fee_wad, lambda trade: after_gas(trade, costs))
+        return self._estimate_all(splits(market, gaining, terms), costs)[0]
+
     def _estimate_all(self, sized: Iterable[Trade | Rejected], costs: Costs) -> tuple[list[Trade], list[Rejected]]:
         trades: list[Trade] = []
         rejected: list[Rejected] = []
@@ -114,3 +147,14 @@ class Search:
             else:
                 rejected.append(result)
         return trades, rejected
+
+
+def _ended(chosen: Iterable[Trade], rejected: Iterable[Rejected], others: Iterable[Rejected]) -> tuple[Rejected, ...]:
+    """Each opportunity once: what nets too little alone may be the first path of a trade that was chosen."""
+    gone = {trade.id for trade in chosen}
+    ended = []
+    for one in (*rejected, *others):
+        if one.id not in gone:
+            gone.add(one.id)
+            ended.append(one)
+    return tuple(ended)

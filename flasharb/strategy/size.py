@@ -12,8 +12,11 @@ gain further out is less than the whole-unit gain in hand.
 the best is either the free optimum or the bound itself, which is found exactly, again by inverse quotes. The end of
 the loaded ticks bounds the input in the same way.
 
-A route with a pool that has no closed form begins with the best input that a bracketed search over exact quotes finds
-(``bracket``), and goes on in the same way.
+A route with a pool that has no closed form begins with the best input that a fit to its quotes finds (``fit``), or,
+where its gain is not what a fit expects, a bracketed search (``bracket``), and goes on in the same way.
+
+The bound becomes part of the trade. Where the search went so far out on both sides that nothing beyond can gain more
+(``ceiling``), the bound *is* the gain: the input is proven to be the best whole one.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from typing import Final
 from flasharb.market.snapshot import Market
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.strategy.bracket import search
+from flasharb.strategy.ceiling import Ceiling, Lines
+from flasharb.strategy.fit import fitted, peak
 from flasharb.strategy.gas import gas_estimate
 from flasharb.strategy.limits import NO_BOUND, Limits
 from flasharb.strategy.optimum import Optimum, optimum
@@ -36,8 +41,8 @@ from flasharb.units import WAD
 _FIRST_SHARE: Final = 256
 """The bracketed search begins with this part of the first pool's reserve: few trades are much larger or smaller."""
 _ROUGHLY: Final = 6
-_ROUNDING_STEPS: Final = 3
-"""Roundings of one output unit allowed for per leg: a V2 pool rounds once, a V3 pool once per tick crossed as well."""
+_DEARER: Final = 4
+"""An exact quote and its inverse cost this much more where a pool has no closed form, or even more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ def size(market: Market, opportunity: Opportunity, limits: Limits, loan_fee_wad:
     start = _start(problem)
     if isinstance(start, Reason):
         return _rejected(market, opportunity, start, "no input of a whole unit or more")
-    amounts = best_amounts(problem, start.amounts, start.optimum.bound, limits)
+    amounts, bound = best_amounts(problem, start.amounts, start.optimum.ceiling, limits)
     gain = problem.gain(amounts)
     if gain <= 0:
         return _rejected(market, opportunity, start.limit or Reason.NO_PROFIT, f"the best whole input gains {gain}")
@@ -100,8 +105,26 @@ def size(market: Market, opportunity: Opportunity, limits: Limits, loan_fee_wad:
         gas_estimate=gas_estimate(hops),
         net_profit_wei_estimate=0,
         block_number=market.number,
-        gain_bound=0 if start.optimum.bound is None else max(start.optimum.bound, gain),
+        gain_bound=bound or 0,
     )
+
+
+def best_size(problem: Problem, limits: Limits) -> tuple[int, ...] | None:
+    """The best exact amounts along the route; None where none gain."""
+    start = _start(problem)
+    if isinstance(start, Reason):
+        return None
+    amounts, _ = best_amounts(problem, start.amounts, start.optimum.ceiling, limits)
+    return amounts if problem.gain(amounts) > 0 else None
+
+
+def snapped(problem: Problem, amount: int) -> tuple[int, ...] | None:
+    """The amounts for about this input: the least one that gives as much of the coarsest token; None if none can be."""
+    amounts = problem.route.amounts(amount) if amount > 0 else None
+    if amounts is None or min(amounts) <= 0:
+        return None
+    position = _coarsest(amounts)
+    return _reaching(problem, amounts[position], position)
 
 
 def loan_fee(amount: int, loan_fee_wad: int) -> int:
@@ -118,30 +141,65 @@ def _start(problem: Problem) -> _Start | Reason:
     return _walked(problem) if problem.route.is_piecewise() else _searched(problem)
 
 
+class _Capped:
+    """The gain of an input, None beyond the caps or what the pools can quote; ``met``: whether a cap was in the way."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.met = problem, False
+
+    def __call__(self, amount: int) -> int | None:
+        amounts = self.problem.route.amounts(amount)
+        if amounts is None:
+            return None
+        if not self.problem.within(amounts):
+            self.met = True
+            return None
+        return self.problem.gain(amounts)
+
+
 def _searched(problem: Problem) -> _Start | Reason:
-    """By exact quotes: some pool of the route has no closed form.
+    """By exact quotes: some pool of the route has no closed form."""
+    most = _most_input(problem)
+    if most <= 0:
+        return Reason.POSITION_TOO_SMALL
+    try:
+        return _fitted(problem, most) or _bracketed(problem, most)
+    except QuoteUnavailable:
+        return Reason.NO_PROFIT
+
+
+def _fitted(problem: Problem, most: int) -> _Start | None:
+    """By a curve through a few quotes; None where that does not describe the gain."""
+    route, gain = problem.route, _Capped(problem)
+    cost = 1.0 + problem.loan_fee_wad / WAD
+    first = route.legs[0].reserve_in() // _FIRST_SHARE
+    about = fitted(gain, route.marginal_rate(), cost, first, most)
+    amounts = None if about is None else route.amounts(about)
+    if amounts is None:
+        return None
+    position, at_end = _coarsest(amounts), about == most
+    least: dict[int, tuple[int, ...] | None] = {}
+
+    def reaching(unit: int) -> tuple[int, int] | None:
+        found = least[unit] = _reaching(problem, unit, position)
+        return None if found is None else (found[0], problem.gain(found))
+
+    top = peak(reaching, amounts[position], route.rounding(position), cost, at_end)
+    best = None if top is None else least[top.unit]
+    if top is None or best is None:
+        return None
+    return _Start(Optimum(best[0], top.ceiling), best, Reason.POSITION_TOO_SMALL if at_end else None)
+
+
+def _bracketed(problem: Problem, most: int) -> _Start | Reason:
+    """By a search that expects nothing of the gain.
 
     First roughly over the input; then over whole amounts of the coarsest token, each with its least input, because
     what is wasted between two of its units would hide where the best one is.
     """
-    route, most = problem.route, _most_input(problem)
-    if most <= 0:
-        return Reason.POSITION_TOO_SMALL
-    capped = False
-
-    def gain(amount: int) -> int | None:
-        nonlocal capped
-        amounts = route.amounts(amount)
-        if amounts is not None and not problem.within(amounts):
-            capped, amounts = True, None
-        return None if amounts is None else problem.gain(amounts)
-
-    try:
-        slack = route.rounding(_ROUNDING_STEPS)
-        first = route.legs[0].reserve_in() // _FIRST_SHARE
-    except QuoteUnavailable:
-        return Reason.NO_PROFIT
-    rough = search(gain, first, most, slack, _ROUGHLY)
+    route, gain = problem.route, _Capped(problem)
+    slack = route.rounding()
+    rough = search(gain, route.legs[0].reserve_in() // _FIRST_SHARE, most, slack, _ROUGHLY)
     amounts = None if rough is None else route.amounts(rough.amount_in)
     if rough is None or amounts is None:
         return Reason.RANGE_UNKNOWN
@@ -159,8 +217,8 @@ def _searched(problem: Problem) -> _Start | Reason:
         bound, refused = found.bound, found.refused
     limit = None
     if refused or best[0] == most:
-        limit = Reason.POSITION_TOO_SMALL if capped or best[0] == most else Reason.RANGE_UNKNOWN
-    return _Start(Optimum(best[0], bound, refused), best, limit)
+        limit = Reason.POSITION_TOO_SMALL if gain.met or best[0] == most else Reason.RANGE_UNKNOWN
+    return _Start(Optimum(best[0], Lines(bound), refused), best, limit)
 
 
 def _walked(problem: Problem) -> _Start | Reason:
@@ -213,30 +271,38 @@ def _most_usable(route: Route, unusable: int) -> int:
     return low
 
 
-def best_amounts(problem: Problem, start: tuple[int, ...], bound: int | None, limits: Limits) -> tuple[int, ...]:
-    """The amounts with the largest gain, searched outwards from ``start`` over whole units of the coarsest token.
+def best_amounts(
+    problem: Problem, start: tuple[int, ...], ceiling: Ceiling, limits: Limits
+) -> tuple[tuple[int, ...], int | None]:
+    """The amounts with the largest gain, searched outwards from ``start`` over whole units of the coarsest token, and
+    the bound on the gain of all others.
 
-    A side ends where even the real gain (the whole-unit gain and all that rounding can have taken) is below the best
-    whole-unit gain: the gain is concave, so it only falls from there.
+    A side ends where nothing further out can gain more than the best so far.
     """
     position = _coarsest(start)
     best, best_gain = start, problem.gain(start)
-    rounding = sum(1 + start[-1] // amount for amount in start[1:] if amount) * _ROUNDING_STEPS
-    sides = [1, -1]
-    spent = 0
-    step = 0
-    most = inf if bound is None else bound
-    while sides and spent < limits.max_evaluations and most - best_gain > best_gain * limits.good_enough:
-        for side in sides if step else (1,):
+    # what a side that has not ended leaves
+    rest = {1: inf, -1: inf} if ceiling.bound is None else {1: float(ceiling.bound), -1: float(ceiling.bound)}
+    most_spent = limits.max_evaluations if problem.route.is_piecewise() else limits.max_evaluations // _DEARER
+    spent = step = 0
+    while rest and spent < most_spent and max(rest.values()) - best_gain > best_gain * limits.good_enough:
+        for side in tuple(rest) if step else (1,):
             amounts = _reaching(problem, start[position] + side * step, position)
             spent += 1
-            gain = best_gain if amounts is None else problem.gain(amounts)
-            if amounts is not None and gain > best_gain:
-                best, best_gain = amounts, gain
-            if step and (amounts is None or gain + rounding < best_gain):
-                sides = [other for other in sides if other != side]
+            if amounts is None:
+                if step:
+                    del rest[side]
+                continue
+            best_gain, best = max((best_gain, best), (problem.gain(amounts), amounts), key=_first)
+            rest[side] = min(rest[side], ceiling.above(amounts[0]) if side > 0 else ceiling.below(amounts[0]))
+        rest = {side: most for side, most in rest.items() if most > best_gain}
         step += 1
-    return best
+    bound = max(rest.values(), default=best_gain)
+    return best, None if bound == inf else max(int(bound), best_gain)
+
+
+def _first(pair: tuple[int, tuple[int, ...]]) -> int:
+    return pair[0]
 
 
 def _coarsest(amounts: tuple[int, ...]) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address
@@ -65,6 +66,10 @@ class Trade:
     The estimates are refined by simulation before anything is signed; ``gas_estimate`` is at most what it will take.
     ``gain_bound`` is the certificate: no input gains more (output - input - loan fee, in the base token); 0: there is
     none, because a pool of the route was seen not to be concave.
+
+    A trade may consist of several paths that one transaction runs one after the other, each sized on the pools as those
+    before leave them (``split``): ``hops`` has the hops of all, ``starts`` the positions where each path after the
+    first begins. Its bound is on the gain of all uses of its pools together.
     """
 
     id: int
@@ -76,16 +81,30 @@ class Trade:
     net_profit_wei_estimate: int
     block_number: int
     gain_bound: int = 0
+    starts: tuple[int, ...] = ()
+
+    @property
+    def paths(self) -> tuple[tuple[TradeHop, ...], ...]:
+        """The hops path by path; each path starts and ends in the base token."""
+        bounds = (0, *self.starts, len(self.hops))
+        return tuple(self.hops[start:end] for start, end in pairwise(bounds))
 
     @property
     def amount_in(self) -> int:
-        """What the first hop takes, in the base token's smallest unit."""
-        return self.hops[0].amount_in
+        """What the first hops of all paths take, in the base token's smallest unit."""
+        return sum(path[0].amount_in for path in self.paths)
 
     @property
     def amount_out(self) -> int:
-        """What the last hop gives, in the base token's smallest unit."""
-        return self.hops[-1].amount_out
+        """What the last hops of all paths give, in the base token's smallest unit."""
+        return sum(path[-1].amount_out for path in self.paths)
+
+    def parts(self) -> tuple[Trade, ...]:
+        """Each path as a trade of its own, with its own profit; nothing else is told apart."""
+        return tuple(
+            replace(self, hops=path, starts=(), gross_profit=path[-1].amount_out - path[0].amount_in)
+            for path in self.paths
+        )
 
 
 @dataclass(frozen=True, slots=True)

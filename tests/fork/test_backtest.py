@@ -13,10 +13,17 @@ from click.testing import CliRunner
 from flasharb.adapters.blockfile import read_block
 from flasharb.cli.backtest import command as backtest_command
 from flasharb.cli.verify import command as verify_command
-from flasharb.simulation.backtest import Missed, Terms, backtest
+from flasharb.market.snapshot import Market
+from flasharb.simulation.backtest import Terms, backtest
+from flasharb.simulation.missed import MissedReason
 from flasharb.simulation.quotes import check_quotes
-from flasharb.simulation.recorded_pools import offered
+from flasharb.simulation.recorded_pools import known_pools, offered
 from flasharb.simulation.replay import Replay
+from flasharb.simulation.trial import Place, Refused, try_out
+from flasharb.strategy.detect import Detector
+from flasharb.strategy.limits import UNLIMITED
+from flasharb.strategy.size import size
+from flasharb.strategy.trade import Trade
 from flasharb.units import ZERO_ADDRESS, Address, address, hex0x
 
 WETH = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
@@ -40,7 +47,7 @@ def test_every_known_arbitrage_is_seen_and_what_we_trade_is_found(mainnet_blocks
         assert hex0x(one.tx_hash) == entry["tx"]
         assert one.gross_profit == int(entry["gross_profit"][hex0x(WETH)]["raw"])
         if not one.supported:
-            assert one.missed is Missed.PROTOCOL
+            assert one.missed is MissedReason.PROTOCOL
             assert one.detail
             continue
         assert one.found, (one.index, one.missed, one.detail)
@@ -62,10 +69,20 @@ def test_a_block_without_arbitrage_shows_none(mainnet_blocks: Path) -> None:
 
 def test_a_trial_lacks_state_by_name(mainnet_blocks: Path) -> None:
     """The end of this block shows a cycle through USDT, a slot of which the file lacks: said, never taken as zero."""
-    result = backtest(read_block(mainnet_blocks / "18884864.json.gz"), TERMS)
-    refused = [ours.refused for ours in result.moments[-1].ours if not ours.simulated]
-    assert refused
-    assert all(text is not None and text.startswith("unknown state: slot") for text in refused)
+    block = read_block(mainnet_blocks / "18884864.json.gz")
+    replay = Replay(block)
+    for _ in block.transactions:
+        replay.advance()
+    known = known_pools(replay, offered(replay).specs.values())
+    market = Market.load(block.number, known.pools.values(), ())
+    sized = [size(market, one, UNLIMITED) for one in Detector(3, [WETH]).update(market, None)]
+    place = Place(replay.state(), block.context, block.fork, WETH, ZERO_ADDRESS, ZERO_ADDRESS)
+    answers = [try_out(trade, place) for trade in sized if isinstance(trade, Trade)]
+    assert answers
+    for answer in answers:
+        assert isinstance(answer, Refused)
+        assert answer.missing
+        assert answer.reason.startswith("unknown state: slot")
 
 
 def test_every_swap_that_we_can_judge_is_quoted_to_the_unit(mainnet_blocks: Path) -> None:
@@ -95,6 +112,9 @@ def test_the_commands_keep_to_their_contracts(mainnet_blocks: Path) -> None:
     """The JSON of ``backtest`` and of ``verify --quotes`` has the keys of the command line's contract."""
     path = str(mainnet_blocks / "16146267.json.gz")
     answer = msgspec.json.decode(CliRunner().invoke(backtest_command, [path, "--json"], standalone_mode=False).stdout)
+    gap = answer["summary"].pop("bound_gap")
+    assert (gap["trades"], gap["unbounded"]) == (1, 0)
+    assert gap["max"] <= 1e-9
     assert answer["summary"] == {
         "arbitrages": 1,
         "supported": 1,

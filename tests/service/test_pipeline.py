@@ -10,10 +10,12 @@ import trio
 from eth_hash.auto import keccak
 
 from flasharb.adapters.journal import Journal
+from flasharb.errors import NodeError
 from flasharb.evm import Fork
 from flasharb.execution.outcome import Included
 from flasharb.feed.events import BlockHeader, Heartbeat, V2Sync
 from flasharb.service import pipeline
+from flasharb.service.accountant import Accountant, Ours
 from flasharb.service.conflated import Conflated
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity
@@ -24,8 +26,11 @@ from flasharb.service.reports import BlockApplied, Report
 from flasharb.service.tracker import Tracker
 from flasharb.service.updater import Updater
 from flasharb.settings import DEVNET_CHAIN_ID
+from flasharb.simulation.missed import Reach
+from flasharb.simulation.receipts import BlockReceipt
 from flasharb.strategy.search import Search, Tokens
-from flasharb.units import WEI_PER_ETH
+from flasharb.units import WEI_PER_ETH, Hash32
+from tests.service.test_accountant import FakeReceipts
 from tests.service.test_executor import GENESIS, KEY, SETTINGS, FakeRelays, FakeSimulator
 from tests.support.service_fakes import CHEAP, CONTRACT, DEAR, USDC, WETH, FakeChain, header, pool
 
@@ -44,6 +49,7 @@ class House:
     """All stages, real but for chain, simulator and relays; ``send`` is the source."""
 
     def __init__(self, journal: Journal) -> None:
+        self.receipts = FakeReceipts()
         self.chain = FakeChain()
         self.chain.grow(1, [pool(CHEAP, 1000, 2_000_000), pool(DEAR, 1000, 2_200_000)])
         self.figures = Figures()
@@ -52,6 +58,8 @@ class House:
         self.counts: list[int] = []
         self.heads: list[int] = []
         self.simulator = FakeSimulator(5 * WEI_PER_ETH)
+        ours = Ours(DEVNET_CHAIN_ID, CONTRACT, WETH, {}, Reach({}, (WETH,), 3))
+        self.accountant = Accountant(self.receipts, ours, SLOT_S, self.figures)
         self.reporter = Reporter(self.figures, InlineBook(journal), None, self.seen.append)
         self.send, self._source = trio.open_memory_channel[Batch](0)
         identity = Identity(KEY.address, CONTRACT, WETH, KEY, self.relays)
@@ -87,11 +95,12 @@ class House:
                     self.chain, SLOT_S, self.figures, note, self.counts.append, new_head, glance
                 ),
                 follow=self._follow,
-                detector=lambda note: Detector(search, self.figures, note),
+                detector=lambda note: Detector(search, self.figures, note, self.accountant.looked),
                 executor=self.executor,
                 tracker=Tracker(self.chain, SLOT_S),
                 reporter=self.reporter,
                 note_dropped=self._dropped,
+                accountant=self.accountant,
             )
         )
 
@@ -134,6 +143,35 @@ async def test_events_become_landed_bundles_and_the_stop_waits_for_them(
 
 def bundle_tx(bundle: Any) -> Any:
     return keccak(bundle.transactions[0])
+
+
+class Hanging(FakeReceipts):
+    """A node that is asked for receipts and answers to nothing until its request times out."""
+
+    async def of_block(self, number: int, block_hash: Hash32) -> tuple[BlockReceipt, ...]:
+        self.asked.append(number)
+        await trio.sleep(30 * SLOT_S)
+        raise NodeError("no answer within the time")
+
+
+async def test_a_node_that_hangs_over_receipts_delays_no_trade(
+    autojump_clock: trio.testing.MockClock, tmp_path: Any
+) -> None:
+    """Forty blocks pass while the first account hangs: each has its trade at once; too many accounts are left out."""
+    with Journal(tmp_path, "test") as journal:
+        house = House(journal)
+        house.receipts = house.accountant._receipts = Hanging()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.run)
+            for number in range(2, 42):
+                await house.block(number)
+                await trio.sleep(1)
+                assert len(house.relays.bundles) == number - 1
+                await trio.sleep(SLOT_S - 1)
+            assert house.receipts.asked == [2, 3]
+            assert house.figures.arbitrages.unaccounted["node_failed"] == 1
+            assert house.figures.arbitrages.unaccounted["node_behind"] >= 20
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_flood_is_bounded_and_only_the_newest_market_counts(

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 import trio
+from click.testing import CliRunner
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.adapters.node import Node, open_node
 from flasharb.adapters.proven import reader_at
+from flasharb.cli.record import command as record_command
+from flasharb.cli.simulate import command as simulate_command
 from flasharb.devnet.example import BLOCKS_FOLDER
 from flasharb.devnet.world import load_world
-from flasharb.errors import StateUnavailable
+from flasharb.errors import StateDisproved, StateUnavailable
 from flasharb.evm import MissingState
 from flasharb.service.facts import AccountFact, BlockHashFact, CodeFact, FactLog, SlotFact
 from flasharb.service.simulator import Head, Job, Simulator, Unsimulated
@@ -27,7 +30,7 @@ from flasharb.service.workers import Workers, open_workers
 from flasharb.settings import Simulation as Settings
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.result import Simulation
-from flasharb.units import Address, Hash32, address
+from flasharb.units import Address, Hash32, address, hex0x
 from tests.support.anvil_world import genesis_before
 from tests.support.lying_node import Liar, Lie, honest, lying_node
 from tests.support.node_tools import running_anvil
@@ -220,13 +223,58 @@ async def test_a_node_without_proofs_is_unavailable_state_not_a_guess(tmp_path: 
             await one.simulate(verify_state=True)
 
 
-async def test_a_node_without_simulate_v1_is_asked_by_eth_call(tmp_path: Path) -> None:
+async def test_a_node_without_simulate_v1_is_asked_by_eth_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Success and output are compared; that it is no more is said."""
     async with house(tmp_path) as one:
         one.liar.refused = {"eth_simulateV1"}
         answer = await one.simulate(second_opinion="node")
         assert isinstance(answer, Simulation), answer
         assert "eth_call" in one.liar.asked
+        assert "it confirms success and output only" in caplog.text
         one.liar.lie = lambda method, params, result: "0x01" if method == "eth_call" else result
         answer = await one.simulate(second_opinion="node")
     assert isinstance(answer, Unsimulated), answer
     assert answer.detail.startswith("output: ours 0x, ")
+
+
+def invoke(command: Any, *arguments: str) -> Any:
+    """A verb of the command line with --json: its object."""
+    result = CliRunner().invoke(command, [*arguments, "--json"], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    assert result.return_value == 0, result.output
+    return json.loads(result.stdout)
+
+
+async def test_the_command_line_proves_and_asks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mined block's last transaction, after the ones before it: proven, confirmed by the node; and a proven record.
+
+    Then one balance is told wrongly, and both verbs refuse with exit code 3.
+    """
+    monkeypatch.setenv("FLASHARB_SIMULATION_VERIFY_STATE", "true")
+    monkeypatch.setenv("FLASHARB_SIMULATION_SECOND_OPINION", "node")
+    file = tmp_path / "2.json.gz"
+    async with house(tmp_path) as one:
+        await one.node.call("anvil_setNextBlockBaseFeePerGas", BLOCK.header["baseFeePerGas"])
+        for raw in BLOCK.transactions:
+            await one.node.call("eth_sendRawTransaction", hex0x(raw))
+        await one.node.call("evm_mine")
+        mined = await one.node.call("eth_getBlockByNumber", "0x2", False)
+        assert len(mined["transactions"]) == len(BLOCK.transactions) > 1
+        last = mined["transactions"][-1]
+        simulating = (last, "--rpc", one.liar.url, "--engine", "both")
+        recording = ("--rpc", one.liar.url, "--block", "2", "--out", str(file))
+        told = await trio.to_thread.run_sync(lambda: invoke(simulate_command, *simulating))
+        assert (told["tx_hash"], told["status"], told["index"]) == (last, 1, len(BLOCK.transactions) - 1)
+        await trio.to_thread.run_sync(lambda: invoke(record_command, *recording))
+        asked = set(one.liar.asked)
+        assert {"eth_getProof", "eth_simulateV1"} <= asked
+        assert not asked & {"eth_getStorageAt", "eth_getBalance", "eth_getTransactionCount"}
+        one.liar.lie = one_balance
+        for command, arguments in ((simulate_command, simulating), (record_command, recording)):
+            with pytest.raises(StateDisproved, match="account 0x88e6A0c2dDD26FEEb64F039a2c41296FcB3f5640"):
+                await trio.to_thread.run_sync(invoke, command, *arguments)
+    assert StateDisproved.exit_code == 3
+    assert read_block(file).number == 2

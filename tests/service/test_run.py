@@ -29,6 +29,7 @@ SUMMARY_KEYS = {
     "bundles_included",
     "net_profit_wei",
     "latency_ms",
+    "arbitrages",
 }
 
 
@@ -135,16 +136,35 @@ def test_the_balance_grows_by_exactly_the_net_profit(tmp_path: Path) -> None:
     assert summary["latency_ms"]["bus_to_bundle"]["p50"] > 0
     _journal_agrees(tmp_path, records)
     _blocks_are_recorded(tmp_path, included)
+    _receipts_tell_the_same(records, included)
     assert processes_of(tmp_path) == []
+
+
+def _receipts_tell_the_same(records: list[dict[str, Any]], included: list[dict[str, Any]]) -> None:
+    """The account of the blocks, from receipts alone, knows our bundles with the gross profit that balances showed."""
+    accounts = [record for record in records if record["event"] == "arbitrages"]
+    counted = records[-1]["arbitrages"]
+    assert counted["blocks"] == len(accounts) >= 1
+    assert counted["seen"] == sum(len(account["arbitrages"]) for account in accounts)
+    assert counted["seen"] == counted["found"] + sum(counted["missed"].values())
+    ours = {one["tx_hash"]: one for account in accounts for one in account["arbitrages"] if one["ours"]}
+    assert len(ours) == counted["ours"]
+    known = {account["block_number"] for account in accounts}
+    landed = {one["tx_hash"]: one for one in included if one["block_number"] in known}
+    assert {tx: one["gross_profit"] for tx, one in ours.items()} == {
+        tx: one["gross_profit"] for tx, one in landed.items()
+    }
 
 
 @pytest.mark.slow
 def test_proofs_and_a_second_opinion_let_bundles_through(tmp_path: Path) -> None:
     """All state proven by the devnet's own roots, and its node asked before each signature: it still trades."""
     asked = {"FLASHARB_SIMULATION_VERIFY_STATE": "true", "FLASHARB_SIMULATION_SECOND_OPINION": "node"}
+    asked |= {"FLASHARB_STRATEGY_ACCOUNT_MISSED": "false"}
     rejected = []
     with running(tmp_path, "--blocks", "30", "--json", FLASHARB_DEVNET_TRADES_PER_SLOT="4", **asked) as process:
         for line in lines(process):
+            assert line["event"] != "arbitrages"
             if line["event"] == "outcome" and line["outcome"] == "submitted":
                 break
             rejected += [line] if line["event"] == "outcome" else []

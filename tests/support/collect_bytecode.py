@@ -59,6 +59,21 @@ SOURCES = {
     "SushiV2Factory": Source(SUSHI, "artifacts/contracts/uniswapv2/UniswapV2Factory.sol/UniswapV2Factory.json"),
     "SushiV2Pair": Source(SUSHI, "artifacts/contracts/uniswapv2/UniswapV2Pair.sol/UniswapV2Pair.json"),
     "BalancerVault": Source(BALANCER, "dist/tasks/20210418-vault/artifact/Vault.json"),
+    "BalancerFeePercentages": Source(
+        BALANCER, "dist/tasks/20220725-protocol-fee-percentages-provider/artifact/ProtocolFeePercentagesProvider.json"
+    ),
+    "BalancerWeightedV1": Source(BALANCER, "dist/tasks/20210418-weighted-pool/bytecode/WeightedPool.json"),
+    "BalancerWeighted2TokensV1": Source(
+        BALANCER, "dist/tasks/20210418-weighted-pool/bytecode/WeightedPool2Tokens.json"
+    ),
+    "BalancerWeightedV2": Source(BALANCER, "dist/tasks/20220908-weighted-pool-v2/bytecode/WeightedPool.json"),
+    "BalancerWeightedV3": Source(BALANCER, "dist/tasks/20230206-weighted-pool-v3/artifact/WeightedPool.json"),
+    "BalancerStableV1": Source(
+        BALANCER, "dist/tasks/20220906-composable-stable-pool/bytecode/ComposableStablePool.json"
+    ),
+    "BalancerStableV3": Source(
+        BALANCER, "dist/tasks/20230206-composable-stable-pool-v3/artifact/ComposableStablePool.json"
+    ),
 }
 
 
@@ -99,12 +114,21 @@ def plain_abi(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
+def read_artifact(path: Path) -> dict[str, Any]:
+    """An artifact with ``abi`` and ``bytecode``; Balancer keeps some in two files, ``bytecode/`` and ``abi/``."""
+    artifact: dict[str, Any] = json.loads(path.read_text())
+    if "creationCode" in artifact:
+        abi = json.loads((path.parents[1] / "abi" / path.name).read_text())
+        return {"abi": abi, "bytecode": artifact["creationCode"]}
+    return artifact
+
+
 def collect(name: str, source: Source, roots: list[Path]) -> str:
     """The text of ``<name>.json``: one ABI entry a line, then the code."""
     package, _, version = source.package.rpartition("@")
     directory = package_directory(package, version, roots)
     manifest = json.loads((directory / "package.json").read_text())
-    artifact = json.loads((directory / source.path).read_text())
+    artifact = read_artifact(directory / source.path)
     head = {
         "name": name,
         "package": package,

@@ -169,6 +169,11 @@ class World:
         assert result.status == 1, f"{signature}: {result.error}"
         return result
 
+    def transact_tuple(self, to: Address, signature: str, types: Sequence[str], *arguments: object) -> None:
+        """An ABI call with tuples among its arguments, whose types are given apart; it must succeed."""
+        result = self.send(to, selector(signature) + encode(list(types), arguments))
+        assert result.status == 1, f"{signature}: {result.error}"
+
     def read(self, to: Address, signature: str, returns: str, *arguments: object) -> Any:
         """What a view answers; one value for one type."""
         result = self._machine.call(to, call_data(signature, *arguments), sender=DEPLOYER)

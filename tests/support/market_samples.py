@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from hashlib import sha256
+from typing import ClassVar
 
 import msgspec
 
@@ -79,6 +80,8 @@ def v3(
 class Basket(msgspec.Struct, frozen=True):
     """A constant product between any two of several tokens, in no closed form that the sizing knows."""
 
+    ROUNDING: ClassVar = (1, 1)
+
     spec: PoolSpec
     reserves: tuple[int, ...]
 
@@ -91,7 +94,8 @@ class Basket(msgspec.Struct, frozen=True):
     def amount_in(self, i: int, j: int, amount: int) -> int:
         if amount >= self.reserves[j]:
             raise InsufficientLiquidity(f"{amount} is not less than the reserve of {self.reserves[j]}")
-        guess = self.reserves[i] * amount // (self.reserves[j] - amount)
+        paid = -(-self.reserves[i] * amount // (self.reserves[j] - amount))
+        guess = -(-paid * 1_000_000 // (1_000_000 - self.spec.fee_pips))
         return least_input(partial(self.amount_out, i, j), amount, guess)
 
     def marginal_rate(self, i: int, j: int) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from eth_hash.auto import keccak
 
-from flasharb.evm import Account, BlockContext, DictState, Fork, Machine, UnsignedTransaction
+from flasharb.evm import Account, BlockContext, DictState, Fork, Machine, TransactionResult, UnsignedTransaction
 from flasharb.pools import PoolSpec, TickLiquidity, V2Pool, V3Pool
 from flasharb.pools.concentrated.tick_bitmap import words_from_ticks
 from flasharb.pools.loading import mapping_slot
@@ -140,7 +140,12 @@ def deployed_code(name: str, fee_pips: int = 0, tick_spacing: int = 0) -> bytes:
 
 
 def send(machine: Machine, to: bytes, data: bytes, sender: bytes = SENDER) -> bytes:
-    """Execute a transaction and keep what it did; its output.
+    """Execute a transaction and keep what it did; its output. Raises as ``applied`` does."""
+    return applied(machine, to, data, sender).output
+
+
+def applied(machine: Machine, to: bytes, data: bytes, sender: bytes = SENDER) -> TransactionResult:
+    """Execute a transaction and keep what it did; its result.
 
     Raises:
         RevertedError: the transaction reverted.
@@ -158,7 +163,7 @@ def send(machine: Machine, to: bytes, data: bytes, sender: bytes = SENDER) -> by
     result = machine.apply(transaction)
     if not result.status:
         raise RevertedError(str(result.error))
-    return result.output
+    return result
 
 
 class RevertedError(Exception):

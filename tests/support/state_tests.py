@@ -18,9 +18,10 @@ from flasharb.evm.roots import state_root
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One transaction on one world. ``expected_root`` and ``expected_logs`` are hashes."""
+    """One transaction of ``test`` on one world. ``expected_root`` and ``expected_logs`` are hashes."""
 
     name: str
+    test: str
     fork: Fork
     env: dict[str, Any]
     pre: dict[str, Any]
@@ -38,6 +39,7 @@ def cases(path: Path) -> Iterator[Case]:
                 at = post["indexes"]
                 yield Case(
                     name=f"{path.name.removesuffix('.json.gz')}/{name}[{at['data']},{at['gas']},{at['value']}]",
+                    test=name,
                     fork=Fork(fork.lower()),
                     env=test["env"],
                     pre=test["pre"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.concentrated.pool import V3Pool, v3_pool
@@ -46,35 +46,50 @@ def known_part(spec: PoolSpec, layout: V3Layout, read: ReadSlot) -> KnownPart | 
     if slot0 is None or packed is None:
         return None
     price, tick, liquidity = slot0 & ((1 << 160) - 1), signed(slot0 >> 160, 24), packed & _UINT128
-    below, low = _ticks(spec, layout, read, tick, zero_for_one=True)
-    above, high = _ticks(spec, layout, read, tick, zero_for_one=False)
+    known = known_ticks(spec.tick_spacing, (layout.ticks, layout.tick_bitmap), read, tick, liquidity)
+    return KnownPart(v3_pool(spec, price, tick, liquidity, known.ticks), known.low, known.high)
+
+
+class KnownTicks(NamedTuple):
+    """Ticks that hold between ``low`` and ``high``, where all liquidity ends."""
+
+    ticks: dict[int, TickLiquidity]
+    low: int
+    high: int
+
+
+def known_ticks(spacing: int, mappings: tuple[int, int], read: ReadSlot, tick: int, liquidity: int) -> KnownTicks:
+    """The ticks around ``tick`` up to the first unknown one in either direction.
+
+    ``mappings`` are the slots of ``ticks`` and ``tickBitmap``; ``liquidity`` is active at ``tick``.
+    """
+    below, low = _ticks(spacing, mappings, read, tick, zero_for_one=True)
+    above, high = _ticks(spacing, mappings, read, tick, zero_for_one=False)
     # The ends of what is known: all liquidity that is active there ends, whatever begins or ends there by itself.
     below.pop(low, None)
     above.pop(high, None)
     up = liquidity + sum(known.net for known in above.values())
     down = liquidity - sum(known.net for known in below.values())
-    ticks = {**below, **above, high: TickLiquidity(up, -up), low: TickLiquidity(down, down)}
-    return KnownPart(v3_pool(spec, price, tick, liquidity, ticks), low, high)
+    return KnownTicks({**below, **above, high: TickLiquidity(up, -up), low: TickLiquidity(down, down)}, low, high)
 
 
 def _ticks(
-    spec: PoolSpec, layout: V3Layout, read: ReadSlot, tick: int, *, zero_for_one: bool
+    spacing: int, mappings: tuple[int, int], read: ReadSlot, tick: int, *, zero_for_one: bool
 ) -> tuple[dict[int, TickLiquidity], int]:
     """The initialised ticks in one direction, nearest first, and the tick at which knowledge ends."""
-    spacing = spec.tick_spacing
     found: dict[int, TickLiquidity] = {}
     # Between two multiples of the spacing there is no tick: that much is known of every pool.
     end = tick // spacing * spacing + (0 if zero_for_one else spacing)
     # Going up, the contract looks for the next tick from the next multiple of the spacing on.
     position = word_of(tick if zero_for_one else tick + spacing, spacing)
     for _ in range(_MOST_WORDS):
-        bits = read(mapping_slot(position, layout.tick_bitmap))
+        bits = read(mapping_slot(position, mappings[1]))
         if bits is None:
             break
         for at in sorted(ticks_of_word(position, bits, spacing), reverse=zero_for_one):
             if (at > tick) if zero_for_one else (at <= tick):
                 continue
-            info = read(mapping_slot(at, layout.ticks))
+            info = read(mapping_slot(at, mappings[0]))
             if info is None:
                 return found, at
             found[at] = TickLiquidity(info & _UINT128, signed(info >> 128, 128))

@@ -69,7 +69,7 @@ class Ladder:
         "_stale_up",
         "_ticks",
         "_up",
-        "fee_pips",
+        "fees",
         "high_word",
         "info",
         "low_word",
@@ -77,10 +77,19 @@ class Ladder:
     )
 
     def __init__(
-        self, fee_pips: int, tick_spacing: int, info: Mapping[int, TickLiquidity], floor: int, words: tuple[int, int]
+        self,
+        fees: tuple[int, int],
+        tick_spacing: int,
+        info: Mapping[int, TickLiquidity],
+        floor: int,
+        words: tuple[int, int],
     ) -> None:
-        """``info`` has every initialised tick of the inclusive range ``words``; ``floor`` is L below the lowest."""
-        self.fee_pips = fee_pips
+        """``info`` has every initialised tick of the inclusive range ``words``; ``floor`` is L below the lowest.
+
+        ``fees`` are what swaps down (token0 in) and up pay, in pips below ``PIPS``: they differ where a protocol
+        takes a share of its own for each direction.
+        """
+        self.fees = fees
         self.tick_spacing = tick_spacing
         self.low_word, self.high_word = words
         self.info = info
@@ -97,7 +106,7 @@ class Ladder:
     @classmethod
     def around(
         cls,
-        fee_pips: int,
+        fees: tuple[int, int],
         tick_spacing: int,
         info: Mapping[int, TickLiquidity],
         *,
@@ -115,7 +124,7 @@ class Ladder:
         for known in info:
             if known % tick_spacing or not words[0] <= word_of(known, tick_spacing) <= words[1]:
                 raise ValueError(f"tick {known} is no multiple of {tick_spacing} in the known words {words}")
-        ladder = cls(fee_pips, tick_spacing, info, liquidity - sum(i.net for t, i in info.items() if t <= tick), words)
+        ladder = cls(fees, tick_spacing, info, liquidity - sum(i.net for t, i in info.items() if t <= tick), words)
         levels = ladder._levels
         if min(levels) < 0 or (words[0] <= whole[0] and levels[0]) or (words[1] >= whole[1] and levels[-1]):
             raise ValueError(
@@ -125,12 +134,12 @@ class Ladder:
         return ladder
 
     def __eq__(self, other: object) -> bool:
-        """Same fee, spacing, known words and ticks."""
+        """Same fees, spacing, known words and ticks."""
         return isinstance(other, Ladder) and self._facts() == other._facts()
 
     def __hash__(self) -> int:
         """Consistent with equality."""
-        return hash((self.fee_pips, self.tick_spacing, self.low_word, self.high_word, tuple(self._ticks)))
+        return hash((self.fees, self.tick_spacing, self.low_word, self.high_word, tuple(self._ticks)))
 
     def __repr__(self) -> str:
         """The known words and the number of ticks."""
@@ -138,11 +147,11 @@ class Ladder:
 
     def __reduce__(self) -> tuple[type[Ladder], tuple[object, ...]]:
         """Pickle the facts, not the rungs."""
-        facts = (self.fee_pips, self.tick_spacing, self.info, self._levels[0], (self.low_word, self.high_word))
+        facts = (self.fees, self.tick_spacing, self.info, self._levels[0], (self.low_word, self.high_word))
         return Ladder, facts
 
     def _facts(self) -> tuple[object, ...]:
-        return self.fee_pips, self.tick_spacing, self.low_word, self.high_word, self._levels[0], self.info
+        return self.fees, self.tick_spacing, self.low_word, self.high_word, self._levels[0], self.info
 
     @property
     def ticks(self) -> tuple[int, ...]:
@@ -195,11 +204,20 @@ class Ladder:
                 i = bisect_left(ticks, tick)
                 del info[tick], ticks[i], levels[i]
         changed = object.__new__(Ladder)
-        changed.fee_pips, changed.tick_spacing = self.fee_pips, self.tick_spacing
+        changed.fees, changed.tick_spacing = self.fees, self.tick_spacing
         changed.low_word, changed.high_word = self.low_word, self.high_word
         changed.info, changed._ticks, changed._levels = info, ticks, levels
         changed._down, changed._stale_down = _parted(self._down, self._stale_down, first, last)
         changed._up, changed._stale_up = _parted(self._up, self._stale_up, first, last)
+        return changed
+
+    def with_fees(self, fees: tuple[int, int]) -> Ladder:
+        """The same ticks under other fees; the rungs of a direction whose fee stays are kept."""
+        changed = Ladder(fees, self.tick_spacing, self.info, self._levels[0], (self.low_word, self.high_word))
+        if fees[0] == self.fees[0]:
+            changed._down, changed._stale_down = dict(self._down), dict(self._stale_down)
+        if fees[1] == self.fees[1]:
+            changed._up, changed._stale_up = dict(self._up), dict(self._stale_up)
         return changed
 
     # --- rungs ---
@@ -218,7 +236,7 @@ class Ladder:
         if not stops or stops[-1] != start:
             stops.append(start)
             levels.append(levels[-1])
-        rung = self._down[word] = _climb(end, stops, levels, self.fee_pips, True, self._stale_down.pop(word, None))
+        rung = self._down[word] = _climb(end, stops, levels, self.fees[0], True, self._stale_down.pop(word, None))
         return rung
 
     def up(self, word: int) -> Rung:
@@ -236,7 +254,7 @@ class Ladder:
             stops.append(end)
             levels.append(levels[-1])
         rung = self._up[word] = _climb(
-            start - spacing, stops, levels, self.fee_pips, False, self._stale_up.pop(word, None)
+            start - spacing, stops, levels, self.fees[1], False, self._stale_up.pop(word, None)
         )
         return rung
 

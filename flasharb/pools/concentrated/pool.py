@@ -11,6 +11,7 @@ from flasharb.pools.concentrated import shape
 from flasharb.pools.concentrated.ladder import Ladder
 from flasharb.pools.concentrated.liquidity import TickLiquidity
 from flasharb.pools.concentrated.quote import amount_in_for_exact_out, amount_out_for_exact_in
+from flasharb.pools.concentrated.rate import marginal_rate
 from flasharb.pools.concentrated.swap import swap
 from flasharb.pools.contract import Swapped
 from flasharb.pools.errors import Uninitialised
@@ -77,7 +78,7 @@ class V3Pool(msgspec.Struct, frozen=True):
 
     def marginal_rate(self, i: int, j: int) -> float:
         """See ``Pool.marginal_rate``; in a stretch without liquidity the rate where the liquidity begins."""
-        return shape.marginal_rate(self, not i)
+        return marginal_rate(self.ladder, (self.sqrt_price_x96, self.tick, self.liquidity), not i)
 
     def reserve_in(self, i: int, j: int) -> int:
         """The virtual reserve at the current price: ``L / sqrt(P)`` or ``L * sqrt(P)``, rounded down."""
@@ -142,5 +143,6 @@ def v3_pool(
         ValueError: ticks, liquidity and words contradict each other.
     """
     info = {at: TickLiquidity(*known) for at, known in ticks.items()}
-    ladder = Ladder.around(spec.fee_pips, spec.tick_spacing, info, tick=tick, liquidity=liquidity, words=words)
+    fees = (spec.fee_pips, spec.fee_pips)
+    ladder = Ladder.around(fees, spec.tick_spacing, info, tick=tick, liquidity=liquidity, words=words)
     return V3Pool(spec, sqrt_price_x96, tick, liquidity, ladder)

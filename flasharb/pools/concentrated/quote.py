@@ -25,8 +25,8 @@ def amount_out_for_exact_in(
         InsufficientLiquidity: the pool runs dry before the input is used up.
         UnknownRange: the swap leaves the known words.
     """
-    fee_pips = ladder.fee_pips
     if zero_for_one:
+        fee_pips = ladder.fees[0]
         word = (tick // ladder.tick_spacing) >> 8
         keys, prices, levels, cost, output = ladder.down(word)
         k = bisect_left(keys, -tick, 1)
@@ -39,6 +39,7 @@ def amount_out_for_exact_in(
             return _out_down(liquidity, sqrt_price_x96, used)
         total = liquidity * distance >> 96
     else:
+        fee_pips = ladder.fees[1]
         word = (tick // ladder.tick_spacing + 1) >> 8
         keys, prices, levels, cost, output = ladder.up(word)
         k = bisect_right(keys, tick, 1)
@@ -79,8 +80,8 @@ def amount_in_for_exact_out(
         InsufficientLiquidity: the pool runs dry before the output is given.
         UnknownRange: the swap leaves the known words.
     """
-    fee_pips = ladder.fee_pips
     if zero_for_one:
+        fee_pips = ladder.fees[0]
         word = (tick // ladder.tick_spacing) >> 8
         keys, prices, levels, cost, output = ladder.down(word)
         k = bisect_left(keys, -tick, 1)
@@ -91,6 +92,7 @@ def amount_in_for_exact_out(
             return _with_fee(_in_down(liquidity, sqrt_price_x96, amount_out), fee_pips)
         total = _with_fee(-((-liquidity << 96) * distance // sqrt_price_x96 // target), fee_pips)
     else:
+        fee_pips = ladder.fees[1]
         word = (tick // ladder.tick_spacing + 1) >> 8
         keys, prices, levels, cost, output = ladder.up(word)
         k = bisect_right(keys, tick, 1)

@@ -1,12 +1,12 @@
-"""What a concentrated pool looks like at its current price: rate, pieces, liquidity near the price."""
+"""What a concentrated pool looks like at its current price: pieces, liquidity near the price."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isqrt
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from flasharb.pools.concentrated.ladder import stop_price
+from flasharb.pools.concentrated.ladder import Ladder, stop_price
 from flasharb.pools.concentrated.sqrt_price_math import amount0_delta, amount1_delta
 from flasharb.pools.concentrated.tick_bitmap import word_of
 from flasharb.pools.concentrated.tick_math import (
@@ -18,39 +18,30 @@ from flasharb.pools.concentrated.tick_math import (
     sqrt_price_at_tick,
     tick_at_sqrt_price,
 )
-from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.pieces import Piece
 from flasharb.units import PIPS
-
-if TYPE_CHECKING:
-    from flasharb.pools.concentrated.pool import V3Pool
 
 _SCALE = 10**18
 
 
-def marginal_rate(pool: V3Pool, zero_for_one: bool) -> float:
-    """Output per input for an infinitesimal amount, fee taken off.
+class Concentrated(Protocol):
+    """A pool with a price among ticks, of whatever protocol."""
 
-    Raises:
-        QuoteUnavailable: no price, no liquidity in this direction, or not known where it begins.
-    """
-    if not pool.sqrt_price_x96:
-        raise Uninitialised("the pool has no price yet")
-    if not pool.liquidity:
-        first = next(pieces(pool, zero_for_one), None)
-        if first is None:
-            raise InsufficientLiquidity("no liquidity in this direction within the known ticks")
-        return first.gamma * first.virtual_out / first.virtual_in
-    root = pool.sqrt_price_x96 / Q96
-    gamma = (PIPS - pool.spec.fee_pips) / PIPS
-    return gamma * (root * root) if zero_for_one else gamma / (root * root)
+    @property
+    def sqrt_price_x96(self) -> int: ...
+    @property
+    def tick(self) -> int: ...
+    @property
+    def liquidity(self) -> int: ...
+    @property
+    def ladder(self) -> Ladder: ...
 
 
-def pieces(pool: V3Pool, zero_for_one: bool) -> Iterator[Piece]:
+def pieces(pool: Concentrated, zero_for_one: bool) -> Iterator[Piece]:
     """The ranges in the swap's direction, lazily; none without a price."""
     if not pool.sqrt_price_x96 or not pool.ladder.knows_word(word_of(pool.tick, pool.ladder.tick_spacing)):
         return
-    gamma = (PIPS - pool.spec.fee_pips) / PIPS
+    gamma = (PIPS - pool.ladder.fees[0 if zero_for_one else 1]) / PIPS
     price, liquidity = pool.sqrt_price_x96, pool.liquidity
     offset_in = offset_out = 0.0
     for tick, beyond in _stops(pool, zero_for_one):
@@ -69,7 +60,7 @@ def pieces(pool: V3Pool, zero_for_one: bool) -> Iterator[Piece]:
         price, liquidity = end, beyond
 
 
-def _stops(pool: V3Pool, zero_for_one: bool) -> Iterator[tuple[int, int]]:
+def _stops(pool: Concentrated, zero_for_one: bool) -> Iterator[tuple[int, int]]:
     """Where liquidity changes in the swap's direction, and the end of what is known."""
     ladder = pool.ladder
     if zero_for_one:
@@ -80,7 +71,7 @@ def _stops(pool: V3Pool, zero_for_one: bool) -> Iterator[tuple[int, int]]:
         yield min(MAX_TICK, ((ladder.high_word << 8) | 255) * ladder.tick_spacing), 0
 
 
-def liquidity_within(pool: V3Pool, share: float) -> tuple[int, int]:
+def liquidity_within(pool: Concentrated, share: float) -> tuple[int, int]:
     """(token0, token1) that a pool with a price pays until that has moved by ``share``.
 
     token0 is what lies between the price and ``price * (1 + share)``, token1 what lies down to ``price * (1 - share)``.
@@ -98,7 +89,7 @@ def liquidity_within(pool: V3Pool, share: float) -> tuple[int, int]:
     return _token0_up_to(pool, up), _token1_down_to(pool, down)
 
 
-def _token0_up_to(pool: V3Pool, end: int) -> int:
+def _token0_up_to(pool: Concentrated, end: int) -> int:
     ladder, price, liquidity = pool.ladder, pool.sqrt_price_x96, pool.liquidity
     ladder.require(word_of(tick_at_sqrt_price(end), ladder.tick_spacing))
     total = 0
@@ -111,7 +102,7 @@ def _token0_up_to(pool: V3Pool, end: int) -> int:
     return total + amount0_delta(price, max(price, end), liquidity)
 
 
-def _token1_down_to(pool: V3Pool, end: int) -> int:
+def _token1_down_to(pool: Concentrated, end: int) -> int:
     ladder, price, liquidity = pool.ladder, pool.sqrt_price_x96, pool.liquidity
     ladder.require(word_of(tick_at_sqrt_price(end), ladder.tick_spacing))
     total = 0

@@ -55,7 +55,7 @@ def swap(
     if not (MIN_SQRT_PRICE_X96 < limit < price if zero_for_one else price < limit < MAX_SQRT_PRICE_X96):
         raise PriceLimitAlreadyExceeded(f"price limit {limit} is not beyond the current price {price}")
     compute_swap_step = compute_swap_step_exact_in if exact_in else compute_swap_step_exact_out
-    spacing = ladder.tick_spacing
+    fee_pips, spacing = ladder.fees[0 if zero_for_one else 1], ladder.tick_spacing
     words = words_from_ticks(ladder.ticks, spacing)
     amount_in = amount_out = 0
     remaining = amount
@@ -64,7 +64,7 @@ def swap(
         next_tick, initialised = next_initialized_tick_within_one_word(words, tick, spacing, zero_for_one)
         next_price = sqrt_price_at_tick(next_tick)
         target = max(next_price, limit) if zero_for_one else min(next_price, limit)
-        step = compute_swap_step(price, target, liquidity, remaining, ladder.fee_pips)
+        step = compute_swap_step(price, target, liquidity, remaining, fee_pips)
         amount_in += step.amount_in + step.fee_amount
         amount_out += step.amount_out
         remaining = amount - (amount_in if exact_in else amount_out)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from typing import ClassVar
 
 import msgspec
 
@@ -26,6 +27,8 @@ MAX_RESERVE = (1 << 112) - 1
 # A Struct rather than a dataclass: one is made for every Sync event, at an eighth of the price.
 class V2Pool(msgspec.Struct, frozen=True):
     """The reserves, as the last Sync event gave them."""
+
+    ROUNDING: ClassVar = (0, 1)
 
     spec: PoolSpec
     reserve0: int

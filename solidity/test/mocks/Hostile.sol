@@ -99,3 +99,68 @@ contract FeeVault {
         require(IERC20(tokens[0]).balanceOf(address(this)) >= before + fees[0], "not repaid");
     }
 }
+
+/// @title Sends ether to whom it is told to, and says whether it was taken.
+contract Accomplice {
+    function push(address to) external payable returns (bool done) {
+        (done,) = to.call{value: msg.value}("");
+    }
+}
+
+/// @title A pool of the attacker's that pulls its input: takes less of it than it may, or tries to take more, calls
+/// whomever it likes in the middle, and comes back for the rest.
+contract HostilePuller {
+    address public tokenIn;
+    address public tokenOut;
+    uint256 public takes;
+    uint256 public gives;
+    bytes[] public forged;
+    Accomplice public immutable accomplice = new Accomplice();
+    uint256 public tried;
+    uint256 public succeeded;
+    bool public ownEtherTaken;
+
+    function prepare(address tokenIn_, address tokenOut_, uint256 takes_, uint256 gives_, bytes[] calldata forged_)
+        external
+    {
+        tokenIn = tokenIn_;
+        tokenOut = tokenOut_;
+        takes = takes_;
+        gives = gives_;
+        delete forged;
+        for (uint256 i = 0; i < forged_.length; ++i) forged.push(forged_[i]);
+    }
+
+    /// @notice Whatever it is called for: it is approved for an input, and answers with an amount.
+    fallback() external payable {
+        (, bytes memory allowed) =
+            tokenIn.call(abi.encodeWithSignature("allowance(address,address)", msg.sender, address(this)));
+        uint256 dx = abi.decode(allowed, (uint256));
+        if (takes != 0) require(pull(msg.sender, takes), "nothing approved");
+        attempt(pull(msg.sender, dx - takes + 1));
+        for (uint256 i = 0; i < forged.length; ++i) {
+            (bool done,) = msg.sender.call{gas: 1_000_000}(forged[i]);
+            attempt(done);
+        }
+        attempt(accomplice.push{value: 1}(msg.sender));
+        (ownEtherTaken,) = msg.sender.call{value: 1}("");
+        if (gives != 0) IERC20(tokenOut).transfer(msg.sender, gives);
+    }
+
+    /// @notice Tries to move one unit more of the victim's, long after.
+    function drain(address victim) external {
+        attempt(pull(victim, 1));
+    }
+
+    function pull(address from, uint256 amount) private returns (bool done) {
+        (done,) =
+            tokenIn.call(abi.encodeWithSignature("transferFrom(address,address,uint256)", from, address(this), amount));
+    }
+
+    function attempt(bool done) private {
+        tried += 1;
+        if (done) succeeded += 1;
+    }
+
+    receive() external payable {}
+}

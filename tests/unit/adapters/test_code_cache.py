@@ -143,3 +143,44 @@ def test_keeping_code_is_asked_for_once(tmp_path: Path) -> None:
     store = compiler.store
     keep_code(compiler, {"XDG_CACHE_HOME": str(tmp_path / "other")})
     assert compiler.store is store
+
+
+def test_what_is_held_in_memory_is_bounded_and_comes_back_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of contracts pass through little memory; compiled ones are loaded again, not compiled again."""
+    monkeypatch.setattr("flasharb.evm.compiler.MAX_HELD", 200_000)
+    compiled = counting(monkeypatch)
+    compiler = Compiler(CodeCache(tmp_path), warm=2)
+    codes = [LOOP + bytes([0, n & 255, n >> 8]) for n in range(400)]
+    for _ in range(2):
+        for code in codes:
+            machine = Machine(world({CONTRACT: Account(code=code)}), context(), Fork.PRAGUE, compiler=compiler)
+            assert machine.call(CONTRACT, b"").success
+            assert compiler.held <= 200_000
+            assert sum(len(program.contracts) for program in compiler.programs.values()) < 200
+        in_this_round = len(compiled)
+        compiled.clear()
+    assert in_this_round == 0
+
+
+def test_two_processes_keep_each_others_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever saves last does not throw away what the other one has compiled of the same contract."""
+    code = assemble("0 CALLDATALOAD @other JUMPI 1 0 MSTORE 32 0 RETURN other: 2 0 MSTORE 32 0 RETURN")
+    calls = (bytes(32), b"\1" * 32)
+
+    def compile_for(compiler: Compiler, data: bytes) -> None:
+        machine = Machine(world({CONTRACT: Account(code=code)}), context(), Fork.PRAGUE, compiler=compiler)
+        for _ in range(2):
+            assert machine.call(CONTRACT, data).success
+
+    one, other = Compiler(CodeCache(tmp_path), warm=1), Compiler(CodeCache(tmp_path), warm=1)
+    for compiler, data in zip((one, other), calls, strict=True):
+        compile_for(compiler, data)
+    one.save()
+    other.save()
+    compiled = counting(monkeypatch)
+    third = Compiler(CodeCache(tmp_path), warm=1)
+    for data in calls:
+        compile_for(third, data)
+    assert compiled == []

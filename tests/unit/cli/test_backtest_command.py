@@ -38,6 +38,16 @@ def test_the_committed_arbitrage_is_found_again() -> None:
     assert arbitrage["our_path"] == arbitrage["path"]
     assert int(arbitrage["bound"]) >= int(arbitrage["our_gross_profit"])
     assert arbitrage["simulated"]
+    gap = answer["blocks"][0]["bound_gap"]
+    opportunities = answer["blocks"][0]["opportunities"]
+    shares = sorted(int(one["bound"]) / int(one["gross_profit"]) - 1 for one in opportunities)
+    assert (gap["trades"], gap["unbounded"], gap["max"]) == (
+        len(opportunities),
+        0,
+        pytest.approx(shares[-1], abs=1e-12),
+    )
+    assert gap == summary["bound_gap"]
+    assert 0 <= gap["median"] <= gap["p99"] <= gap["max"] <= 1e-6
 
 
 def test_a_token_that_is_no_base_token_is_the_reason() -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from flasharb.cli.output import Output
 from flasharb.cli.summary import print_summary, summary_records
-from flasharb.cli.view import JsonView, LiveView, PlainView, eth
+from flasharb.cli.view import JsonView, LiveView, PlainView, eth, figure_lines
 from flasharb.errors import OutsideError
 from flasharb.execution.outcome import Included, Missed
 from flasharb.execution.realised import Holdings, net_profit_wei
@@ -19,11 +19,17 @@ from flasharb.market.prices import usd_prices
 from flasharb.market.snapshot import Market
 from flasharb.pools import PoolSpec
 from flasharb.service.figures import Figures
-from flasharb.service.reports import BlockApplied, Notice, Report, Started, TradeFound
+from flasharb.service.reports import ArbitragesSeen, BlockApplied, Notice, RealArbitrage, Report, Started, TradeFound
 from flasharb.service.serve import Result
+from flasharb.simulation.accounting import Verdict
+from flasharb.simulation.arbitrage import Arbitrage
+from flasharb.simulation.missed import MissedReason
+from flasharb.simulation.receipts import Seen
+from flasharb.simulation.swaps import Swap
 from flasharb.strategy.profit import Costs
 from flasharb.strategy.trade import Hop, Rejected, Trade, TradeHop
 from flasharb.units import Address, Hash32
+from tests.support.arbitrage_receipts import receipt
 
 WETH, USDC, POOL = (Address(bytes([byte]) * 20) for byte in (1, 2, 3))
 HOPS = (
@@ -33,6 +39,21 @@ HOPS = (
 TRADE = Trade(5, WETH, HOPS, 7, 0, 130_000, 6, 41)
 COSTS = Costs(1, WETH, usd_prices(Market(41), ()))
 INCLUDED = Included(5, Hash32(b"\xaa" * 32), Hash32(b"\xbb" * 32), 42, Hash32(b"\xcc" * 32), 9, 8, 7, WETH, 3, 4, 5_000)
+REAL = Seen(
+    receipt(3, ()),
+    (Swap(POOL, "uniswap_v2", POOL, WETH, USDC, 10**18, 5), Swap(b"\xcc" * 32, "uniswap_v4", POOL, USDC, WETH, 5, 6)),
+    Arbitrage(WETH, 10**17, None, (POOL, b"\xcc" * 32)),
+    False,
+)
+SEEN = ArbitragesSeen(
+    42,
+    Hash32(b"\xdd" * 32),
+    (
+        RealArbitrage(REAL, Verdict(MissedReason.PROTOCOL, "uniswap_v4 0xcc")),
+        RealArbitrage(REAL, Verdict(None, "landed", True)),
+    ),
+    1,
+)
 REPORTS: tuple[Report, ...] = (
     Started(61_861, 40, 21, POOL, USDC, True, {WETH: "WETH", USDC: "USDC"}),
     BlockApplied(41, Hash32(b"\xdd" * 32), 10**9, 21, 2),
@@ -41,6 +62,7 @@ REPORTS: tuple[Report, ...] = (
     Missed(7, Hash32(b"\xaa" * 32), Hash32(b"\xbb" * 32), 42, "not_included"),
     INCLUDED,
     Notice("stale_head", "no word from the feed"),
+    SEEN,
 )
 
 
@@ -70,17 +92,24 @@ def test_json_lines_have_an_event_and_no_numbers_for_amounts() -> None:
         view.show(report)
     records = [json.loads(line) for line in out.getvalue().splitlines()]
 
-    events = ["started", "block", "trade", "outcome", "outcome", "outcome", "notice"]
+    events = ["started", "block", "trade", "outcome", "outcome", "outcome", "notice", "arbitrages"]
     assert [record["event"] for record in records] == events
     assert records[2]["gross_profit"] == "7"
     assert records[2]["trade"] == 5
     assert records[5]["net_profit_wei"] == "4"
     assert records[5]["tx_hash"] == "0x" + "aa" * 32
+    missed, found = records[7]["arbitrages"]
+    assert (missed["found"], missed["ours"], missed["reason"]) == (False, False, "protocol")
+    assert (found["found"], found["ours"], found["reason"]) == (True, True, None)
+    assert found["gross_profit"] == str(10**17)
+    assert [one["protocol"] for one in found["path"]] == ["uniswap_v2", "uniswap_v4"]
+    assert found["path"][1]["pool"] == "0x" + "cc" * 32
 
 
 def test_the_last_json_line_is_the_summary_of_the_contract() -> None:
     figures = Figures(blocks=3, net_profit_wei=2**70)
     figures.bus_to_bundle.add(0.002)
+    figures.arbitrages.add(SEEN)
     balances, summary = summary_records(figures, result(20))
 
     assert list(summary) == [
@@ -94,7 +123,17 @@ def test_the_last_json_line_is_the_summary_of_the_contract() -> None:
         "bundles_included",
         "net_profit_wei",
         "latency_ms",
+        "arbitrages",
     ]
+    assert summary["arbitrages"] == {
+        "blocks": 1,
+        "seen": 2,
+        "found": 1,
+        "ours": 1,
+        "missed": {"protocol": 1},
+        "untold": 1,
+        "unaccounted": {},
+    }
     assert summary["net_profit_wei"] == str(2**70)
     assert summary["latency_ms"]["bus_to_bundle"] == {"p50": 2.0, "p99": 2.0}
     assert summary["latency_ms"]["bus_to_opportunity"] == {"p50": None, "p99": None}
@@ -124,6 +163,14 @@ def test_plain_lines_name_the_path_and_the_whole_transaction_hash() -> None:
     assert "0x" + "aa" * 32 in text
     assert "rejected: too_late" in text
     assert "stale_head" in text
+    assert "real arbitrages in block 42: 2, 1 found (1 ours), missed: protocol" in text
+
+
+def test_figures_tell_of_real_arbitrages_once_a_block_is_accounted_for() -> None:
+    figures = Figures()
+    assert not any("arbitrages" in line for line in figure_lines(figures))
+    figures.arbitrages.add(SEEN)
+    assert figure_lines(figures)[-2:] == ["real arbitrages 2 in 1 block: 1 found (1 ours)", "missed: protocol 1"]
 
 
 def test_the_live_panel_shows_what_became_of_each_trade() -> None:
@@ -138,6 +185,7 @@ def test_the_live_panel_shows_what_became_of_each_trade() -> None:
     assert "included in 42" in text
     assert "not sending: no word from the feed" in text
     assert "block 41" in text
+    assert "real arbitrages in block 42" in text
 
 
 BIG = 10**26 + 123_456_789

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +71,32 @@ def test_a_damaged_file_ends_verify_with_2_and_the_others_are_verified(tmp_path:
     answer = msgspec.json.decode(result.stdout)
     assert not answer["ok"]
     assert [report["ok"] for report in answer["files"]] == [True]
+
+
+@pytest.mark.parametrize("engine", ["py-evm", "stock"])
+def test_verify_tells_the_speed_of_each_block_and_of_all(engine: str) -> None:
+    """Millions of gas, seconds, and one by the other, for our engine and for py-evm unchanged."""
+    result = run(verify, str(FIXTURE), str(FIXTURE), "--engine", engine)
+    assert result.return_value == 0
+    *blocks, last = result.stdout.splitlines()
+    figures = r"(\d+\.\d+) Mgas in (\d+\.\d+) s \((\d+\.\d+) Mgas/s\)"
+    each = [re.search(figures, line) for line in blocks]
+    total = re.fullmatch(rf"2 of 2 recorded blocks verified \({engine}\): {figures}", last)
+    assert total is not None
+    assert len(each) == 2
+    gas = sum(receipt.gas_used for receipt in BLOCK.receipts) / 1e6
+    assert all(one is not None and float(one[1]) == pytest.approx(gas, abs=0.01) for one in each)
+    assert float(total[1]) == pytest.approx(2 * gas, abs=0.06)
+
+
+def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
+    """``simulate … | head -1`` ends with exit code 0 and without a word on stderr."""
+    command = [sys.executable, "-m", "flasharb", "simulate", hex0x(BLOCK.receipts[0].hash)]
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+        process.wait(timeout=60)
+    assert (process.returncode, said) == (0, b"")

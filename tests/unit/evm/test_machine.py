@@ -64,6 +64,25 @@ class TestBothEngines:
         assert int.from_bytes(result.output, "big") == 0x1234
         assert (m.storage(CONTRACT, 0), m.balance(CONTRACT), m.nonce(ALICE)) == (0, 0, 1)
 
+    def test_a_contract_acts_in_a_transaction_of_another(self, engine: str) -> None:
+        """Caller and origin are as told, what was done is kept, what failed is not; no gas is paid."""
+        who = assemble("CALLER 1 SSTORE ORIGIN 2 SSTORE 7 TLOAD 3 SSTORE 1 7 TSTORE")
+        m = machine(
+            {CONTRACT: Account(code=who), OTHER: Account(code=REVERTING), BOB: Account(code=COUNTER)}, engine=engine
+        )
+        before = m.balance(ALICE)
+        assert m.act(BOB, CONTRACT, b"", origin=ALICE).success
+        assert m.act(BOB, CONTRACT, b"", origin=ALICE).success
+        assert (m.storage(CONTRACT, 1), m.storage(CONTRACT, 2)) == (
+            int.from_bytes(BOB, "big"),
+            int.from_bytes(ALICE, "big"),
+        )
+        # each is a transaction of its own: transient storage begins empty
+        assert m.storage(CONTRACT, 3) == 0
+        refused = m.act(BOB, OTHER, b"", origin=ALICE)
+        assert (refused.success, int.from_bytes(refused.output, "big")) == (False, 0x1234)
+        assert (m.storage(OTHER, 0), m.balance(ALICE), m.nonce(ALICE)) == (0, before, 0)
+
     def test_creation_gives_an_address_and_code(self, engine: str) -> None:
         """And the diff carries the code."""
         m = machine(engine=engine)

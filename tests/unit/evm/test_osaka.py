@@ -10,6 +10,7 @@ import pytest
 from eth.vm.forks.prague.constants import DEPOSIT_EVENT_SIGNATURE_HASH as DEPOSIT_EVENT
 from eth_hash.auto import keccak
 
+from flasharb.adapters.chain import header_of
 from flasharb.errors import UsageError
 from flasharb.evm import Account, BlockContext, DictState, Fork, InvalidTransaction, LogEntry, Machine, fork_at
 from flasharb.evm.blobs import blob_base_fee, excess_after
@@ -152,9 +153,12 @@ def test_mainnet_blocks_of_today_are_accepted() -> None:
 
 @pytest.mark.parametrize("field", ["blockAccessListHash", "slotNumber"])
 def test_a_header_of_a_later_fork_is_refused(field: str) -> None:
-    """By what it holds, since its time is not known for every chain."""
+    """By what it holds, since its time is not known for every chain; also where the service meets it."""
     with pytest.raises(UsageError, match="amsterdam"):
         fork_of_header({"requestsHash": "0x", field: "0x1"})
+    with pytest.raises(UsageError, match="amsterdam"):
+        header_of({"number": "0x1", field: "0x1"})
+    assert fork_of_header({"requestsHash": "0x", field: None}) is Fork.PRAGUE
 
 
 def test_clz_is_no_instruction_before_osaka() -> None:

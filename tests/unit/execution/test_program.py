@@ -8,22 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flasharb.execution.commands import Borrow, FlashV2, Pay, SwapV2, SwapV3
+from flasharb.execution.commands.wire import Command, Recipient
 from flasharb.execution.program import (
-    KINDS,
-    Borrow,
-    Command,
     Execution,
-    FlashV2,
-    Pay,
-    Recipient,
-    SwapV2,
-    SwapV3,
     Sweep,
     decode,
     describe,
     encode,
     encode_call,
     encode_sweep,
+    loan_for,
     pick_loan,
     plan,
 )
@@ -34,7 +29,8 @@ from flasharb.strategy.trade import Hop, Trade, TradeHop
 from flasharb.units import Address
 
 WETH = Address(b"\xee" * 20)
-ENCODED = sorted(name for name, one in PROTOCOLS.items() if one.kind in KINDS)
+PLAIN = sorted(name for name, one in PROTOCOLS.items() if one.kind in ("v2", "v3"))
+"""Protocols whose commands need no facts of the pool."""
 TERMS = {"weth": WETH, "loan": "flash_swap", "min_profit": 5, "bid_wei": 0, "deadline_block": 9}
 
 
@@ -87,13 +83,34 @@ def test_another_base_token_is_named_where_it_is_paid() -> None:
     assert (borrowed.token, borrowed.amount, borrowed.program[-1]) == (base, 100, Pay(base, True))
 
 
+PAIRS, WRAPS, VAULT = ["uniswap_v2"] * 2, ["wrapped_native"] * 2, ["wrapped_native", "balancer_weighted"]
+
+
 @pytest.mark.parametrize(
     ("loan", "protocols", "expected"),
-    [("auto", 2, "flash_swap"), ("balancer_v2", 2, "balancer_v2"), ("flash_swap", 3, "flash_swap")],
+    [
+        ("auto", PAIRS, "flash_swap"),
+        ("balancer_v2", PAIRS, "balancer_v2"),
+        ("flash_swap", PAIRS, "flash_swap"),
+        ("uniswap_v4", PAIRS, "uniswap_v4"),
+        ("auto", ["balancer_weighted", "uniswap_v4"], "flash_swap"),
+        ("auto", WRAPS, "balancer_v2"),
+        ("flash_swap", WRAPS, None),
+        ("auto", VAULT, "uniswap_v4"),
+        ("balancer_v2", VAULT, None),
+    ],
 )
-def test_the_loan_is_the_route_itself_unless_configured(loan: str, protocols: int, expected: str) -> None:
-    settings = replace(Settings(), mev=replace(Mev(), loan_source=loan))
-    assert pick_loan(trade(*["uniswap_v2"] * protocols), settings) == expected
+def test_the_loan_is_one_that_the_route_can_be_run_with(loan: str, protocols: list[str], expected: str | None) -> None:
+    """The route's own where that is possible; never one that the plan then refuses."""
+    settings = replace(Settings(), chain=replace(Settings().chain, id=1), mev=replace(Mev(), loan_source=loan))
+    assert pick_loan(trade(*protocols), settings) == expected
+
+
+def test_who_is_not_known_lends_nothing() -> None:
+    assert loan_for(trade(*WRAPS), None, None) is None
+    assert loan_for(trade(*VAULT), WETH, None) is None
+    assert loan_for(trade(*VAULT), WETH, Address(bytes(20))) is None
+    assert loan_for(trade(*PAIRS), None, None) == "flash_swap"
 
 
 def _broken(**changes: object) -> Trade:
@@ -159,11 +176,13 @@ amounts = st.integers(1, 2**128 - 1)
 
 def _commands(children: st.SearchStrategy[tuple[Command, ...]]) -> st.SearchStrategy[Command]:
     ways = st.booleans()
-    given_out = st.tuples(amounts, st.sampled_from(Recipient))
-    outs = st.one_of(given_out, st.just((None, Recipient.CALLER)))
+    owed = st.just((None, Recipient.CALLER))
+    outs = st.one_of(st.tuples(amounts, st.sampled_from(Recipient)), owed)
+    outward = st.sampled_from([Recipient.SELF, Recipient.CALLER, Recipient.NEXT])
     v2 = st.builds(
         lambda address, way, out, pay, token: SwapV2(address, way, *out, pay, token if pay else None),
-        addresses, ways, outs, st.one_of(st.just(0), amounts), st.none() | addresses,
+        addresses, ways, st.one_of(st.tuples(amounts, outward), owed), st.one_of(st.just(0), amounts),
+        st.none() | addresses,
     )  # fmt: skip
     v3 = st.builds(
         lambda address, way, exact, out, inner: SwapV3(address, way, exact and out[0] is not None, *out, inner),
@@ -224,9 +243,7 @@ def test_any_bytes_decode_to_themselves_or_are_refused(data: bytes) -> None:
 
 
 @given(
-    st.lists(
-        st.sampled_from(sorted(name for name, one in PROTOCOLS.items() if one.kind in KINDS)), min_size=2, max_size=6
-    ),
+    st.lists(st.sampled_from(PLAIN), min_size=2, max_size=6),
     st.sampled_from(["flash_swap", "balancer_v2"]),
 )
 def test_every_mix_has_a_plan_that_calls_each_pool_once(protocols: list[str], loan: str) -> None:
@@ -258,5 +275,5 @@ def test_a_program_in_words() -> None:
 
 
 def test_a_pool_that_no_command_swaps_in_is_refused() -> None:
-    with pytest.raises(ValueError, match="no command swaps in a pool of wrapped_native"):
-        plan(trade("uniswap_v2", "wrapped_native"), "balancer_v2", WETH)
+    with pytest.raises(ValueError, match="no command swaps in a pool of maker_lite_psm"):
+        plan(trade("uniswap_v2", "maker_lite_psm"), "balancer_v2", WETH)

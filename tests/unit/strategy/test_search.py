@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flasharb.feed.events import V2Sync
+from flasharb.market.filters import Cause
+from flasharb.market.quarantine import Quarantined
 from flasharb.pools import Pool
 from flasharb.settings import Pools, Settings, Strategy
 from flasharb.strategy.search import Search, Tokens
 from flasharb.strategy.select import choose, pools_of
 from flasharb.strategy.trade import Hop, Trade, TradeHop
+from flasharb.units import Address
 from tests.support.market_samples import DAI, USDC, USDT, WBTC, WETH, address_of, closed, market, v2
 
 TOKENS = Tokens((WETH.address, USDC.address), (USDC.address, USDT.address, DAI.address), WETH.address)
@@ -70,7 +73,11 @@ def test_every_opportunity_ends_as_trade_or_rejection() -> None:
     ended = [*(one.id for one in findings.trades), *(one.id for one in findings.rejected)]
     assert sorted(ended) == sorted(one.id for one in findings.opportunities)
     assert findings.trades[0].net_profit_wei_estimate > 0
-    assert findings.trades[0].hops[0].amount_in == findings.trades[0].amount_in
+    best = findings.trades[0]
+    assert len(best.paths) == 2, "the price that is off is taken from by both pools at the right one"
+    assert sum(path[0].amount_in for path in best.paths) == best.amount_in
+    alone = [one for one in findings.rejected if one.reason == "conflicts_with_better"]
+    assert alone, "the other cycles through its pools"
     assert {one.reason for one in findings.rejected} <= {"conflicts_with_better", "below_min_profit"}
 
 
@@ -133,3 +140,21 @@ def test_a_base_token_that_is_not_eth_pays_gas_at_the_market_price() -> None:
     # 0.5 of (gain in USDC / price - gas): the reference price is the pools' own
     gross_wei = found.gross_profit * 10**12 // 3000
     assert abs(found.net_profit_wei_estimate * 2 + found.gas_estimate * 10**9 - gross_wei) < gross_wei // 40
+
+
+def test_pools_with_a_quarantined_token_are_left_out() -> None:
+    """From the block on in which the token is known to be bad, with the cause; nothing is found through them."""
+    bad: dict[Address, Quarantined] = {}
+    search = Search(Settings(strategy=Strategy(max_hops=2)), TOKENS, quarantine=lambda: bad)
+    snapshot = market(*world())
+    before = search.update(snapshot, None, 10**9)
+    token = next(hop.token_out for trade in before.trades for hop in [trade.hops[0].hop])
+    bad[token] = Quarantined("receiver_gets_less", 1, "")
+    after = search.update(snapshot, frozenset(), 10**9)
+
+    assert before.trades
+    assert {pool: one.cause for pool, one in after.excluded.items()} == dict.fromkeys(
+        snapshot.pools_of(token), Cause.QUARANTINED
+    )
+    left = {hop.hop.pool for trade in after.trades for hop in trade.hops}
+    assert not left & after.excluded.keys()

@@ -1,0 +1,226 @@
+"""Composable stable pools: a StableSwap curve whose own token (BPT) is one of its tokens.
+
+Between two other tokens a swap works like Curve's: balances are brought to 18 decimals and multiplied by the tokens'
+rates, the fee is taken off the input, and the invariant is kept. A swap that takes BPT out is a join with one token,
+one that puts BPT in is an exit (``bpt``).
+
+Two things depend on the block's time: the amplification while it ramps, and the rates. A pool remembers the rates that
+providers told it and asks them again when they have expired; a quote would then need an answer that nobody has, and is
+refused with ``UnknownRate``.
+
+Between two tokens, and from BPT or to it, the output is concave in the input up to the rounding of a few units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import msgspec
+
+from flasharb.pools.balancer.bpt import Due, exit_exact_in, exit_exact_out, fees_due, join_exact_in, join_exact_out
+from flasharb.pools.balancer.fixed_point import div_down, div_up, mul_down, mul_up
+from flasharb.pools.balancer.log_exp import ONE
+from flasharb.pools.balancer.pool import VaultPool, check
+from flasharb.pools.balancer.stable_facts import JoinExit, ProtocolFees, Ramp, Rate, StableFacts
+from flasharb.pools.balancer.stable_math import Reverts, balance_at, invariant, slopes
+from flasharb.pools.contract import Swapped
+from flasharb.pools.errors import QuoteUnavailable, Uninitialised
+from flasharb.pools.events import StateUnknown
+
+
+class UnknownRate(QuoteUnavailable):
+    """A token's rate has expired: the pool would ask the provider for a new one, which is not known."""
+
+
+class StablePool(VaultPool, frozen=True, dict=True):
+    """A composable stable pool of the Vault, as it answers in a block of ``timestamp``.
+
+    ``supply`` is the total supply of BPT, what stands pre-minted in the Vault included.
+    """
+
+    facts: StableFacts
+    ramp: Ramp
+    rates: tuple[Rate, ...]
+    supply: int
+    last: JoinExit
+    protocol: ProtocolFees
+    timestamp: int
+
+    # What follows is the same for every quote of this pool, and kept with it.
+
+    @cached_property
+    def amp(self) -> int:
+        """The amplification now, three decimals."""
+        return self.ramp.at(self.timestamp)
+
+    @cached_property
+    def factors(self) -> tuple[int, ...]:
+        """By token, what brings it to 18 decimals of value (18 decimals themselves).
+
+        Raises:
+            UnknownRate: a rate has expired.
+        """
+        if self.timestamp > self.fresh_until:
+            raise UnknownRate("a token's rate has expired, and the pool would ask for a new one")
+        return tuple(scaling * rate.current for scaling, rate in zip(self.facts.scaling, self.rates, strict=True))
+
+    @cached_property
+    def fresh_until(self) -> int:
+        """The last time at which no rate has expired."""
+        return min(rate.expires for rate in self.rates)
+
+    @cached_property
+    def scaled(self) -> list[int]:
+        """The balances of all tokens but BPT, 18 decimals of value."""
+        bpt, factors = self.facts.bpt, self.factors
+        totals = [c + m for c, m in zip(self.cash, self.managed, strict=True)]
+        return [totals[k] * factors[k] // ONE for k in range(len(totals)) if k != bpt]
+
+    @cached_property
+    def d(self) -> int:
+        """The invariant now.
+
+        Raises:
+            Uninitialised: no balances.
+        """
+        d = invariant(self.amp, self.scaled)
+        if not d:
+            raise Uninitialised("the pool has no balances")
+        return d
+
+    @cached_property
+    def due(self) -> Due:
+        """The protocol's fees before the next join or exit."""
+        return fees_due(self)
+
+    @cached_property
+    def places(self) -> tuple[int, ...]:
+        """By token, its place among the tokens that are not BPT (that of BPT means nothing)."""
+        return tuple(k - (k > self.facts.bpt) for k in range(len(self.cash)))
+
+    # Quotes
+
+    def amount_out(self, i: int, j: int, amount_in: int) -> int:
+        """See ``VaultPool.amount_out``; also raises ``UnknownRate``."""
+        if amount_in <= 0 or i == j:
+            check(i, j, amount_in)
+            return 0
+        bpt = self.facts.bpt
+        if bpt in (i, j):
+            amount_out = self._with_bpt(i, j, amount_in)[0]
+        else:
+            taken = (amount_in - mul_up(amount_in, self.fee)) * self.factors[i] // ONE
+            d, k = self.d, self.places[j]
+            balances = list(self.scaled)
+            balances[self.places[i]] += taken
+            given = balances[k] - balance_at(self.amp, balances, d, k) - 1
+            if given < 0:
+                raise Reverts("the pool's balance would not fall")
+            amount_out = given * ONE // self.factors[j]
+        self.checked_amounts(i, j, amount_in, amount_out)
+        return amount_out
+
+    def amount_in_exact_out(self, i: int, j: int, amount_out: int) -> int:
+        """See ``VaultPool.amount_in_exact_out``; also raises ``UnknownRate``."""
+        if amount_out <= 0 or i == j:
+            check(i, j, amount_out)
+            return 0
+        bpt = self.facts.bpt
+        given = mul_down(amount_out, self.factors[j])
+        if j == bpt:
+            amount_in = div_up(join_exact_out(self, self.places[i], given), self.factors[i])
+        elif i == bpt:
+            amount_in = exit_exact_out(self, self.places[j], given)
+        else:
+            d, k = self.d, self.places[i]
+            balances = list(self.scaled)
+            balances[self.places[j]] -= given
+            if balances[self.places[j]] <= 0:
+                raise Reverts(f"output {amount_out} is more than the pool has")
+            taken = balance_at(self.amp, balances, d, k) - balances[k] + 1
+            if taken <= 0:
+                raise Reverts("the pool's balance would not grow")
+            amount_in = div_up(div_up(taken, self.factors[i]), ONE - self.fee)
+        self.checked_amounts(i, j, amount_in, amount_out)
+        return amount_in
+
+    def marginal_rate(self, i: int, j: int) -> float:
+        """Output per input, both in smallest units, for an infinitesimal amount, fee taken off.
+
+        Raises:
+            QuoteUnavailable: no balances, or a rate has expired.
+        """
+        bpt, factors = self.facts.bpt, self.factors
+        growth = slopes(self.amp, self.scaled, self.d)
+        if bpt not in (i, j):
+            worth = growth[self.places[i]] * factors[i] / (growth[self.places[j]] * factors[j])
+            return worth * ((ONE - self.fee) / ONE)
+        token = i if j == bpt else j
+        k = self.places[token]
+        share = self.scaled[k] / sum(self.scaled)
+        kept = 1 - self.fee / ONE * (1 - share)
+        worth = growth[k] * (factors[token] / ONE) * (self.due.supply / self.due.d)
+        return worth * kept if j == bpt else kept / worth
+
+    # Changes
+
+    def swapped(self, i: int, j: int, amount_in: int) -> Swapped[StablePool]:
+        """See ``VaultPool.swapped``; also raises ``UnknownRate``.
+
+        Raises:
+            StateUnknown: BPT of a pool of version 1, whose own fee after a join or exit is not modelled.
+        """
+        if self.facts.bpt not in (i, j) or amount_in <= 0:
+            return super().swapped(i, j, amount_in)
+        if self.facts.kind == "stable_v1":
+            raise StateUnknown("a join or an exit of a stable pool of version 1 cannot be followed to the last unit")
+        amount_out, supply, last = self._with_bpt(i, j, amount_in)
+        self.checked_amounts(i, j, amount_in, amount_out)
+        rates = tuple(rate._replace(old=rate.current) for rate in self.rates)
+        after = self.with_moved(i, j, amount_in, amount_out)
+        return Swapped(amount_in, amount_out, msgspec.structs.replace(after, supply=supply, last=last, rates=rates))
+
+    def after_swap(self, i: int, j: int, amount_in: int, amount_out: int) -> StablePool:
+        """The pool after the Vault's ``Swap`` event in the block of ``timestamp``.
+
+        Raises:
+            StateUnknown: BPT was swapped: the event tells neither the protocol's fees nor which of the two amounts was
+                given, on which they depend; or a rate had expired, and was refreshed.
+        """
+        if self.facts.bpt in (i, j):
+            raise StateUnknown("a swap of the pool's own token changes more than the event tells")
+        if self.timestamp > self.fresh_until:
+            raise StateUnknown("the swap has refreshed a rate")
+        return self.with_moved(i, j, amount_in, amount_out)
+
+    def after_pool_balance_changed(self, deltas: Sequence[int], protocol_fees: Sequence[int]) -> StablePool:
+        """A join or an exit that is not a swap.
+
+        Raises:
+            StateUnknown: always; the event does not tell the supply and the invariant afterwards.
+        """
+        raise StateUnknown("a join or an exit changes the pool's own storage, which the event does not tell")
+
+    def after_rate_updated(self, i: int, rate: int, timestamp: int) -> StablePool:
+        """The pool after its ``TokenRateCacheUpdated`` event in a block of ``timestamp``."""
+        known = self.rates[i]
+        rates = list(self.rates)
+        rates[i] = known._replace(current=rate, expires=timestamp + known.duration)
+        return msgspec.structs.replace(self, rates=tuple(rates), timestamp=timestamp)
+
+    def after_amplification_changed(self, ramp: Ramp) -> StablePool:
+        """The pool after its ``AmpUpdateStarted`` event, or ``AmpUpdateStopped`` (a ramp that is over)."""
+        return msgspec.structs.replace(self, ramp=ramp)
+
+    def at(self, timestamp: int) -> StablePool:
+        """The same pool in a block of this time."""
+        return msgspec.structs.replace(self, timestamp=timestamp)
+
+    def _with_bpt(self, i: int, j: int, amount_in: int) -> tuple[int, int, JoinExit]:
+        """Output of a swap given in that is a join or an exit, and supply and memory afterwards."""
+        if j == self.facts.bpt:
+            scaled = mul_down(amount_in, self.factors[i])
+            return join_exact_in(self, self.places[i], scaled)
+        given, supply, last = exit_exact_in(self, self.places[j], amount_in)
+        return div_down(given, self.factors[j]), supply, last

@@ -1,0 +1,270 @@
+"""The best use of several pools at once: how much goes through each of them, in real numbers.
+
+Cycles that share pools are in each other's way, and one trade split over parallel pools gains more than through the
+best of them. What all pools can gain together is a convex problem::
+
+    maximise    what comes out in the base token less what goes in
+    subject to  of every other token no more goes in than comes out
+
+Its dual asks for a price of each token, in the base token. At given prices the pools know nothing of each other: each
+trades until its marginal rate is the ratio of its two prices, in closed form over its Möbius pieces. The sum of what
+they gain is above anything that can be had, whatever the prices (weak duality): that is the certificate. It is least at
+the prices at which every token comes out even, and there it *is* the best that can be had.
+
+These prices are found by Newton's method. Let w be the value by which a pool's trade grows as its ratio of prices falls
+by one in the logarithm. Then the Hessian in the logarithms is the Laplacian of the graph with the tokens as nodes and
+the pools as edges of weight w; the base token is its ground. A step that does not lower the dual is halved.
+
+The problem and its decomposition are those of Diamandis, Resnick, Chitra and Angeris, "An Efficient Algorithm for
+Optimal Routing Through Constant Function Market Makers" (arXiv:2302.04938).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import exp, inf, sqrt
+from typing import Final, NamedTuple, cast
+
+from flasharb.pools.contract import Piecewise
+from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools.pieces import Piece
+from flasharb.strategy.route import Leg
+from flasharb.units import Address
+
+_MOST_STEPS: Final = 80
+_MOST_HALVINGS: Final = 30
+_LONGEST: Final = 0.5
+"""A step changes no price's logarithm by more."""
+_EVEN: Final = 1e-14
+"""Tokens come out even when what is left is worth no more than this part of what is traded."""
+_TINY: Final = 1e-14
+"""Two values of the dual are the same to within this part of what is traded."""
+_SLACK: Final = 1e-13
+"""Relative error allowed for the floats of the bound."""
+
+
+class Solved(NamedTuple):
+    """Input and output of each leg, as they stood in the problem; ``bound``: no whole amounts gain more together."""
+
+    inputs: list[float]
+    outputs: list[float]
+    bound: float
+
+
+class _Edge:
+    """One leg: from token ``start`` to token ``end``; its pieces as far as they were asked for."""
+
+    __slots__ = ("cap", "end", "following", "pieces", "start")
+
+    def __init__(self, leg: Leg, start: int, end: int, cap: float) -> None:
+        self.start, self.end, self.cap = start, end, cap
+        self.following: Iterator[Piece] = cast("Piecewise", leg.pool).pieces(leg.i, leg.j)
+        self.pieces: list[Piece] = []
+
+    def at(self, ratio: float) -> tuple[float, float, float]:
+        """Input, output, and -d input / d log ratio, where its marginal rate has fallen to ``ratio``."""
+        amount = output = 0.0
+        position = 0
+        while True:
+            if position == len(self.pieces):
+                piece = next(self.following, None)
+                if piece is None:
+                    return amount, output, 0.0
+                self.pieces.append(piece)
+            gamma, virtual_in, virtual_out, _, _, _, room = self.pieces[position]
+            moved = sqrt(gamma * virtual_in * virtual_out / ratio)  # where the rate is the ratio: virtual_in + gamma·u
+            used = (moved - virtual_in) / gamma
+            if used <= 0.0:
+                return amount, output, 0.0
+            left = self.cap - amount
+            if left < room and left < used:
+                paid = gamma * left
+                return self.cap, output + virtual_out * paid / (virtual_in + paid), 0.0
+            if used < room:
+                # from what is used, not from the reserves: their difference has lost its digits
+                paid = gamma * used
+                given = virtual_out * paid / (virtual_in + paid)
+                return amount + used, output + given, moved / (2.0 * gamma)
+            paid = gamma * room
+            amount += room
+            output += virtual_out * paid / (virtual_in + paid)
+            position += 1
+
+
+class _Dual(NamedTuple):
+    """The dual at some prices: its value, each token's surplus in value, the pools' weights, and their trades."""
+
+    value: float
+    surplus: list[float]
+    weights: list[float]
+    trades: list[tuple[float, float]]
+    volume: float
+
+
+def solve(legs: Sequence[Leg], base: Address, cost: float, caps: Sequence[float]) -> Solved | None:
+    """The best amounts over ``legs``, each at most its cap; None if there is nothing to gain or a pool has no rate.
+
+    Every leg's pool must have pieces (``contract.Piecewise``). ``cost``: what a unit of the base token costs that goes
+    in (one and the loan's fee).
+    """
+    tokens = {base: 0}
+    edges = []
+    for leg, cap in zip(legs, caps, strict=True):
+        start, end = (tokens.setdefault(leg.pool.spec.tokens[at], len(tokens)) for at in (leg.i, leg.j))
+        edges.append(_Edge(leg, start, end, cap))
+    try:
+        prices = _first_prices(legs, edges, len(tokens))
+    except QuoteUnavailable:
+        return None
+    if prices is None:
+        return None
+    now = _dual(edges, prices, cost)
+    for _ in range(_MOST_STEPS):
+        if max(map(abs, now.surplus[1:]), default=0.0) <= _EVEN * now.volume:
+            break
+        step = [min(max(change, -_LONGEST), _LONGEST) for change in _newton(edges, now, len(tokens))]
+        scale = 1.0
+        for _ in range(_MOST_HALVINGS):
+            further = [price * exp(scale * change) for price, change in zip(prices, step, strict=True)]
+            then = _dual(edges, further, cost)
+            lower = then.value - now.value
+            if lower < -_TINY * now.volume or (lower < _TINY * now.volume and _unevenness(then) < _unevenness(now)):
+                break
+            scale /= 2.0
+        else:
+            break
+        prices, now = further, then
+    slack = _SLACK * now.volume
+    if now.value <= slack:
+        return None
+    bound = now.value + slack
+    return Solved([trade[0] for trade in now.trades], [trade[1] for trade in now.trades], bound)
+
+
+def _first_prices(legs: Sequence[Leg], edges: Sequence[_Edge], count: int) -> list[float] | None:
+    """What each token costs at the margin along the first way to it; None where there is none."""
+    prices = [1.0] + [0.0] * (count - 1)
+    known = 1
+    while known < count:
+        before = known
+        for leg, edge in zip(legs, edges, strict=True):
+            if prices[edge.start] and not prices[edge.end]:
+                prices[edge.end] = prices[edge.start] / leg.pool.marginal_rate(leg.i, leg.j)
+                known += 1
+        if known == before:
+            return None
+    return prices
+
+
+def _dual(edges: Sequence[_Edge], prices: Sequence[float], cost: float) -> _Dual:
+    value = volume = 0.0
+    surplus = [0.0] * len(prices)
+    weights, trades = [], []
+    for edge in edges:
+        start, end = edge.start, edge.end
+        paid = prices[start] if start else cost
+        earned = prices[end]
+        amount, output, growth = edge.at(paid / earned)
+        spent, got = paid * amount, earned * output
+        value += got - spent
+        volume += got
+        surplus[start] -= spent
+        surplus[end] += got
+        weights.append(paid * growth)
+        trades.append((amount, output))
+    return _Dual(value, surplus, weights, trades, volume)
+
+
+def _unevenness(dual: _Dual) -> float:
+    """What matters near the end, where the dual's value no longer tells two prices apart."""
+    return max(map(abs, dual.surplus[1:]), default=0.0)
+
+
+def _newton(edges: Sequence[_Edge], now: _Dual, count: int) -> list[float]:
+    """The change of the prices' logarithms: the Laplacian's solution for the surplus; the base token's stays."""
+    size = count - 1
+    ground = 1e-15 * (sum(now.weights) or 1.0)  # a token without a trade keeps its price
+    rows = [[0.0] * size + [-now.surplus[n + 1]] for n in range(size)]
+    for n in range(size):
+        rows[n][n] = ground
+    for edge, weight in zip(edges, now.weights, strict=True):
+        a, b = edge.start - 1, edge.end - 1
+        if a >= 0:
+            rows[a][a] += weight
+        if b >= 0:
+            rows[b][b] += weight
+        if a >= 0 and b >= 0:
+            rows[a][b] -= weight
+            rows[b][a] -= weight
+    return [0.0, *_eliminate(rows)]
+
+
+def _eliminate(rows: list[list[float]]) -> list[float]:
+    """Gauss; a diagonally dominant matrix needs no pivots."""
+    size = len(rows)
+    for n, row in enumerate(rows):
+        for other in rows[n + 1 :]:
+            factor = other[n] / row[n]
+            if factor:
+                for column in range(n, size + 1):
+                    other[column] -= factor * row[column]
+    solution = [0.0] * size
+    for n in reversed(range(size)):
+        row = rows[n]
+        solution[n] = (row[size] - sum(row[m] * solution[m] for m in range(n + 1, size))) / row[n]
+    return solution
+
+
+class Path(NamedTuple):
+    """A way from the base token back to it, as positions of legs, and the real amount that goes in."""
+
+    legs: tuple[int, ...]
+    amount_in: float
+    amount_out: float
+
+
+def paths(legs: Sequence[Leg], solved: Solved, base: Address, most_hops: int) -> list[Path]:
+    """The amounts as single ways, the one that gains most first; a leg that several use is shared at its average rate.
+
+    What does not flow from the base token to the base token in ``most_hops`` legs is left out.
+    """
+    left = list(solved.inputs)
+    rates = [out / amount if amount > 0.0 else 0.0 for amount, out in zip(solved.inputs, solved.outputs, strict=True)]
+    least = [1e-9 * amount for amount in left]
+    found: list[Path] = []
+    while (way := _widest(legs, left, least, base, most_hops)) is not None:
+        scale, amount = 1.0, inf
+        for leg in way:
+            amount = min(amount, left[leg] / scale)
+            scale *= rates[leg]
+        found.append(Path(tuple(way), amount, amount * scale))
+        scale = amount
+        for leg in way:
+            left[leg] -= scale
+            scale *= rates[leg]
+    return sorted(found, key=lambda path: path.amount_in - path.amount_out)
+
+
+def _widest(
+    legs: Sequence[Leg], left: Sequence[float], least: Sequence[float], base: Address, most_hops: int
+) -> list[int] | None:
+    """From the base token on always the leg with most left, back where a way does not end; None: there is no way."""
+
+    def onward(token: Address, way: list[int], seen: frozenset[Address]) -> list[int] | None:
+        if way and token == base:
+            return way
+        if len(way) == most_hops:
+            return None
+        fitting = [
+            n
+            for n, leg in enumerate(legs)
+            if left[n] > least[n] and leg.pool.spec.tokens[leg.i] == token and leg.pool.spec.tokens[leg.j] not in seen
+        ]
+        for n in sorted(fitting, key=lambda n: -left[n]):
+            after = legs[n].pool.spec.tokens[legs[n].j]
+            whole = onward(after, [*way, n], seen | {after})
+            if whole is not None:
+                return whole
+        return None
+
+    return onward(base, [], frozenset())

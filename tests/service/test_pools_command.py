@@ -1,0 +1,281 @@
+"""``flasharb pools discover`` against the devnet, against anvil with factories of its own, and on files alone."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from click.testing import CliRunner
+from eth_hash.auto import keccak
+
+from flasharb.adapters.journal import Journal
+from flasharb.adapters.lists import read_pools
+from flasharb.adapters.node import open_node
+from flasharb.adapters.receipts import Receipts
+from flasharb.adapters.web3_provider import web3_on
+from flasharb.cli.pools import command
+from flasharb.devnet.abi import call_data
+from flasharb.devnet.layout import CONTRACTS, TOKENS
+from flasharb.devnet.transactions import sign_dynamic_fee
+from flasharb.devnet.world import devnet_key, load_world
+from flasharb.errors import FlasharbError, OutsideError, UsageError
+from flasharb.execution.outcome import DryRun
+from flasharb.feed.messages import encode
+from flasharb.feed.records import PoolSync
+from flasharb.service.figures import Figures
+from flasharb.service.preflight import Plan
+from flasharb.service.reports import Report, Started
+from flasharb.service.serve import serve
+from flasharb.settings import DEVNET_CHAIN_ID
+from flasharb.units import Hash32, address, checksum, hex0x
+from tests.service.test_devnet import devnet, wait_for_receipt
+from tests.service.test_node import http_server, jsonrpc, result
+from tests.service.test_node_source_on_anvil import ETH, Chain
+from tests.service.test_serve_on_anvil import ANVIL_CHAIN_ID, World
+from tests.support.node_tools import running_anvil
+
+USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
+WETH = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
+REAL = "0xB4e16d0168e52d35CaCD2c6185b44281Ec28C9Dc"
+
+
+def discover(*arguments: str | int | Path) -> dict[str, Any]:
+    """The verb's JSON answer.
+
+    Raises:
+        FlasharbError: what the command line would say.
+    """
+    answer = CliRunner().invoke(command, ["discover", *map(str, arguments), "--json"], standalone_mode=False)
+    if isinstance(answer.exception, FlasharbError):
+        raise answer.exception
+    assert answer.exception is None, answer.exception
+    report: dict[str, Any] = json.loads(answer.stdout)
+    return report
+
+
+async def discovered(*arguments: str | int | Path) -> dict[str, Any]:
+    """The same beside a running loop: the verb has a loop of its own."""
+    return await trio.to_thread.run_sync(partial(discover, *arguments))
+
+
+@pytest.mark.slow
+async def test_the_devnets_pools_are_found_by_tokens_and_new_ones_by_logs(tmp_path: Path) -> None:
+    """From the token list exactly the pools of the devnet's own file; then one that somebody creates meanwhile."""
+    out = tmp_path / "found.json"
+    async with devnet(tmp_path / "d", "--trades-per-slot", "0") as (_, ready):
+        own = {spec.address for spec in read_pools([ready["pool_file"]], DEVNET_CHAIN_ID)}
+        by_tokens = await discovered("--rpc", ready["rpc_url"], "--tokens", ready["token_file"], "--out", out)
+        assert by_tokens["pools"] == by_tokens["new"] == len(own)
+        assert by_tokens["blocks"] is None
+        assert {spec.address for spec in read_pools([str(out)], DEVNET_CHAIN_ID)} == own
+
+        async with open_node(ready["rpc_url"]) as node:
+            created = await _create_pair(node, own)
+        by_logs = await discovered("--rpc", ready["rpc_url"], "--from", "0", "--out", out)
+        assert (by_logs["new"], by_logs["counts"]) == (1, {})
+        assert by_logs["blocks"][1] >= created
+        again = await discovered("--rpc", ready["rpc_url"], "--out", out)
+        assert again["new"] == 0
+        assert again["blocks"][0] == 0
+    assert len(read_pools([str(out)], DEVNET_CHAIN_ID)) == len(own) + 1
+
+
+async def _create_pair(node: Any, own: set[Any]) -> int:
+    """A pair that the devnet does not have, by one of its traders; the number of its block."""
+    first = int(await node.call("eth_getTransactionCount", hex0x(load_world().names["trader_3"]), "latest"), 16)
+    for nonce, (one, other) in enumerate(combinations(TOKENS, 2), first):
+        data = call_data("createPair(address,address)", one.address, other.address)
+        raw = sign_dynamic_fee(
+            devnet_key("trader 3"),
+            chain_id=DEVNET_CHAIN_ID,
+            nonce=nonce,
+            fees=(10**9, 10**11),
+            gas_limit=4_000_000,
+            to=CONTRACTS["sushiswap_v2_factory"],
+            data=data,
+            value=0,
+        )
+        tx_hash = await node.call("eth_sendRawTransaction", hex0x(raw))
+        receipt = await wait_for_receipt(node, bytes.fromhex(tx_hash[2:]))
+        if receipt["status"] == "0x1":
+            return int(receipt["blockNumber"], 16)
+    raise AssertionError(f"all pairs exist already: {len(own)}")
+
+
+@pytest.mark.node
+@pytest.mark.slow
+async def test_factories_on_anvil_are_discovered_and_traded(tmp_path: Path) -> None:
+    """Real factories of npm, deployed anew: their logs name the pools, and the service finds its trade in that file."""
+    async with running_anvil() as place, open_node(f"ws://{place}") as node:
+        web3 = web3_on(node)
+        world = World(Chain(web3, (await web3.eth.accounts)[0]))
+        await world.build()
+        settings = world.settings(tmp_path, f"ws://{place}")
+        by_hand = json.loads((tmp_path / "pools.json").read_text())
+        (tmp_path / "factories.json").write_text(json.dumps({**by_hand, "pools": []}))
+        out = tmp_path / "found" / "pools.json"
+        arguments = ("--rpc", f"ws://{place}", "--factories", tmp_path / "factories.json", "--out", out)
+        with pytest.raises(UsageError, match="--from is needed"):
+            await discovered(*arguments)
+        assert not out.exists()
+        report = await discovered(*arguments, "--from", "0")
+        assert report["by_protocol"] == {"uniswap_v2": 1, "uniswap_v3": 1}
+        # The factories are in the file: it can be used, and continued, by itself.
+        found, listed = (read_pools([str(one)], ANVIL_CHAIN_ID) for one in (out, tmp_path / "pools.json"))
+        assert set(found) == set(listed)
+        assert (await discovered("--rpc", f"ws://{place}", "--out", out))["new"] == 0
+
+        (tmp_path / "pools.json").write_bytes(out.read_bytes())
+        assert await _finds_a_trade(world, settings, tmp_path)
+        block = await web3.eth.get_block("latest")
+        (receipt,) = await Receipts(node).of_block(block["number"], Hash32(bytes(block["hash"])))
+        assert hex0x(receipt.tx_hash) == hex0x(bytes(block["transactions"][0]))
+        assert receipt.logs
+
+
+async def _finds_a_trade(world: World, settings: Any, folder: Path) -> bool:
+    stop, started, seen = trio.Event(), trio.Event(), list[Report]()
+
+    def show(report: Report) -> None:
+        seen.append(report)
+        if isinstance(report, Started):
+            started.set()
+        if isinstance(report, DryRun):
+            stop.set()
+
+    with Journal(folder, "test") as journal, trio.fail_after(90):
+        async with trio.open_nursery() as nursery:
+            plan = Plan(settings, folder, None, False, None, {})
+            nursery.start_soon(serve, plan, journal, Figures(), show, stop)
+            await started.wait()
+            await world.swap(ETH // 1000)
+            await world.move_price()
+            await stop.wait()
+    return any(isinstance(report, DryRun) and report.net_profit_wei > 0 for report in seen)
+
+
+@pytest.mark.mainnet
+def test_a_recorded_block_offers_its_pools_and_names_its_impostors(mainnet_blocks: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pools.json"
+    report = discover("--block", mainnet_blocks / "17666333.json.gz", "--out", out)
+    assert report["chain_id"] == 1
+    assert len(read_pools([str(out)], 1)) == report["new"] == report["pools"] > 20
+    assert report["counts"] == {"impostor": 2}
+    assert {one["refusal"] for one in report["refused"]} == {"impostor"}
+    again = discover("--block", mainnet_blocks / "17666333.json.gz", "--out", out)
+    assert again["new"] == 0
+    assert again["counts"] == {"impostor": 2, "duplicate": report["pools"]}
+
+
+def sync(pool: str, block: int) -> bytes:
+    message = PoolSync(300, address(pool), address(USDC), address(WETH), 1, 1, 6, 18, 10**18, block)
+    return encode(message, dialect="p1", source=4, timestamp_ns=10**18, sequence=0)
+
+
+def test_what_a_bus_named_is_vouched_for(tmp_path: Path) -> None:
+    """A capture with a real pool, twice, and one at an address that no factory gives."""
+    capture, out = tmp_path / "bus.capture", tmp_path / "pools.json"
+    capture.write_bytes(sync(REAL, 5) + sync(REAL, 6) + sync("0x" + "66" * 20, 6))
+    report = discover("--capture", capture, "--chain", "1", "--out", out)
+    assert (report["new"], report["counts"]) == (1, {"impostor": 1})
+    assert [checksum(spec.address) for spec in read_pools([str(out)], 1)] == [REAL]
+
+
+def flat_cache(chain_id: int) -> bytes:
+    record = address(REAL) + address(USDC) + address(WETH) + bytes((6, 18, 1)) + (30).to_bytes(4, "little") + bytes(16)
+    header = b"POOL\1\0\0\0" + (2).to_bytes(4, "little") + chain_id.to_bytes(4, "little") + bytes(8)
+    return header + record + address("0x" + "66" * 20) + record[20:]
+
+
+def test_a_pool_cache_is_vouched_for(tmp_path: Path) -> None:
+    cache, out = tmp_path / "chain_1_pool_cache.tlv", tmp_path / "pools.json"
+    cache.write_bytes(flat_cache(1))
+    report = discover("--cache", cache, "--out", out)
+    assert (report["new"], report["counts"]) == (1, {"impostor": 1})
+    (refused,) = report["refused"]
+    assert "record 1 of" in refused["source"]
+
+
+def test_refused_pools_are_lines_for_people(tmp_path: Path) -> None:
+    cache = tmp_path / "cache.tlv"
+    cache.write_bytes(flat_cache(1))
+    answer = CliRunner().invoke(command, ["discover", "--cache", str(cache), "--out", str(tmp_path / "pools.json")])
+    assert answer.exit_code == 0
+    first, second, third = answer.stdout.splitlines()
+    assert first.startswith("refused 0x6666666666666666666666666666666666666666 (record 1 of")
+    assert second.endswith("1 pools (1 new): 1 uniswap_v2")
+    assert third == "not taken: 1 impostor"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--from", "0"], "--rpc is needed"),
+        ([], "--rpc is needed"),
+        (["--cache", "cache"], "no factories are known on chain 137"),
+        (["--cache", "cache", "--chain", "1"], "different chains: --chain 1, the cache 137"),
+        (["--cache", "damaged"], "is no pool cache"),
+        (["--capture", "damaged"], "give --chain"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_is_written(tmp_path: Path, arguments: list[str], says: str) -> None:
+    (tmp_path / "cache").write_bytes(flat_cache(137))
+    (tmp_path / "damaged").write_bytes(flat_cache(137)[:-1])
+    named = [str(tmp_path / one) if one in ("cache", "damaged") else one for one in arguments]
+    out = tmp_path / "pools.json"
+    with pytest.raises(UsageError, match=says):
+        discover(*named, "--out", out)
+    assert not out.exists()
+
+
+async def test_what_was_found_before_a_node_failed_is_kept_and_gone_on_from(tmp_path: Path) -> None:
+    """The node answers for 2,000 blocks, with Uniswap's first pair in them, then no more; later it is there again."""
+    asked: list[tuple[int, int]] = []
+    alive = [True]
+
+    def answer(request: Any) -> Any:
+        if request["method"] != "eth_getLogs":
+            return result(request, {"eth_chainId": "0x1", "eth_blockNumber": hex(10_010_000)}[request["method"]])
+        query = request["params"][0]
+        asked.append((int(query["fromBlock"], 16), int(query["toBlock"], 16)))
+        if len(asked) > 1 and not alive[0]:
+            return {"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32000, "message": "pruned"}}
+        topics = [hex0x(keccak(b"PairCreated(address,address,address,uint256)")), *(topic(one) for one in (USDC, WETH))]
+        log = {
+            "address": "0x5C69bEe701ef814a2B6a3EDD4B1652CB9cc5aA6f",
+            "topics": topics,
+            "data": topic(REAL) + "00" * 32,
+            "blockNumber": hex(10_008_355),
+        }
+        return result(request, [log] if asked[-1][0] <= 10_008_355 <= asked[-1][1] else [])
+
+    out = tmp_path / "pools.json"
+    async with http_server(jsonrpc(answer)) as url:
+        alive[0] = False
+        with pytest.raises(OutsideError, match="the same command goes on from there"):
+            await discovered("--rpc", url, "--from", 10_008_000, "--out", out)
+        assert json.loads(out.read_text())["discovered"] == {"from_block": 10_008_000, "to_block": 10_009_999}
+        assert len(read_pools([str(out)], 1)) == 1
+        alive[0] = True
+        asked.clear()
+        report = await discovered("--rpc", url, "--out", out)
+        assert asked == [(10_010_000, 10_010_000)]
+        assert report["blocks"] == [10_008_000, 10_010_000]
+        with pytest.raises(UsageError, match="would leave a gap"):
+            await discovered("--rpc", url, "--from", 5, "--to", 10, "--out", out)
+        earlier = await discovered("--rpc", url, "--from", 10_007_000, "--to", 10_007_999, "--out", out)
+        assert earlier["blocks"] == [10_007_000, 10_010_000]
+
+
+def topic(text: str) -> str:
+    return "0x" + address(text).rjust(32, b"\0").hex()
+
+
+def test_a_node_that_is_not_there_is_an_outside_failure(tmp_path: Path) -> None:
+    with pytest.raises(OutsideError):
+        discover("--rpc", "http://127.0.0.1:9", "--from", "0", "--out", tmp_path / "pools.json")
