@@ -89,15 +89,16 @@ def rows() -> list[dict[str, Any]]:
                     "ratio": None,
                 }
             )
-    one_by_one, tables = (_rate(work, cases["p1 V3 PoolSwap"]) for work in (_events, _tables))
-    found.append(
-        {
-            "case": "p1 V3 PoolSwap: bytes to events, equal messages as tables",
-            "value": round(tables),
-            "unit": "messages/s",
-            "peer": "message by message",
-            "peer_value": round(one_by_one),
-            "ratio": tables / one_by_one,
-        }
-    )
+    for name in ("p1 PoolSync and V2 PoolSwap", "p1 V3 PoolSwap"):
+        one_by_one, tables = (_rate(work, cases[name]) for work in (_events, _tables))
+        found.append(
+            {
+                "case": f"{name}: bytes to events, equal messages as tables",
+                "value": round(tables),
+                "unit": "messages/s",
+                "peer": "message by message",
+                "peer_value": round(one_by_one),
+                "ratio": tables / one_by_one,
+            }
+        )
     return found
