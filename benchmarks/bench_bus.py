@@ -62,6 +62,13 @@ def _events(chunks: list[bytes]) -> int:
     return decoder.translator.counters.messages
 
 
+def _tables(chunks: list[bytes]) -> int:
+    decoder = bus_decoder(runs=True)
+    for chunk in chunks:
+        decoder.feed(chunk)
+    return decoder.translator.counters.messages
+
+
 def rows() -> list[dict[str, Any]]:
     """Rows of ``just bench``: messages per second."""
     cases = {
@@ -82,4 +89,16 @@ def rows() -> list[dict[str, Any]]:
                     "ratio": None,
                 }
             )
+    for name in ("p1 PoolSync and V2 PoolSwap", "p1 V3 PoolSwap"):
+        one_by_one, tables = (_rate(work, cases[name]) for work in (_events, _tables))
+        found.append(
+            {
+                "case": f"{name}: bytes to events, equal messages as tables",
+                "value": round(tables),
+                "unit": "messages/s",
+                "peer": "message by message",
+                "peer_value": round(one_by_one),
+                "ratio": tables / one_by_one,
+            }
+        )
     return found

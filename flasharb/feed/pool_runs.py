@@ -88,6 +88,8 @@ def split(run: Run) -> list[PoolRun] | None:
 
     Swaps of constant-product pools say nothing, but may leave an empty part, whose block has been told all the same.
     """
+    if run.beside is not None:
+        return _split_pairs(run, run.beside)
     rows = run.rows
     blocks, times = rows["block"], rows["time"]
     same_block = blocks[1:] == blocks[:-1]
@@ -101,6 +103,15 @@ def split(run: Run) -> list[PoolRun] | None:
     for start, end in pairwise([0, *ends]):
         parts.append(PoolRun(run.kind, int(blocks[start]), rows[start:end][told[start:end]]))
     return parts
+
+
+def _split_pairs(run: Run, beside: Rows) -> list[PoolRun] | None:
+    """Syncs and swaps by turns, where the swaps say nothing: they are of the same blocks and have no price."""
+    syncs, swaps = (run.rows, beside) if run.kind == "sync" else (beside, run.rows)
+    told = _prices_told(Run("swap", run.dialect, swaps))
+    if told is None or told.any() or (syncs["block"] != swaps["block"]).any():
+        return None
+    return split(Run("sync", run.dialect, syncs))
 
 
 def _prices_told(run: Run) -> NDArray[np.bool_] | None:

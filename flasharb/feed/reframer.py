@@ -156,7 +156,7 @@ class Reframer:
         limit = self._max_bytes - HEADER_BYTES
         check, auto, p3 = self._check_crc, self._dialect == "auto", self._dialect == "p3"
         found = len(frames)
-        last_size, tried = -1, False
+        sizes, tried = (-1, -1), False
         if runs:
             position = self._take_run(buffer, position, frames)
         while position + HEADER_BYTES <= length:
@@ -186,9 +186,9 @@ class Reframer:
             frames.append(Frame("p3" if p3 else "p1", domain, source, flags, sequence, timestamp_ns, payload))
             position = end
             if runs:
-                # Two of one size may be the beginning of many; it is looked for once until the size changes.
-                if size != last_size:
-                    last_size, tried = size, False
+                # A size that comes again may be the beginning of many; that is looked for once until a new size comes.
+                if size not in sizes:
+                    sizes, tried = (sizes[1], size), False
                 elif not tried:
                     position = self._take_run(buffer, position, frames)
                     tried = position == end
@@ -203,7 +203,7 @@ class Reframer:
             return position
         frames.append(run)
         self.counters.frames += len(run) - 1
-        return position + run.rows.nbytes
+        return position + run.nbytes
 
     def _step(self, buffer: bytes, position: int, frames: list[Frame | Run], final: bool) -> tuple[int, int]:
         """Judge the bytes at ``position``: how many to move on, and (when none) how many are needed from there."""

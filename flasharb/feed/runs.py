@@ -23,7 +23,7 @@ Rows = NDArray[Any]
 Kind = Literal["sync", "swap"]
 
 SHORTEST: Final = 8
-"""Messages from which on a table is quicker than a loop."""
+"""Rows from which on a table is quicker than a loop."""
 
 _H1: Final = "magic:u4 domain:u1 version:u1 source:u1 flags:u1 size:u4 sequence:u8 timestamp:u8 checksum:u4"
 _H3: Final = "magic:u4 domain:u1 version:u1 source:u1 flags:u1 sequence:u8 timestamp:u8 size:u4 checksum:u4"
@@ -62,29 +62,47 @@ _LAYOUTS: Final[dict[tuple[Dialect, int], tuple[Kind, np.dtype[Any]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Sound messages of one kind, from one source, in one dialect."""
+    """Sound messages of one kind, from one source, in one dialect; or of two kinds by turns, as a pool of constant
+    product tells each trade twice: then ``beside`` has the second message of each row."""
 
     kind: Kind
     dialect: Dialect
     rows: Rows
+    beside: Rows | None = None
 
     def __len__(self) -> int:
         """How many messages."""
-        return len(self.rows)
+        return len(self.rows) * (1 if self.beside is None else 2)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all messages."""
+        return self.rows.nbytes + (0 if self.beside is None else self.beside.nbytes)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """What every message has in this place of its header or record, in their order."""
+        rows: NDArray[Any] = self.rows[name]
+        return rows if self.beside is None else np.stack((rows, self.beside[name]), axis=1).ravel()
 
     def frames(self) -> list[Frame]:
         """The messages one by one."""
-        rows = self.rows
-        columns = (rows[name].tolist() for name in ("domain", "source", "flags", "sequence", "timestamp"))
-        size, data = rows.dtype.itemsize, rows.tobytes()
-        payloads = [data[at + HEADER_BYTES : at + size] for at in range(0, len(data), size)]
+        payloads = _payloads(self.rows)
+        if self.beside is not None:
+            pairs = zip(payloads, _payloads(self.beside), strict=True)
+            payloads = [payload for pair in pairs for payload in pair]
+        columns = (self.column(name).tolist() for name in ("domain", "source", "flags", "sequence", "timestamp"))
         return list(map(Frame, repeat(self.dialect), *columns, payloads))
+
+
+def _payloads(rows: Rows) -> list[bytes]:
+    size, data = rows.dtype.itemsize, rows.tobytes()
+    return [data[at + HEADER_BYTES : at + size] for at in range(0, len(data), size)]
 
 
 def measure(
     buffer: bytes, position: int, dialect: Dialect | Literal["auto"], limit: int, check_crc: bool
 ) -> Run | None:
-    """The run that begins at ``position``; None where no ``SHORTEST`` messages or more make one.
+    """The run that begins at ``position``; None where no ``SHORTEST`` rows or more make one.
 
     ``limit``: of a payload's bytes. With ``auto``, a message that both dialects might claim ends the run.
     """
@@ -93,22 +111,40 @@ def measure(
     auto = dialect == "auto"
     if dialect == "auto":
         dialect = "p3" if int.from_bytes(buffer[position + 24 : position + 28], "little") <= limit else "p1"
-    known = _LAYOUTS.get((dialect, buffer[position + HEADER_BYTES]))
-    if known is None:
+    forms = _forms(buffer, position, dialect, limit)
+    size = sum(form.itemsize for _, form in forms)
+    if not forms or (len(buffer) - position) // size < SHORTEST:
         return None
-    kind, form = known
-    count = (len(buffer) - position) // form.itemsize
-    if count < SHORTEST or form.itemsize - HEADER_BYTES > limit:
+    row = np.dtype([(str(n), form) for n, (_, form) in enumerate(forms)])
+    table = np.frombuffer(buffer, row, (len(buffer) - position) // size, position)
+    columns = [table[name] for name in row.names or ()]
+    sound = min(_sound(rows[:SHORTEST], columns[0][0], auto, limit, check_crc) for rows in columns)
+    if sound == SHORTEST:
+        sound = min(_sound(rows, columns[0][0], auto, limit, check_crc) for rows in columns)
+    if sound < SHORTEST:
         return None
-    rows = np.frombuffer(buffer, form, count, position)
-    if not _alike(rows[:SHORTEST]).all():
-        return None
-    rows = rows[: _until(_alike(rows))]
-    if auto and len(rows) >= SHORTEST:
-        rows = rows[: _until(_not_p3(rows, limit) if dialect == "p1" else _not_p1(rows))]
-    if check_crc and len(rows) >= SHORTEST:
-        rows = rows[: _until(_checked(rows))]
-    return Run(kind, dialect, rows) if len(rows) >= SHORTEST else None
+    return Run(forms[0][0], dialect, *(rows[:sound] for rows in columns))
+
+
+def _forms(buffer: bytes, position: int, dialect: Dialect, limit: int) -> list[tuple[Kind, np.dtype[Any]]]:
+    """The layouts of a row: of the message here, and of the next if that is of another kind."""
+    first = _LAYOUTS.get((dialect, buffer[position + HEADER_BYTES]))
+    if first is None or first[1].itemsize - HEADER_BYTES > limit:
+        return []
+    following = position + first[1].itemsize + HEADER_BYTES
+    second = _LAYOUTS.get((dialect, buffer[following])) if following < len(buffer) else None
+    if second is None or second == first or second[1].itemsize - HEADER_BYTES > limit:
+        return [first]
+    return [first, second]
+
+
+def _sound(rows: Rows, first: Any, auto: bool, limit: int, check_crc: bool) -> int:
+    """How many messages from the first on are beyond doubt; ``first`` says which source."""
+    rows = rows[: _until(_alike(rows, first))]
+    if auto:
+        p3 = int(rows.dtype.fields["size"][1]) > 8  # type: ignore[index]
+        rows = rows[: _until(_not_p1(rows) if p3 else _not_p3(rows, limit))]
+    return _until(_checked(rows)) if check_crc else len(rows)
 
 
 def _until(passed: NDArray[np.bool_]) -> int:
@@ -116,11 +152,11 @@ def _until(passed: NDArray[np.bool_]) -> int:
     return len(passed) if passed.all() else int(passed.argmin())
 
 
-def _alike(rows: Rows) -> NDArray[np.bool_]:
-    """Whether each row has this layout's header and record, and the source of the first row."""
-    size, first = rows.dtype.itemsize - HEADER_BYTES, rows[0]
+def _alike(rows: Rows, first: Any) -> NDArray[np.bool_]:
+    """Whether each row has this layout's header and record, and the source of ``first``."""
+    size = rows.dtype.itemsize - HEADER_BYTES
     passed: NDArray[np.bool_] = (rows["magic"] == MAGIC_NUMBER) & (rows["version"] == VERSION)
-    passed &= (rows["size"] == size) & (rows["length"] == size - 2) & (rows["kind"] == first["kind"])
+    passed &= (rows["size"] == size) & (rows["length"] == size - 2) & (rows["kind"] == rows["kind"][0])
     passed &= (rows["domain"] == first["domain"]) & (rows["source"] == first["source"])
     return passed
 
@@ -137,15 +173,19 @@ def _not_p1(rows: Rows) -> NDArray[np.bool_]:
     It is not the shorter one, and loses; or it is empty, and its checksum is wrong. The rest is left to the reader.
     """
     size = (rows["sequence"] & np.uint64(0xFFFF_FFFF)).astype(np.int64)
-    empty = _sums(rows.view(np.uint8).reshape(len(rows), -1)[:, :CHECKSUM_OFFSET]) != rows["checksum"]
+    empty = _sums(_octets(rows)[:, :CHECKSUM_OFFSET]) != rows["checksum"]
     unlike: NDArray[np.bool_] = (size >= rows.dtype.itemsize - HEADER_BYTES) | ((size == 0) & empty)
     return unlike
 
 
 def _checked(rows: Rows) -> NDArray[np.bool_]:
     """Whether each row has the right checksum."""
-    right: NDArray[np.bool_] = _sums(rows.view(np.uint8).reshape(len(rows), -1)) == rows["checksum"]
+    right: NDArray[np.bool_] = _sums(_octets(rows)) == rows["checksum"]
     return right
+
+
+def _octets(rows: Rows) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
 
 
 def _sums(octets: NDArray[np.uint8]) -> NDArray[np.uint32]:

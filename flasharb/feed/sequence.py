@@ -112,7 +112,7 @@ class SequenceTracker:
 
     def take_run(self, run: Run) -> bool:
         """Take a run's numbers if they are fresh without exception: absent, or the next ones without a gap."""
-        numbers, last = run.rows["sequence"], run.rows[-1]
+        numbers, last = run.column("sequence"), (run.rows if run.beside is None else run.beside)[-1]
         if not numbers.any():
             return True
         key = int(last["domain"]) << 8 | int(last["source"])

@@ -146,7 +146,8 @@ class Translator:
         parts = split(run)
         if parts is None or parts[0].block_number < self._newest:
             return False
-        if parts[0].block_number == self._newest and run.rows["time"][0] <= self._latest_ns:
+        first = parts[0]
+        if first.block_number == self._newest and len(first) and first.rows["time"][0] <= self._latest_ns:
             return False
         if not self._sequences.take_run(run):
             return False

@@ -168,10 +168,11 @@ class LiquidityFilter:
 
 
 def _amounts(pool: Pool, holds: tuple[int, ...] | str) -> list[tuple[Address, int]]:
-    """What the pool holds of each token, except its own shares: of those it can give any number."""
+    """What counts of a pool's holdings: not its own shares, of which it can give any number."""
     if isinstance(holds, str):
         return []
-    return [held for held in zip(pool.spec.tokens, holds, strict=True) if held[0] != pool.spec.address]
+    spec = pool.spec
+    return [(token, amount) for token, amount in zip(spec.tokens, holds, strict=True) if token != spec.address]
 
 
 def _holds(pool: Pool) -> tuple[int, ...] | str:

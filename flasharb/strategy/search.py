@@ -10,7 +10,7 @@ from flasharb.feed.events import Event
 from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.filters import Excluded
 from flasharb.market.liquidity import LiquidityFilter
-from flasharb.market.prices import usd_prices
+from flasharb.market.prices import Prices, usd_prices
 from flasharb.market.quarantine import Quarantined
 from flasharb.market.quarantine import excluded as quarantined_pools
 from flasharb.market.snapshot import Market
@@ -70,6 +70,8 @@ class Search:
         self._limits = Limits.of(settings.strategy)
         self._filter = LiquidityFilter(settings.pools.min_liquidity_usd)
         self._detector = Detector(settings.strategy.max_hops, tokens.base)
+        self._thin: Mapping[Address, Excluded] = {}
+        self._quarantined: Mapping[Address, Excluded] = {}
         self._excluded: Mapping[Address, Excluded] = {}
         self._left_out: frozenset[Address] = frozenset()
         self._sized: dict[Cycle, tuple[tuple[Pool | None, ...], Trade | Rejected]] = {}
@@ -86,12 +88,7 @@ class Search:
         ``base_fee_per_gas`` is the target block's; ``native_usd`` a configured feed's price of ETH.
         """
         prices = usd_prices(market, self._tokens.usd, self._tokens.wrapped_native, native_usd)
-        excluded = self._filter.excluded(market, prices, touched)
-        quarantined = quarantined_pools(market, self._quarantine())
-        if quarantined:
-            excluded = {**excluded, **quarantined}
-        if excluded is not self._excluded:
-            self._excluded, self._left_out = excluded, frozenset(excluded)
+        excluded = self._leave_out(market, prices, touched)
         opportunities = self._detector.update(market, touched, self._left_out)
         costs = Costs(base_fee_per_gas, self._tokens.wrapped_native, prices)
         sized = self._size_all(market, opportunities)
@@ -104,6 +101,18 @@ class Search:
     def glance(self, events: Iterable[Event | PoolRun]) -> int:
         """How many token cycles pass once these events are believed, before their block is complete."""
         return len(self._detector.glance(events))
+
+    def _leave_out(
+        self, market: Market, prices: Prices, touched: Collection[Address] | None
+    ) -> Mapping[Address, Excluded]:
+        """The pools that are not traded now; the same objects as before while they are the same pools."""
+        thin = self._filter.excluded(market, prices, touched)
+        quarantined = quarantined_pools(market, self._quarantine())
+        if thin is not self._thin or quarantined != self._quarantined:
+            self._thin, self._quarantined = thin, quarantined
+            self._excluded = {**thin, **quarantined}
+            self._left_out = frozenset(self._excluded)
+        return self._excluded
 
     def _size_all(self, market: Market, opportunities: Iterable[Opportunity]) -> list[Trade | Rejected]:
         """Size each cycle; one whose pools have not changed has the size of the block before."""

@@ -55,13 +55,14 @@ def long_run(random: Random, block: int) -> tuple[list[bytes], int]:
     time, header_ns = random.choice([(BEGINNING_NS, BEGINNING_NS), (1000, 1000), (BEGINNING_NS, 0)])
     steady = random.random() < 0.7
     parts = []
-    for _ in range(random.randrange(1, 40)):
-        if random.random() < 0.05:
+    by_turns = random.choice([(kind,), (kind,), ("sync", "bare"), ("bare", "sync"), ("priced", "sync")])
+    for n in range(random.randrange(1, 40 * len(by_turns))):
+        if (n % len(by_turns) == 0 or not steady) and random.random() < 0.05:
             block += 1 if steady else random.choice([1, 2, -1])
         time += random.randrange(1, 50) if steady else random.choice([1, 1, 1, 0, -3])
         if sequence:
             sequence += 1 if steady or random.random() < 0.95 else random.choice([0, 2, -1])
-        one = message(random, kind, time, block)
+        one = message(random, by_turns[n % len(by_turns)], time, block)
         source = 4 if steady or random.random() < 0.97 else 5
         parts.append(encode(one, dialect=dialect, source=source, sequence=sequence, timestamp_ns=header_ns))
         if not steady and random.random() < 0.05:
@@ -184,6 +185,26 @@ def test_a_run_comes_as_one_event() -> None:
     assert run.prices()[:3].tolist() == [2 / 1, 3 / 2, 4 / 3]
     assert [event.pool[0] for event in run.newest()] == [0, 1, 2, 3, 4]
     assert [event.reserve0 for event in run.newest() if isinstance(event, V2Sync)] == [96, 97, 98, 99, 100]
+
+
+@pytest.mark.parametrize("sync_first", [True, False])
+@pytest.mark.parametrize("dialect", ["p1", "p3"])
+def test_a_trade_told_twice_comes_in_a_run_of_its_syncs(sync_first: bool, dialect: Dialect) -> None:
+    """PoolSync and the PoolSwap of the same trade by turns, numbered, which is what V2 producers send."""
+    parts = []
+    for n in range(40):
+        time, block = BEGINNING_NS + n, 7 + n // 20
+        swap = PoolSwap(300, bytes(20), bytes(20), bytes(20), 5, 6, 18, 6, 0, 0, 0, time, block)
+        sync = PoolSync(300, bytes(20), bytes(20), bytes(20), n + 1, n + 2, 18, 6, time, block)
+        told = sync if (n % 2 == 0) == sync_first else swap
+        parts.append(encode(told, dialect=dialect, source=4, sequence=10**12 + n, timestamp_ns=BEGINNING_NS))
+    plain, tables = bus_decoder(), bus_decoder(runs=True)
+    one_by_one = plain.feed(b"".join(parts))
+    runs = tables.feed(b"".join(parts))
+    assert [len(run) for run in runs if isinstance(run, PoolRun)] == [10, 10]
+    assert taken_apart(runs) == one_by_one
+    assert tables.translator.counters == plain.translator.counters
+    assert tables.reframer.counters == plain.reframer.counters
 
 
 def test_a_run_of_concentrated_pools_tells_every_price() -> None:
