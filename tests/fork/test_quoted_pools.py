@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from flasharb.pools import InsufficientLiquidity
 from flasharb.pools.quoted.pool import UnknownState
 from flasharb.simulation.backtest import Terms, backtest
 from flasharb.simulation.quoted_pools import QuotedPools
+from flasharb.simulation.recorded_pools import Offered, offered
 from flasharb.simulation.replay import Replay
 from flasharb.simulation.swaps import CURVE_EXCHANGES
 from flasharb.units import ZERO_ADDRESS, Address, address
@@ -57,6 +59,13 @@ def test_a_quote_is_of_its_moment(mainnet_blocks: Path) -> None:
         three.amount_out(1, 2, 10**7)
 
 
+def few_models(replay: Replay) -> Offered:
+    """What a block offers of three protocols."""
+    found = offered(replay)
+    modelled = ("uniswap_v2", "sushiswap_v2", "uniswap_v3")
+    return replace(found, specs={at: spec for at, spec in found.specs.items() if spec.protocol in modelled})
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
@@ -68,11 +77,13 @@ def test_a_quote_is_of_its_moment(mainnet_blocks: Path) -> None:
     ],
 )
 def test_arbitrages_through_them_are_found_and_made(
-    mainnet_blocks: Path, number: int, index: int, max_hops: int, kinds: list[str]
+    mainnet_blocks: Path, number: int, index: int, max_hops: int, kinds: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With at least the searcher's profit, sized over real calls, and by FlashArb to the wei: through tricrypto,
-    through a pair of no known factory and a token with a fee, and through a share that is redeemed for a coin.
+    """As if only Uniswap and Sushi were modelled: with at least the searcher's profit, sized over real calls, and by
+    FlashArb to the wei. Through tricrypto, through a pair of no known factory and a token with a fee, and through a
+    share that is redeemed for a coin.
     """
+    monkeypatch.setattr("flasharb.simulation.backtest.offered", few_models)
     terms = Terms((WETH,), WETH, ZERO_ADDRESS, max_hops=max_hops, evm_quotes=True)
     result = backtest(read_block(mainnet_blocks / f"{number}.json.gz"), terms)
     (one,) = (one for one in result.arbitrages if one.index == index)
