@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.pools import InsufficientLiquidity
-from flasharb.pools.protocols import PROTOCOLS
 from flasharb.pools.quoted.pool import UnknownState
-from flasharb.simulation import backtest as recorded_backtest
 from flasharb.simulation.backtest import Terms, backtest
 from flasharb.simulation.quoted_pools import QuotedPools
 from flasharb.simulation.recorded_pools import Offered, offered
@@ -60,10 +59,11 @@ def test_a_quote_is_of_its_moment(mainnet_blocks: Path) -> None:
         three.amount_out(1, 2, 10**7)
 
 
-def offered_by_factories(replay: Replay) -> Offered:
-    """The block's pools without those that only their code vouches for."""
+def few_models(replay: Replay) -> Offered:
+    """What a block offers of three protocols."""
     found = offered(replay)
-    return Offered({at: one for at, one in found.specs.items() if not PROTOCOLS[one.protocol].identify}, found.refused)
+    modelled = ("uniswap_v2", "sushiswap_v2", "uniswap_v3")
+    return replace(found, specs={at: spec for at, spec in found.specs.items() if spec.protocol in modelled})
 
 
 @pytest.mark.slow
@@ -79,12 +79,11 @@ def offered_by_factories(replay: Replay) -> Offered:
 def test_arbitrages_through_them_are_found_and_made(
     mainnet_blocks: Path, number: int, index: int, max_hops: int, kinds: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With at least the searcher's profit, sized over real calls, and by FlashArb to the wei: through tricrypto,
-    through a pair of no known factory and a token with a fee, and through a share that is redeemed for a coin.
-
-    These pools are modelled by now; here nobody knows their code.
+    """As if only Uniswap and Sushi were modelled: with at least the searcher's profit, sized over real calls, and by
+    FlashArb to the wei. Through tricrypto, through a pair of no known factory and a token with a fee, and through a
+    share that is redeemed for a coin.
     """
-    monkeypatch.setattr(recorded_backtest, "offered", offered_by_factories)
+    monkeypatch.setattr("flasharb.simulation.backtest.offered", few_models)
     terms = Terms((WETH,), WETH, ZERO_ADDRESS, max_hops=max_hops, evm_quotes=True)
     result = backtest(read_block(mainnet_blocks / f"{number}.json.gz"), terms)
     (one,) = (one for one in result.arbitrages if one.index == index)
