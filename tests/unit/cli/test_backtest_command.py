@@ -59,13 +59,6 @@ def test_a_token_that_is_no_base_token_is_the_reason() -> None:
     assert answer["summary"]["missed"] == {"token_filtered": 1}
 
 
-def test_a_path_longer_than_the_bound_is_the_reason() -> None:
-    """Three pools where two are searched."""
-    answer = msgspec.json.decode(run(str(FOLDER), "--json", "--max-hops", "2").stdout)
-    (arbitrage,) = answer["blocks"][0]["arbitrages"]
-    assert (arbitrage["found"], arbitrage["reason"]) == (False, "path_length")
-
-
 def test_the_page_holds_plots_and_nothing_from_elsewhere(tmp_path: Path) -> None:
     """One profit plot and one size curve as pictures inside the page; the same figures give the same page."""
     page = tmp_path / "report.html"
