@@ -106,12 +106,15 @@ def split(run: Run) -> list[PoolRun] | None:
 
 
 def _split_pairs(run: Run, beside: Rows) -> list[PoolRun] | None:
-    """Syncs and swaps by turns, where the swaps say nothing: they are of the same blocks and have no price."""
+    """Syncs and swaps by turns, where the swaps have no price: they say at most that another block has begun."""
     syncs, swaps = (run.rows, beside) if run.kind == "sync" else (beside, run.rows)
-    told = _prices_told(Run("swap", run.dialect, swaps))
-    if told is None or told.any() or (syncs["block"] != swaps["block"]).any():
+    told, blocks = _prices_told(Run("swap", run.dialect, swaps)), run.column("block")
+    if told is None or told.any() or (blocks[1:] < blocks[:-1]).any():
         return None
-    return split(Run("sync", run.dialect, syncs))
+    parts = split(Run("sync", run.dialect, syncs))
+    if parts is not None and blocks[-1] > parts[-1].block_number:
+        parts.append(PoolRun("swap", int(blocks[-1]), swaps[:0]))
+    return parts
 
 
 def _prices_told(run: Run) -> NDArray[np.bool_] | None:
