@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+
+GROUPS = {"pools": ("pools", "pools_kept", "curve", "balancer", "quoted"), "search": ("search", "sizing")}
+"""Names that stand for several modules: the quotes of all protocols, and all that a search does."""
 
 
 def machine() -> dict[str, Any]:
@@ -50,7 +54,7 @@ def show(name: str, rows: list[dict[str, Any]], console: Console) -> None:
 def main(names: tuple[str, ...], as_json: bool) -> None:
     """Measure NAMES (default: all)."""
     console = Console(width=140 if not sys.stdout.isatty() else None)
-    for name in names or NAMES:
+    for name in chain.from_iterable(GROUPS.get(name, (name,)) for name in names) if names else NAMES:
         rows = importlib.import_module(f"benchmarks.bench_{name}").rows()
         if as_json:
             click.echo(json.dumps({"name": name, "machine": machine(), "rows": rows}))
