@@ -134,7 +134,7 @@ def test_the_module_pays_and_stands_as_its_bytecode_does(seed: int) -> None:
     fees = [dice.choice([0, dice.randrange(10**15), dice.randrange(WAD // 2)]) for _ in range(2)]
     psm = Psm(*fees, dice.choice([10**4, 10**12]), dice.choice([10**14, 10**24]))
     known = psm.pool()
-    for _ in range(40):
+    for _ in range(100):
         i = dice.randrange(2)
         if i:
             amount = int(10 ** dice.uniform(0, 25))
