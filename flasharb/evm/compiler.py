@@ -638,6 +638,19 @@ class Contract:
             self._jumpdests = find_jumpdests(self.code)
         return self._jumpdests
 
+    def is_jumpdest(self, place: int) -> bool:
+        """Whether a jump may go there.
+
+        Mostly the bytes before tell: a JUMPDEST that none of them could push is one, whatever comes earlier. So a
+        contract whose blocks are nearly all in the store need not be looked through.
+        """
+        code = self.code
+        if self._jumpdests is None and place < len(code) and code[place] == 0x5B:
+            before = code[max(place - 32, 0) : place]
+            if not any(op <= 0x7F and op - 0x5F >= len(before) - at for at, op in enumerate(before)):
+                return True
+        return place in self.jumpdests
+
     def arrive(self, place: int) -> Callable[[Any, list[int], Any, bytearray], int] | None:
         """The function for ``place``, which is not among ``blocks`` yet; None if it is to be interpreted.
 
@@ -646,9 +659,9 @@ class Contract:
         """
         code = self._compiled.get(place)
         if code is None:
-            if place >= 0 and place not in self.jumpdests:
-                runtime.bad_jump(place)
             count = self._counts.get(place, 0) + 1
+            if count == 1 and place >= 0 and not self.is_jumpdest(place):
+                runtime.bad_jump(place)
             self._counts[place] = count
             if count < self._program.compiler.warm or self._budget <= 0:
                 return None

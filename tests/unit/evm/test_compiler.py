@@ -16,10 +16,20 @@ import pytest
 from eth.vm.code_stream import CodeStream
 from eth.vm.forks.cancun.computation import CancunComputation
 from eth.vm.forks.prague.computation import PragueComputation
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flasharb.evm import Account, Fork, Machine, MissingState
 from flasharb.evm.compiled import compiled
-from flasharb.evm.compiler import GENERATOR_VERSION, MAX_INSTRUCTIONS, Compiler, block_source, find_jumpdests
+from flasharb.evm.compiler import (
+    GENERATOR_VERSION,
+    MAX_INSTRUCTIONS,
+    Compiler,
+    Contract,
+    Program,
+    block_source,
+    find_jumpdests,
+)
 from tests.support.assembly import assemble
 from tests.support.worlds import ALICE, BOB, CONTRACT, OTHER, context, world
 
@@ -290,3 +300,13 @@ def test_a_long_loop_is_compiled_once_and_not_at_every_phase() -> None:
         machine = Machine(world({CONTRACT: Account(code=code)}), context(), Fork.PRAGUE, compiler=compiler)
         assert machine.call(CONTRACT, b"", gas=1 << 40).success
         assert len(compiler.programs["prague"].contract(code).blocks) <= 3 + size // 200
+
+
+@given(st.lists(st.sampled_from([0x5B, 0x5B, 0x00, 0x56, 0x60, 0x61, 0x63, 0x7E, 0x7F, 0x80]), max_size=90))
+def test_the_bytes_before_tell_a_jumpdest_as_all_bytes_do(code: list[int]) -> None:
+    """One place at a time, before the whole code was looked through, and beyond its end."""
+    raw = bytes(code)
+    valid = find_jumpdests(raw)
+    for place in range(len(raw) + 3):
+        contract = Contract(raw, Program(Compiler(), "none", {}, {}), {})
+        assert contract.is_jumpdest(place) == (place in valid)
