@@ -31,11 +31,11 @@ import marshal
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from types import CodeType, FunctionType
 from typing import Any, Final, Protocol
 
 from eth import constants
-from eth_hash.auto import keccak
 
 from flasharb.evm import runtime
 
@@ -50,6 +50,7 @@ _BYTES_OF_CONTRACT: Final = 1_000
 _BYTES_OF_CONSTANTS: Final = 1_250
 _SAVE_AFTER: Final = 500
 _STACK_LIMIT: Final = 1024
+_MOST_BYTES_BACK: Final = 256
 
 _INSTRUCTIONS_TO_JUMPDEST: Final = re.compile(
     rb"(?:[^\x5b\x60-\x7f]++|" + b"|".join(rb"\x%02x.{%d}" % (0x5F + n, n) for n in range(1, 33)) + rb")*+\x5b",
@@ -614,6 +615,12 @@ def _without_places(code: CodeType) -> CodeType:
     return code.replace(co_linetable=table)
 
 
+def _may_be_pushed(code: bytes, place: int) -> bool:
+    """Whether a byte before, if it is an instruction, pushes the byte at ``place``."""
+    before = code[max(place - 32, 0) : place]
+    return any(op <= 0x7F and op - 0x5F >= len(before) - at for at, op in enumerate(before))
+
+
 class Contract:
     """The compiled blocks of one code under the rules of one fork."""
 
@@ -641,15 +648,22 @@ class Contract:
     def is_jumpdest(self, place: int) -> bool:
         """Whether a jump may go there.
 
-        Mostly the bytes before tell: a JUMPDEST that none of them could push is one, whatever comes earlier. So a
-        contract whose blocks are nearly all in the store need not be looked through.
+        The bytes just before tell: an instruction begins where none of them can push the byte that stands there, and
+        from such a place on one reads instruction by instruction. So a contract whose blocks are nearly all in the
+        store need not be looked through.
         """
         code = self.code
-        if self._jumpdests is None and place < len(code) and code[place] == 0x5B:
-            before = code[max(place - 32, 0) : place]
-            if not any(op <= 0x7F and op - 0x5F >= len(before) - at for at, op in enumerate(before)):
-                return True
-        return place in self.jumpdests
+        if self._jumpdests is not None or place >= len(code) or code[place] != 0x5B:
+            return place in self.jumpdests if place < len(code) else False
+        at = place
+        while at and place - at < _MOST_BYTES_BACK and _may_be_pushed(code, at):
+            at -= 1
+        if at and _may_be_pushed(code, at):
+            return place in self.jumpdests
+        while at < place:
+            op = code[at]
+            at += op - 0x5E if 0x60 <= op <= 0x7F else 1
+        return at == place
 
     def arrive(self, place: int) -> Callable[[Any, list[int], Any, bytearray], int] | None:
         """The function for ``place``, which is not among ``blocks`` yet; None if it is to be interpreted.
@@ -714,7 +728,7 @@ class Program:
     def store_name(self, code: bytes) -> str:
         """What the compiled code of a contract is kept under: all that it depends on."""
         python = f"{sys.implementation.cache_tag}-{sys.hexversion:x}"
-        return f"{GENERATOR_VERSION}-{python}-{self.name}-{keccak(code).hex()}"
+        return f"{GENERATOR_VERSION}-{python}-{self.name}-{sha256(code).hexdigest()}"
 
     def _load(self, code: bytes) -> dict[int, CodeType]:
         store = self.compiler.store
