@@ -653,8 +653,10 @@ class Contract:
         store need not be looked through.
         """
         code = self.code
-        if self._jumpdests is not None or place >= len(code) or code[place] != 0x5B:
-            return place in self.jumpdests if place < len(code) else False
+        if place >= len(code) or code[place] != 0x5B:
+            return False
+        if self._jumpdests is not None:
+            return place in self._jumpdests
         at = place
         while at and place - at < _MOST_BYTES_BACK and _may_be_pushed(code, at):
             at -= 1
