@@ -7,9 +7,10 @@ Everything that is timed is public: ``UniswapLpCycle.calculate`` after ``externa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
@@ -159,3 +160,30 @@ class StableCycle(StablePools):
         """End the executor's thread."""
         self._executor.shutdown()
         self._loop.close()
+
+
+class StableCycles(StablePools):
+    """Its cycles over many pools."""
+
+    @property
+    def rate_too_low(self) -> type[Exception]:
+        """What ``calculate`` raises for a cycle whose rate is below the least that was asked for."""
+        module = import_module("degenbot.exceptions" if self.old else "degenbot.exceptions.arbitrage")
+        error: type[Exception] = module.RateOfExchangeBelowMinimum
+        return error
+
+    def __init__(self, pools: Sequence[Pool], paths: Sequence[Sequence[Pool]], base: Address) -> None:
+        super().__init__(pools)
+        kind = import_module("degenbot.arbitrage.uniswap_lp_cycle").UniswapLpCycle
+        self._made = {pool.spec.address: made for pool, made in zip(pools, self.pools, strict=True)}
+        self._through: dict[Address, list[Any]] = {pool.spec.address: [] for pool in pools}
+        for path in paths:
+            over = [self._made[pool.spec.address] for pool in path]
+            cycle = kind(input_token=self.token(base), swap_pools=over, id="bench", max_input=10**20)
+            for pool in path:
+                self._through[pool.spec.address].append(cycle)
+
+    def about(self, pool: Pool) -> tuple[Callable[[], object], list[Any]]:
+        """The update to this state, ready to be made, and the cycles through the pool."""
+        at = pool.spec.address
+        return partial(self._made[at].external_update, self._update(pool, next(self._blocks))), self._through[at]
