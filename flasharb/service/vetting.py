@@ -84,7 +84,8 @@ class Vetting:
         for pool in job.route:
             spec = self._specs[pool]
             for token in spec.tokens:
-                if token not in self._trusted and token not in self._passed:
+                if token not in self._trusted and token not in self._passed and token != holder_of(spec):
+                    # A contract holds none of its own shares: the other pool of the route that takes them does.
                     async with self._trying:
                         refused = await self._try_out(token, spec, job)
                     if refused is not None:
