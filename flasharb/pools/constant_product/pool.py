@@ -24,7 +24,7 @@ MAX_RESERVE = (1 << 112) - 1
 
 
 # A Struct rather than a dataclass: one is made for every Sync event, at an eighth of the price.
-class V2Pool(msgspec.Struct, frozen=True):
+class V2Pool(msgspec.Struct, frozen=True, gc=False):
     """The reserves, as the last Sync event gave them."""
 
     spec: PoolSpec
