@@ -24,13 +24,11 @@ from benchmarks.bench_sizing import per_call
 from benchmarks.degenbot_engine import Engine, is_engine
 from benchmarks.degenbot_stable import StablePools, degenbot_version, is_stable
 from flasharb.pools import V2Pool
-from flasharb.units import checksum
 
 Row = dict[str, Any]
 Quote = Callable[[], int]
 Named = tuple[str, Quote]
 ONE = 10**18
-EARLY_A = 2000
 _NEAR = 1e-15
 
 
@@ -69,7 +67,7 @@ PAIR = V2Pool(_spec("uniswap_v2", 0), 10**12, 3 * 10**23)
 BUSY = busy_pool()
 WITHIN, ACROSS = _input_across(BUSY, 0) // 2, _input_across(BUSY, 125)
 CONCENTRATED = (("in range", WITHIN), ("across 125 ticks", ACROSS))
-COINS = stable(EARLY, (95_000_000 * ONE, 104_000_000 * 10**6, 102_000_000 * 10**6), (18, 6, 6), EARLY_A)
+COINS = stable(EARLY, (95_000_000 * ONE, 104_000_000 * 10**6, 102_000_000 * 10**6), (18, 6, 6), 2000)
 WEIGHTED = weighted_pool((6 * 10**17, 4 * 10**17))
 SOLIDLY, VOLATILE = solidly_pair("velodrome_v2", True), solidly_pair("velodrome_v2", False)
 
@@ -91,8 +89,13 @@ def _stable_cases() -> Iterator[tuple[str, Quote, list[Named]]]:
         # with its kept steps it forgets the protocol's fee, and quotes too much
         ways = list(_kept_ways(managed, its, amount))[:1]
         yield f"V4 exact-in, {name}", partial(kept.amount_out, 0, 1, amount), ways
+    (coins,) = StablePools((COINS,)).pools
     amount = 100_000 * 10**6
-    yield "Curve stable, 3 coins", partial(COINS.amount_out, 1, 0, amount), [("", _curve(copies, amount))]
+    yield (
+        "Curve stable, 3 coins",
+        partial(COINS.amount_out, 1, 0, amount),
+        [("", partial(coins.get_dy, 1, 0, amount, block_identifier=1))],
+    )
     amount = 10 * ONE
     yield "Balancer weighted 60/40", partial(WEIGHTED.amount_out, 0, 1, amount), [("", _weighted(copies, amount))]
     amount = 10_000 * ONE
@@ -136,20 +139,6 @@ def _managed(copies: StablePools) -> tuple[Any, Any]:
         tick_data=like.tick_data,
     )
     return pool, pool.token0
-
-
-def _curve(copies: StablePools, amount: int) -> Quote:
-    module = import_module("degenbot.curve.curve_stableswap_liquidity_pool")
-    pool = object.__new__(module.CurveStableswapPool)
-    pool.address, pool._chain_id, pool.base_pool = checksum(COINS.spec.address), 1, None
-    pool.tokens = tuple(copies.token(at) for at in COINS.spec.tokens[:3])
-    pool.rate_multipliers = COINS.rates
-    pool.fee, pool.a_coefficient = COINS.parameters.fee, EARLY_A
-    pool.initial_a_coefficient = pool.future_a_coefficient = None
-    pool._block_timestamps = {1: 1}
-    state = import_module("degenbot.curve.types").CurveStableswapPoolState
-    pool._state = state(address=pool.address, block=1, balances=tuple(COINS.balances))
-    return partial(pool.get_dy, 1, 0, amount, block_identifier=1)
 
 
 def _weighted(copies: StablePools, amount: int) -> Quote:
