@@ -24,7 +24,8 @@ from flasharb.pools.balancer.log_exp import ONE
 from flasharb.pools.balancer.pool import check
 from flasharb.pools.balancer.protocol_fees import Due, fees_due
 from flasharb.pools.balancer.stable_facts import JoinExit, Ramp
-from flasharb.pools.balancer.stable_math import Reverts, balance_at, least_balance, slopes
+from flasharb.pools.balancer.stable_inverse import least_balance
+from flasharb.pools.balancer.stable_math import Reverts, balance_at, slopes
 from flasharb.pools.balancer.stable_state import StableState
 from flasharb.pools.contract import Swapped
 from flasharb.pools.events import StateUnknown

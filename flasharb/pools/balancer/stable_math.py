@@ -10,16 +10,12 @@ A contract that cannot go on (a division by zero, a product of more than 256 bit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isqrt
 from typing import Final
 
 from flasharb.pools.errors import InsufficientLiquidity
 
 AMP_PRECISION: Final = 1000
 _ROUNDS: Final = 255
-_TRIES: Final = 3
-_NEAR_ROOT: Final = 100
-_STEEP: Final = 1 << 32
 
 
 class Reverts(InsufficientLiquidity):
@@ -63,7 +59,7 @@ def balance_at(amp: int, balances: Sequence[int], d: int, k: int) -> int:
     Raises:
         Reverts: the contract's loop fails.
     """
-    b, c = _equation(amp, balances, d, k)
+    b, c = equation(amp, balances, d, k)
     square = d * d
     if (square + c) >> 256:
         raise Reverts("the balances are too large or too unequal")
@@ -80,48 +76,7 @@ def balance_at(amp: int, balances: Sequence[int], d: int, k: int) -> int:
     raise Reverts("the balance does not converge")
 
 
-def least_balance(amp: int, balances: Sequence[int], d: int, way: tuple[int, int], most: int) -> int | None:
-    """The least balance of the first token for which ``balance_at`` of the second is ``most``; None: not certain.
-
-    The loop's answer is the root of an equation, rounded up: where one puts a balance into the equation its sign tells
-    on which side of the root it is. For the balance of token i the equation is linear but for ``c``, which falls a
-    little as it grows, in steps.
-
-    Raises:
-        Reverts: the contract's loop fails.
-    """
-    (i, k), here = way, list(balances)
-    here[k] = most
-    b, c = _equation(amp, here, d, i)
-    b -= d
-    x, here[k] = (isqrt(b * b + 4 * c) - b) // 2, balances[k]
-
-    def least_by_c_at(x: int) -> int:
-        here[i] = x
-        b, c = _equation(amp, here, d, k)
-        return x - b + d - (most * most - c) // most
-
-    for _ in range(_TRIES):
-        before, x = x, least_by_c_at(x)
-        if x == before:
-            break
-    else:
-        again = least_by_c_at(x)
-        too_little, x = (max(before, again - 1), x) if x > before else (x, before)
-        while x - too_little > 1:
-            middle = (too_little + x) // 2
-            if middle >= least_by_c_at(middle):
-                x = middle
-            else:
-                too_little = middle
-    here[i] = x
-    b, c = _equation(amp, here, d, k)
-    steepness, over = 2 * most + b - d, most * (most + b - d) - c
-    # where the equation is flat, or so near to its root, the loop may end a unit above it
-    return x if steepness > _STEEP and not 0 <= over < _NEAR_ROOT else None
-
-
-def _equation(amp: int, balances: Sequence[int], d: int, k: int) -> tuple[int, int]:
+def equation(amp: int, balances: Sequence[int], d: int, k: int) -> tuple[int, int]:
     """The b and c of y² + (b - d) y = c, whose root is the balance of token k.
 
     Raises:
