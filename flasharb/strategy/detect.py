@@ -26,9 +26,10 @@ import numpy as np
 
 from flasharb.feed.events import Event
 from flasharb.feed.pool_runs import PoolRun
+from flasharb.market.index import Index
 from flasharb.market.snapshot import Market
-from flasharb.strategy.screen import BATCH, MOST_HOPS, THRESHOLD, Numbers
-from flasharb.strategy.token_graph import TokenCycle, TokenGraph
+from flasharb.strategy.screen import MOST_HOPS, THRESHOLD, Numbers
+from flasharb.strategy.token_graph import Leg, TokenCycle, TokenGraph
 from flasharb.strategy.trade import Cycle, Hop, Opportunity
 from flasharb.units import Address
 
@@ -60,6 +61,7 @@ class Detector:
         self._open: dict[TokenCycle, tuple[tuple[float, Cycle], ...]] = {}
         self._open_through: dict[int, set[TokenCycle]] = {}
         self._excluded: frozenset[Address] = frozenset()
+        self._index: Index | None = None
         self._number = -1
         self._glanced: list[Numbers] = []
         self._sighted: set[TokenCycle] = set()
@@ -82,8 +84,12 @@ class Detector:
             moved = {*touched, *self._glanced_at(graph)}
             if leave_out is not self._excluded:
                 moved |= leave_out ^ self._excluded
-        self._excluded, self._number = leave_out, market.number
-        if graph is None or not all(graph.holds(address, market.pools.get(address)) for address in moved):
+        # The index is another one whenever the pools are others.
+        same_pools = market.index is self._index
+        self._excluded, self._number, self._index = leave_out, market.number, market.index
+        if graph is None or not (
+            same_pools or all(graph.holds(address, market.pools.get(address)) for address in moved)
+        ):
             graph = self._graph = TokenGraph(market, self._rank, self._max_hops, self._compiled)
             self._open.clear()
             self._open_through.clear()
@@ -129,36 +135,40 @@ class Detector:
         walks = graph.screen.walks(graph.number[base], hops)
         return [(walk.rate, tuple(graph.tokens[token] for token in walk.tokens)) for walk in walks]
 
-    def _look_again(self, graph: TokenGraph, batch: list[tuple[float, float, int]]) -> None:
+    def _look_again(self, graph: TokenGraph, batch: Numbers) -> None:
         """Hand the moved rates to the screen; open or close what they concern."""
-        passing = graph.screen.update(np.array(batch, BATCH))
+        passing = graph.screen.update(batch)
         again = {cycle for pair in passing.stale for cycle in self._open_through.get(pair, ())}
         again.update(map(graph.from_base, passing.cycles))
         again |= self._sighted
         self._sighted.clear()
+        legs: dict[tuple[int, int], Leg] = {}
         for cycle in again:
-            self._reopen(graph, cycle)
+            ends = list(zip(cycle, (*cycle[1:], cycle[0]), strict=True))
+            for leg in ends:
+                if leg not in legs:
+                    legs[leg] = graph.leg(*leg)
+            self._reopen(cycle, [legs[leg] for leg in ends])
+        opened = graph.screen.open
+        for pair in {leg.pair for leg in legs.values()}:
+            opened[pair] = len(self._open_through.get(pair, ()))
 
-    def _reopen(self, graph: TokenGraph, tokens: TokenCycle) -> None:
+    def _reopen(self, tokens: TokenCycle, legs: list[Leg]) -> None:
         """Expand a token cycle that passes at the best rates into all combinations of pools that pass, or close it.
 
         It stays open with no combination where all would use a pool twice: a worse pool that gets better may open one
         although no best rate rises.
         """
-        pairs = [graph.screen.pair(*leg) for leg in _legs(tokens)]
-        legs = [graph.leg(pair, *leg) for pair, leg in zip(pairs, _legs(tokens), strict=True)]
         known = tokens in self._open
-        if prod(leg[0][0] if leg else 0.0 for leg in legs) > THRESHOLD:
-            self._open[tokens] = _combinations([leg[: self._pools_per_leg] for leg in legs])
+        if prod(leg.choices[0][0] if leg.choices else 0.0 for leg in legs) > THRESHOLD:
+            self._open[tokens] = _combinations([leg.choices[: self._pools_per_leg] for leg in legs])
             if not known:
-                for pair in pairs:
-                    self._open_through.setdefault(pair, set()).add(tokens)
+                for leg in legs:
+                    self._open_through.setdefault(leg.pair, set()).add(tokens)
         elif known:
             del self._open[tokens]
-            for pair in pairs:
-                self._open_through[pair].discard(tokens)
-        for pair in pairs:
-            graph.screen.open[pair] = len(self._open_through.get(pair, ()))
+            for leg in legs:
+                self._open_through[leg.pair].discard(tokens)
 
     def _report(self, block_number: int) -> list[Opportunity]:
         found = sorted(
@@ -168,10 +178,6 @@ class Detector:
         first = self._next_id
         self._next_id += len(found)
         return [Opportunity(first + n, cycle, rate, block_number) for n, (rate, cycle) in enumerate(found)]
-
-
-def _legs(tokens: TokenCycle) -> list[tuple[int, int]]:
-    return list(zip(tokens, (*tokens[1:], tokens[0]), strict=True))
 
 
 def _combinations(legs: list[list[tuple[float, Hop]]]) -> tuple[tuple[float, Cycle], ...]:

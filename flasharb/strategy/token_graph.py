@@ -22,6 +22,14 @@ from flasharb.units import PIPS, Address
 TokenCycle = tuple[int, ...]
 """Numbers of two tokens or more, the base token first; the last leg leads back to it."""
 
+
+class Leg(NamedTuple):
+    """One step of token cycles: its pair, and the pools that give anything, each with its rate, best first."""
+
+    pair: int
+    choices: list[tuple[float, Hop]]
+
+
 _NOTHING: Final = (0.0, 0.0)
 
 
@@ -68,6 +76,7 @@ class TokenGraph:
         }
         self.screen = Screen(tables, max_hops, compiled=compiled)
         self._early = _EarlyRates(market, self.placed)
+        self._hops: tuple[dict[int, Hop], dict[int, Hop]] = ({}, {})
 
     def holds(self, address: Address, pool: Pool | None) -> bool:
         """Whether a pool, if there is one, has its place here."""
@@ -76,20 +85,25 @@ class TokenGraph:
         placed = self.placed.get(address)
         return placed is not None and placed.tokens == pool.spec.tokens
 
-    def rates(
-        self, market: Market, moved: Iterable[Address], leave_out: Collection[Address]
-    ) -> list[tuple[float, float, int]]:
+    def rates(self, market: Market, moved: Iterable[Address], leave_out: Collection[Address]) -> Numbers:
         """The moved pools' rates, for the screen; zeros for pools that are gone or left out."""
-        batch = []
+        pools: list[V2Pool] = []
+        slots: list[int] = []
+        others: list[tuple[float, float, int]] = []
+        known, slot_of = market.pools, self._early.slot_of["sync"]
         for address in moved:
-            placed = self.placed.get(address)
-            if placed is None:
+            pool = None if address in leave_out else known.get(address)
+            if type(pool) is V2Pool and pool.reserve0 and pool.reserve1 and address in slot_of:
+                pools.append(pool)
+                slots.append(slot_of[address])
                 continue
-            pool = None if address in leave_out else market.pools.get(address)
-            for slot, i, j in placed.edges:
+            placed = self.placed.get(address)
+            for slot, i, j in () if placed is None else placed.edges:
                 forward, backward = _NOTHING if pool is None else (_rate(pool, i, j), _rate(pool, j, i))
-                batch.append((forward, backward, slot))
-        return batch
+                others.append((forward, backward, slot))
+        prices = np.array([pool.reserve1 for pool in pools], np.float64)
+        prices /= np.array([pool.reserve0 for pool in pools], np.float64)
+        return np.concatenate((self._early.batch(np.array(slots, np.int32), prices), np.array(others, BATCH)))
 
     def early_rates(self, events: Iterable[Event | PoolRun], after: int) -> Numbers:
         """What events of blocks later than ``after`` say of rates, for the screen.
@@ -111,16 +125,22 @@ class TokenGraph:
         position = min((rank[token], at) for at, token in enumerate(tokens) if rank[token] >= 0)[1]
         return tokens[position:] + tokens[:position]
 
-    def leg(self, pair: int, start: int, end: int) -> list[tuple[float, Hop]]:
-        """The pools of a pair that give anything from ``start`` to ``end``, best rate first, then by address."""
-        slots = self.screen.slots_between(pair)
+    def leg(self, start: int, end: int) -> Leg:
+        """The pools that give anything from ``start`` to ``end``, best rate first, then by address."""
+        pair = self.screen.pair(start, end)
+        between = self.screen.slots_between(pair)
         column = self.screen.layout.slots["forward" if start < end else "backward"]
-        ranked = sorted(
-            (-rate, self._owner[slot])
-            for slot, rate in zip(slots, column[slots.start : slots.stop].tolist(), strict=True)
-        )
-        token_in, token_out = self.tokens[start], self.tokens[end]
-        return [(-rate, Hop(pool, token_in, token_out)) for rate, pool in ranked if rate]
+        rates = column[between.start : between.stop].tolist()
+        ranked = sorted((-rate, self._owner[slot], slot) for slot, rate in zip(between, rates, strict=True) if rate)
+        return Leg(pair, [(-rate, self._hop(slot, start, end)) for rate, _, slot in ranked])
+
+    def _hop(self, slot: int, start: int, end: int) -> Hop:
+        """One object for all who ask for it: a busy pool is in many cycles, block after block."""
+        hops = self._hops[start < end]
+        hop = hops.get(slot)
+        if hop is None:
+            hop = hops[slot] = Hop(self._owner[slot], self.tokens[start], self.tokens[end])
+        return hop
 
 
 class _EarlyRates:
@@ -128,30 +148,32 @@ class _EarlyRates:
 
     def __init__(self, market: Market, placed: Mapping[Address, Placed]) -> None:
         count = sum(len(pool.edges) for pool in placed.values())
-        self._slot_of: dict[str, dict[bytes, int]] = {"sync": {}, "swap": {}}
+        # events of constant-product pools, and of concentrated ones
+        self.slot_of: dict[str, dict[bytes, int]] = {"sync": {}, "swap": {}}
         self._gamma = np.zeros(count)
         self._direct = np.zeros(count, np.bool_)
         for address, (_, edges) in placed.items():
             pool = market.pools[address]
             if isinstance(pool, V2Pool | V3Pool):
                 (edge,) = edges
-                self._slot_of["sync" if isinstance(pool, V2Pool) else "swap"][address] = edge.slot
+                self.slot_of["sync" if isinstance(pool, V2Pool) else "swap"][address] = edge.slot
                 self._gamma[edge.slot] = (PIPS - pool.spec.fee_pips) / PIPS
                 self._direct[edge.slot] = edge.i == 0
 
     def told(self, events: Iterable[Event | PoolRun], after: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Slots (-1: not ours) and prices, in the order of the events."""
-        slots: list[int] = []
-        prices: list[float] = []
+        slots, prices = [np.empty(0, np.int32)], [np.empty(0)]
         for event in events:
             if isinstance(event, PoolRun):
                 if event.block_number > after:
-                    slots += map(self._slot_of[event.kind].get, event.pools(), repeat(-1))
-                    prices += event.prices().tolist()
+                    of_run = map(self.slot_of[event.kind].get, event.pools(), repeat(-1))
+                    slots.append(np.fromiter(of_run, np.int32, len(event)))
+                    prices.append(event.prices())
             elif isinstance(event, V2Sync | V3Swap) and event.block_number > after:
-                slots.append(self._slot_of["sync" if isinstance(event, V2Sync) else "swap"].get(event.pool, -1))
-                prices.append(_price(event))
-        return np.array(slots, np.int32), np.array(prices, np.float64)
+                slot = self.slot_of["sync" if isinstance(event, V2Sync) else "swap"].get(event.pool, -1)
+                slots.append(np.array((slot,), np.int32))
+                prices.append(np.array((_price(event),)))
+        return np.concatenate(slots), np.concatenate(prices)
 
     def batch(self, slots: NDArray[np.int32], prices: NDArray[np.float64]) -> Numbers:
         batch = np.zeros(len(slots), BATCH)
