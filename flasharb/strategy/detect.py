@@ -28,7 +28,7 @@ from flasharb.feed.events import Event
 from flasharb.feed.pool_runs import PoolRun
 from flasharb.market.index import Index
 from flasharb.market.snapshot import Market
-from flasharb.strategy.screen import MOST_HOPS, THRESHOLD, Numbers
+from flasharb.strategy.screen import MOST_HOPS, SCREENED, THRESHOLD, Numbers
 from flasharb.strategy.token_graph import Leg, TokenCycle, TokenGraph
 from flasharb.strategy.trade import Cycle, Hop, Opportunity
 from flasharb.units import Address
@@ -144,28 +144,35 @@ class Detector:
         self._sighted.clear()
         legs: dict[tuple[int, int], Leg] = {}
         for cycle in again:
-            ends = list(zip(cycle, (*cycle[1:], cycle[0]), strict=True))
-            for leg in ends:
-                if leg not in legs:
-                    legs[leg] = graph.leg(*leg)
-            self._reopen(cycle, [legs[leg] for leg in ends])
+            self._reopen(graph, cycle, legs)
         opened = graph.screen.open
         for pair in {leg.pair for leg in legs.values()}:
             opened[pair] = len(self._open_through.get(pair, ()))
 
-    def _reopen(self, tokens: TokenCycle, legs: list[Leg]) -> None:
+    def _reopen(self, graph: TokenGraph, tokens: TokenCycle, known_legs: dict[tuple[int, int], Leg]) -> None:
         """Expand a token cycle that passes at the best rates into all combinations of pools that pass, or close it.
 
         It stays open with no combination where all would use a pool twice: a worse pool that gets better may open one
         although no best rate rises.
         """
-        known = tokens in self._open
-        if prod(leg.choices[0][0] if leg.choices else 0.0 for leg in legs) > THRESHOLD:
-            self._open[tokens] = _combinations([leg.choices[: self._pools_per_leg] for leg in legs])
-            if not known:
+        ends = list(zip(tokens, (*tokens[1:], tokens[0]), strict=True))
+        for leg_ends in ends:
+            if leg_ends not in known_legs:
+                known_legs[leg_ends] = graph.leg(*leg_ends)
+        legs = [known_legs[leg_ends] for leg_ends in ends]
+        was_open, rate = tokens in self._open, prod(leg.best for leg in legs)
+        if rate > THRESHOLD:
+            # With the best pools of the other legs, a pool needs this share of the best rate of its own.
+            share = SCREENED / rate
+            choices = [
+                graph.choices(leg_ends, leg, leg.best * share)[: self._pools_per_leg]
+                for leg_ends, leg in zip(ends, legs, strict=True)
+            ]
+            self._open[tokens] = _combinations(choices)
+            if not was_open:
                 for leg in legs:
                     self._open_through.setdefault(leg.pair, set()).add(tokens)
-        elif known:
+        elif was_open:
             del self._open[tokens]
             for leg in legs:
                 self._open_through[leg.pair].discard(tokens)

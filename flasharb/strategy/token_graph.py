@@ -24,10 +24,12 @@ TokenCycle = tuple[int, ...]
 
 
 class Leg(NamedTuple):
-    """One step of token cycles: its pair, and the pools that give anything, each with its rate, best first."""
+    """One step of token cycles: its pair, the rates of the pair's slots from the first one on, and the best of them."""
 
     pair: int
-    choices: list[tuple[float, Hop]]
+    first: int
+    rates: list[float]
+    best: float
 
 
 _NOTHING: Final = (0.0, 0.0)
@@ -126,13 +128,19 @@ class TokenGraph:
         return tokens[position:] + tokens[:position]
 
     def leg(self, start: int, end: int) -> Leg:
-        """The pools that give anything from ``start`` to ``end``, best rate first, then by address."""
+        """What there is from ``start`` to ``end``."""
         pair = self.screen.pair(start, end)
         between = self.screen.slots_between(pair)
         column = self.screen.layout.slots["forward" if start < end else "backward"]
         rates = column[between.start : between.stop].tolist()
-        ranked = sorted((-rate, self._owner[slot], slot) for slot, rate in zip(between, rates, strict=True) if rate)
-        return Leg(pair, [(-rate, self._hop(slot, start, end)) for rate, _, slot in ranked])
+        return Leg(pair, between.start, rates, max(rates))
+
+    def choices(self, ends: tuple[int, int], leg: Leg, least: float) -> list[tuple[float, Hop]]:
+        """The pools of a leg whose rate is above ``least``, each with its rate, best first, then by address."""
+        ranked = sorted(
+            (-rate, self._owner[slot], slot) for slot, rate in enumerate(leg.rates, leg.first) if rate > least
+        )
+        return [(-rate, self._hop(slot, *ends)) for rate, _, slot in ranked]
 
     def _hop(self, slot: int, start: int, end: int) -> Hop:
         """One object for all who ask for it: a busy pool is in many cycles, block after block."""
