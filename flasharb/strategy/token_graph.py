@@ -105,7 +105,9 @@ class TokenGraph:
                 others.append((forward, backward, slot))
         prices = np.array([pool.reserve1 for pool in pools], np.float64)
         prices /= np.array([pool.reserve0 for pool in pools], np.float64)
-        return np.concatenate((self._early.batch(np.array(slots, np.int32), prices), np.array(others, BATCH)))
+        gamma = (PIPS - np.array([pool.spec.fee_pips for pool in pools], np.float64)) / PIPS
+        batch = self._early.batch(np.array(slots, np.int32), prices, gamma)
+        return np.concatenate((batch, np.array(others, BATCH)))
 
     def early_rates(self, events: Iterable[Event | PoolRun], after: int) -> Numbers:
         """What events of blocks later than ``after`` say of rates, for the screen.
@@ -115,7 +117,8 @@ class TokenGraph:
         slots, prices = self._early.told(events, after)
         listed = slots >= 0
         listed[listed] = self.screen.layout.slots["forward"][slots[listed]] > 0.0
-        return self._early.batch(slots[listed], prices[listed])
+        slots = slots[listed]
+        return self._early.batch(slots, prices[listed], self._early.gamma[slots])
 
     def owners(self, slots: Iterable[int]) -> set[Address]:
         """The pools of some slots."""
@@ -158,14 +161,14 @@ class _EarlyRates:
         count = sum(len(pool.edges) for pool in placed.values())
         # events of constant-product pools, and of concentrated ones
         self.slot_of: dict[str, dict[bytes, int]] = {"sync": {}, "swap": {}}
-        self._gamma = np.zeros(count)
+        self.gamma = np.zeros(count)
         self._direct = np.zeros(count, np.bool_)
         for address, (_, edges) in placed.items():
             pool = market.pools[address]
             if isinstance(pool, V2Pool | V3Pool):
                 (edge,) = edges
                 self.slot_of["sync" if isinstance(pool, V2Pool) else "swap"][address] = edge.slot
-                self._gamma[edge.slot] = (PIPS - pool.spec.fee_pips) / PIPS
+                self.gamma[edge.slot] = (PIPS - pool.spec.fee_pips) / PIPS
                 self._direct[edge.slot] = edge.i == 0
 
     def told(self, events: Iterable[Event | PoolRun], after: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -183,11 +186,10 @@ class _EarlyRates:
                 prices.append(np.array((_price(event),)))
         return np.concatenate(slots), np.concatenate(prices)
 
-    def batch(self, slots: NDArray[np.int32], prices: NDArray[np.float64]) -> Numbers:
+    def batch(self, slots: NDArray[np.int32], prices: NDArray[np.float64], gamma: NDArray[np.float64]) -> Numbers:
         batch = np.zeros(len(slots), BATCH)
         there = np.isfinite(prices) & (prices > 0.0)
         up, down = np.zeros(len(slots)), np.zeros(len(slots))
-        gamma = self._gamma[slots]
         np.multiply(gamma, prices, out=up, where=there)
         np.divide(gamma, prices, out=down, where=there)
         direct = self._direct[slots]

@@ -86,7 +86,7 @@ class V2Pool(msgspec.Struct, frozen=True, gc=False):
         """One piece without an end; none without reserves."""
         if self.reserve0 and self.reserve1:
             reserves = float(self.reserve0), float(self.reserve1)
-            yield Piece((PIPS - self.spec.fee_pips) / PIPS, reserves[i], reserves[j], 0.0, 0.0, inf, inf)
+            yield Piece((PIPS - self.spec.fee_pips) / PIPS, reserves[i], reserves[j], inf)
 
     def swapped(self, i: int, j: int, amount: int, *, exact_in: bool = True) -> Swapped[V2Pool]:
         """The swap at the pair's limit, and the pool after it.

