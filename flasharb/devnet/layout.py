@@ -32,8 +32,14 @@ CONTRACTS: Final[dict[str, Address]] = {
     "balancer_fees": address("0x97207B095e4D5C9a6e4cfbfcd2C3358E03B90c4A"),
     "v4_manager": address("0x000000000004444c5dc75cB358380D2e3dE08A90"),
     "v4_user": address("0x00000000000000000000000000000000000051a4"),
+    "solidly_factory": address("0x00000000000000000000000000000000000051a5"),
+    "solidly_router": address("0x00000000000000000000000000000000000051a6"),
 }
-"""``v4_user`` is ours: it holds what it trades with, and swaps in the V4 manager for whoever calls it."""
+"""``v4_user`` is ours: it holds what it trades with, and swaps in the V4 manager for whoever calls it. Solidly's
+factory and router are ours, too.
+"""
+SOLIDLY: Final = "velodrome_v1"
+"""Which kind of Solidly's family our pairs are like."""
 SINK: Final = address("0x00000000000000000000000000000000000051a0")
 """Where the crowd's gas goes; see :data:`SINK_CODE`."""
 SINK_CODE: Final = bytes.fromhex("5f35515000")
@@ -124,7 +130,56 @@ class VaultPlan:
     @property
     def address(self) -> Address:
         """Where it stands; its id begins with it."""
-        return Address(keccak(f"flasharb devnet {self.name}".encode())[12:])
+        return place_of(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePlan:
+    """A StableSwap pool of ours with ``side_usd`` of each coin, the first of 18 decimals and the second of 6.
+
+    ``fee`` in 10^-10.
+    """
+
+    name: str
+    symbols: tuple[str, str]
+    side_usd: float
+    amplification: int
+    fee: int
+
+    @property
+    def coins(self) -> tuple[DevToken, DevToken]:
+        first, second = self.symbols
+        return BY_SYMBOL[first], BY_SYMBOL[second]
+
+    @property
+    def address(self) -> Address:
+        """Where it stands."""
+        return place_of(self.name)
+
+    @property
+    def lp_token(self) -> Address:
+        """Where its LP token stands."""
+        return place_of(f"{self.name}, LP token")
+
+
+@dataclass(frozen=True, slots=True)
+class SolidlyPlan:
+    """A pair of our Solidly factory with ``side_usd`` worth of each token in it."""
+
+    pair: tuple[str, str]
+    side_usd: float
+    stable: bool
+
+    @property
+    def tokens(self) -> tuple[DevToken, DevToken]:
+        """token0 and token1, in the order of their addresses as on chain."""
+        first, second = (BY_SYMBOL[symbol] for symbol in self.pair)
+        return (first, second) if first.address < second.address else (second, first)
+
+
+def place_of(name: str) -> Address:
+    """Where a contract of this name stands that no factory places."""
+    return Address(keccak(f"flasharb devnet {name}".encode())[12:])
 
 
 def _v2(protocol: str, first: str, second: str, side_usd: float) -> PoolPlan:
@@ -177,6 +232,14 @@ VAULT_POOLS: Final = (
     VaultPlan("60 WETH 40 DAI", ("DAI", "WETH"), 2.5e6, (4 * 10**17, 6 * 10**17)),
     VaultPlan("thirds of WBTC, USDC, WETH", ("WBTC", "USDC", "WETH"), 4.5e6, (33 * 10**16, 33 * 10**16, 34 * 10**16)),
     VaultPlan("dollars", ("DAI", "USDC", "USDT"), 4e6, amplification=200),
+)
+CURVE_POOLS: Final = (CurvePlan("Curve dollars", ("DAI", "USDC"), 5e6, amplification=1000, fee=500_000),)
+SOLIDLY_FEES_BPS: Final = (1, 20)
+"""Of stable and of volatile pairs."""
+SOLIDLY_POOLS: Final = (
+    SolidlyPlan(("WETH", "USDC"), 1.5e6, stable=False),
+    SolidlyPlan(("DAI", "WETH"), 1e6, stable=False),
+    SolidlyPlan(("USDC", "USDT"), 1e6, stable=True),
 )
 
 RANGES: Final = (
