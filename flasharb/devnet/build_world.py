@@ -25,9 +25,11 @@ from flasharb.devnet.layout import (
     BY_ADDRESS,
     BY_SYMBOL,
     CONTRACTS,
-    CURVE_POOLS,
+    CURVE_POOL,
     MANAGED_POOLS,
     POOLS,
+    SHARE,
+    SHARE_POOLS,
     SINK,
     SINK_CODE,
     SOLIDLY,
@@ -207,6 +209,16 @@ def supply(builder: Builder, token: DevToken, account: Address, usd: float) -> N
         builder.call(builder.deployer, token.address, "mint(address,uint256)", account, amount)
 
 
+def share_out(builder: Builder, lp: Address, traders: list[Address]) -> None:
+    """Give each trader some of the Curve pool's LP token, and leave to sell it in the pairs that have it."""
+    approval = CONTRACTS["uniswap_v2_router"], 2**256 - 1
+    builder.call(lp, SHARE.address, "approve(address,uint256)", *approval)
+    for trader in traders:
+        amount = SHARE.units(CURVE_POOL.trader_usd)
+        builder.call(lp, SHARE.address, "transfer(address,uint256)", trader, amount)
+        builder.call(trader, SHARE.address, "approve(address,uint256)", *approval)
+
+
 def create_pool(builder: Builder, plan: PoolPlan, lp: Address) -> Address:
     """Create a pool through its factory and fill it through the router or the position manager."""
     token0, token1 = plan.tokens
@@ -292,7 +304,7 @@ def build() -> dict[str, Any]:
     builder.place(BLOCK_HASHES, SYSTEM_CODES[BLOCK_HASHES])
     deploy_contracts(builder)
     solidly = deploy_solidly(builder, creation_code("DevSolidlyPair"))
-    two_sided = sum(plan.side_usd for plan in (*POOLS, *CURVE_POOLS, *SOLIDLY_POOLS))
+    two_sided = sum(plan.side_usd for plan in (*POOLS, *SHARE_POOLS, CURVE_POOL, *SOLIDLY_POOLS))
     lp_usd = 2 * two_sided + sum(plan.value_usd for plan in VAULT_POOLS)
     for token in TOKENS:
         supply(builder, token, lp, lp_usd)
@@ -301,13 +313,15 @@ def build() -> dict[str, Any]:
             builder.call(lp, token.address, "approve(address,uint256)", CONTRACTS[spender], 2**256 - 1)
         for trader in traders:
             supply(builder, token, trader, TRADER_USD)
-            for taker in (*(CONTRACTS[name] for name in ROUTERS), *_curve_pools_of(token)):
-                builder.call(trader, token.address, "approve(address,uint256)", taker, 2**256 - 1)
+            for name in (*ROUTERS, *(["curve_pool"] if token in CURVE_POOL.coins else [])):
+                builder.call(trader, token.address, "approve(address,uint256)", CONTRACTS[name], 2**256 - 1)
     fund_v4_user(builder, TRADER_USD * TRADERS)
     pools = [listed(create_pool(builder, plan, lp), plan) for plan in POOLS]
     kept = [create_managed(builder, plan, lp) for plan in MANAGED_POOLS]
     kept += [create_in_vault(builder, plan, lp) for plan in VAULT_POOLS]
-    kept += [create_curve(builder, plan, lp) for plan in CURVE_POOLS]
+    kept.append(create_curve(builder, CURVE_POOL, lp))
+    share_out(builder, lp, traders)
+    pools += [listed(create_pool(builder, plan, lp), plan) for plan in SHARE_POOLS]
     kept += [create_solidly(builder, plan, lp) for plan in SOLIDLY_POOLS]
     pool_file = pool_file_json(PoolFile(DEVNET_CHAIN_ID, tuple(kept), {SOLIDLY: solidly}))
     pool_file["pools"] = pools + pool_file["pools"]
@@ -325,11 +339,6 @@ def build() -> dict[str, Any]:
     # The zero address was only the fee recipient of the construction.
     builder.state.set_account(ZERO_ADDRESS, None)
     return to_json(builder.state, names, pool_file, miner)
-
-
-def _curve_pools_of(token: DevToken) -> list[Address]:
-    """The Curve pools with this coin, which take it by themselves."""
-    return [plan.address for plan in CURVE_POOLS if token in plan.coins]
 
 
 def deploy_flasharb(builder: Builder, signer: Address) -> Address:

@@ -34,9 +34,11 @@ CONTRACTS: Final[dict[str, Address]] = {
     "v4_user": address("0x00000000000000000000000000000000000051a4"),
     "solidly_factory": address("0x00000000000000000000000000000000000051a5"),
     "solidly_router": address("0x00000000000000000000000000000000000051a6"),
+    "curve_pool": address("0x00000000000000000000000000000000000051a7"),
+    "curve_share": address("0x00000000000000000000000000000000000051a8"),
 }
-"""``v4_user`` is ours: it holds what it trades with, and swaps in the V4 manager for whoever calls it. Solidly's
-factory and router are ours, too.
+"""``v4_user`` is ours: it holds what it trades with, and swaps in the V4 manager for whoever calls it. Those of Solidly
+and Curve are ours, too.
 """
 SOLIDLY: Final = "velodrome_v1"
 """Which kind of Solidly's family our pairs are like."""
@@ -79,8 +81,10 @@ TOKENS: Final = (
     DevToken("dai", "Dai Stablecoin", "DAI", 18, 1.0),
     DevToken("wbtc", "Wrapped BTC", "WBTC", 8, 90_000.0),
 )
-BY_SYMBOL: Final = {token.symbol: token for token in TOKENS}
-BY_ADDRESS: Final = {token.address: token for token in TOKENS}
+SHARE: Final = DevToken("curve_share", "Devnet stable pool", "devSTABLE", 18, 1.0)
+"""The LP token of the Curve pool, which makes it."""
+BY_SYMBOL: Final = {token.symbol: token for token in (*TOKENS, SHARE)}
+BY_ADDRESS: Final = {token.address: token for token in (*TOKENS, SHARE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,36 +134,26 @@ class VaultPlan:
     @property
     def address(self) -> Address:
         """Where it stands; its id begins with it."""
-        return place_of(self.name)
+        return Address(keccak(f"flasharb devnet {self.name}".encode())[12:])
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePlan:
-    """A StableSwap pool of ours with ``side_usd`` of each coin, the first of 18 decimals and the second of 6.
+    """The StableSwap pool with ``side_usd`` of each coin, the first of 18 decimals and the second of 6.
 
-    ``fee`` in 10^-10.
+    ``fee`` in 10^-10; ``trader_usd`` of its LP token is for each trader.
     """
 
-    name: str
     symbols: tuple[str, str]
     side_usd: float
     amplification: int
     fee: int
+    trader_usd: float
 
     @property
     def coins(self) -> tuple[DevToken, DevToken]:
         first, second = self.symbols
         return BY_SYMBOL[first], BY_SYMBOL[second]
-
-    @property
-    def address(self) -> Address:
-        """Where it stands."""
-        return place_of(self.name)
-
-    @property
-    def lp_token(self) -> Address:
-        """Where its LP token stands."""
-        return place_of(f"{self.name}, LP token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +169,6 @@ class SolidlyPlan:
         """token0 and token1, in the order of their addresses as on chain."""
         first, second = (BY_SYMBOL[symbol] for symbol in self.pair)
         return (first, second) if first.address < second.address else (second, first)
-
-
-def place_of(name: str) -> Address:
-    """Where a contract of this name stands that no factory places."""
-    return Address(keccak(f"flasharb devnet {name}".encode())[12:])
 
 
 def _v2(protocol: str, first: str, second: str, side_usd: float) -> PoolPlan:
@@ -233,7 +222,9 @@ VAULT_POOLS: Final = (
     VaultPlan("thirds of WBTC, USDC, WETH", ("WBTC", "USDC", "WETH"), 4.5e6, (33 * 10**16, 33 * 10**16, 34 * 10**16)),
     VaultPlan("dollars", ("DAI", "USDC", "USDT"), 4e6, amplification=200),
 )
-CURVE_POOLS: Final = (CurvePlan("Curve dollars", ("DAI", "USDC"), 5e6, amplification=1000, fee=500_000),)
+CURVE_POOL: Final = CurvePlan(("DAI", "USDC"), 5e6, amplification=200, fee=1_000_000, trader_usd=1e6)
+SHARE_POOLS: Final = (_v2("uniswap_v2", "WETH", SHARE.symbol, 1e6),)
+"""Pairs with the Curve pool's LP token, so that whoever wants to level their price goes through that pool."""
 SOLIDLY_FEES_BPS: Final = (1, 20)
 """Of stable and of volatile pairs."""
 SOLIDLY_POOLS: Final = (

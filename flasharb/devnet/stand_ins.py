@@ -1,6 +1,6 @@
 """Pools for ``build_world`` whose real contracts no licence lets us deploy: our own, which tests hold to the real ones.
 
-Solidly's pairs come from their factory (``solidity/devnet/Solidly.sol``), a Curve pool stands by itself
+Solidly's pairs come from their factory (``solidity/devnet/Solidly.sol``), the Curve pool stands by itself
 (``solidity/devnet/StableSwap.sol``).
 """
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from eth_hash.auto import keccak
 
-from flasharb.devnet.layout import CONTRACTS, SOLIDLY, SOLIDLY_FEES_BPS, CurvePlan, SolidlyPlan
+from flasharb.devnet.layout import CONTRACTS, SHARE, SOLIDLY, SOLIDLY_FEES_BPS, CurvePlan, SolidlyPlan
 from flasharb.pools.protocols import Deployment
 from flasharb.pools.solidly.facts import SolidlyFacts
 from flasharb.pools.spec import PoolSpec
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ADMIN_FEE: Final = 5 * 10**9
 """Half of the fee."""
+SHARE_SUPPLY_SLOT: Final = 2
+"""Where OpenZeppelin's ERC-20 keeps its total supply."""
 
 
 def deploy_solidly(builder: Builder, pair_creation_code: bytes) -> Deployment:
@@ -46,16 +48,17 @@ def create_solidly(builder: Builder, plan: SolidlyPlan, lp: Address) -> PoolSpec
 
 
 def create_curve(builder: Builder, plan: CurvePlan, lp: Address) -> PoolSpec:
-    """Put a StableSwap pool at its address and deposit its first liquidity."""
+    """Put the StableSwap pool at its address and deposit its first liquidity."""
+    pool, share = CONTRACTS["curve_pool"], SHARE.address
     first, second = plan.coins
     coins = [first.address, second.address]
-    builder.deploy_at(plan.lp_token, "DevStableSwapToken", "address", plan.address)
+    builder.deploy_at(share, "DevStableSwapToken", "address", pool)
     types = "address[2],address,uint256,uint256,uint256"
-    terms = plan.amplification, plan.fee, ADMIN_FEE
-    builder.deploy_at(plan.address, "DevStableSwap", types, coins, plan.lp_token, *terms)
-    for token in plan.coins:
-        builder.call(lp, token.address, "approve(address,uint256)", plan.address, 2**256 - 1)
+    builder.deploy_at(pool, "DevStableSwap", types, coins, share, plan.amplification, plan.fee, ADMIN_FEE)
+    for coin in coins:
+        builder.call(lp, coin, "approve(address,uint256)", pool, 2**256 - 1)
     amounts = [token.units(plan.side_usd) for token in plan.coins]
-    builder.call(lp, plan.address, "add_liquidity(uint256[2],uint256)", amounts, 0)
+    builder.call(lp, pool, "add_liquidity(uint256[2],uint256)", amounts, 0)
     rates = 10 ** (36 - first.decimals), 10 ** (36 - second.decimals)
-    return PoolSpec(plan.address, STABLESWAP, tuple(coins), 0, facts=StableFacts(TEMPLATE_2, rates))
+    facts = StableFacts(TEMPLATE_2, rates, SHARE_SUPPLY_SLOT)
+    return PoolSpec(pool, STABLESWAP, (*coins, share), 0, facts=facts)

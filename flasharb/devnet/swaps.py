@@ -72,8 +72,17 @@ def _balancer(spec: PoolSpec, trader: Address, way: Way, amount_in: int) -> Call
 
 
 def _curve(spec: PoolSpec, _trader: Address, way: Way, amount_in: int) -> Call:
+    """An exchange of two coins, or one coin in or out against the LP token, which comes after the coins."""
     i, j = spec.ends(*way)
-    return Call(spec.address, call_data("exchange(int128,int128,uint256,uint256)", i, j, amount_in, 0), 300_000)
+    coins = len(spec.tokens) - 1
+    if j == coins:
+        amounts = [amount_in if k == i else 0 for k in range(coins)]
+        data = call_data(f"add_liquidity(uint256[{coins}],uint256)", amounts, 0)
+    elif i == coins:
+        data = call_data("remove_liquidity_one_coin(uint256,int128,uint256)", amount_in, j, 0)
+    else:
+        data = call_data("exchange(int128,int128,uint256,uint256)", i, j, amount_in, 0)
+    return Call(spec.address, data, 400_000)
 
 
 def _solidly(spec: PoolSpec, trader: Address, way: Way, amount_in: int) -> Call:

@@ -41,6 +41,10 @@ MOVE_SPREAD: Final = 0.7
 LARGEST_MOVE: Final = 0.02
 DOLLAR_MOVE: Final = 0.05
 """How much less pools between two dollars are moved."""
+SMALL_PART: Final = 1000
+"""What part of a reserve is a small swap."""
+DEEPEST: Final = 50
+"""How many times its reserve a flat pool is taken to have at most: Solidly's stable curve is all but straight."""
 PULL: Final = 40.0
 """Excess probability of a swap towards the fair price, per unit of (log) distance from it."""
 FAIR_DRIFT: Final = 0.0008
@@ -258,4 +262,14 @@ def _loaded_state(state: Pool, pool: TradedPool) -> PoolState:
     i, j = state.spec.ends(pool.token0.address, pool.token1.address)
     # The fees of both directions fall out.
     price = math.sqrt(state.marginal_rate(i, j) / state.marginal_rate(j, i))
-    return PoolState(price, float(state.reserve_in(i, j)), float(state.reserve_in(j, i)))
+    return PoolState(price, _virtual_reserve(state, i, j), _virtual_reserve(state, j, i))
+
+
+def _virtual_reserve(pool: Pool, i: int, j: int) -> float:
+    """The reserve of a constant-product pool whose price a small swap would move as much, within ``DEEPEST``."""
+    reserve = pool.reserve_in(i, j)
+    amount = reserve // SMALL_PART
+    at_once = pool.marginal_rate(i, j) * amount
+    lost = at_once - pool.amount_out(i, j, amount)
+    deepest = DEEPEST * float(reserve)
+    return min(amount * (at_once / lost - 1), deepest) if lost > 0 else deepest

@@ -14,9 +14,10 @@ from flasharb.devnet import build_world, example
 from flasharb.devnet.chain import Chain
 from flasharb.devnet.layout import (
     CONTRACTS,
-    CURVE_POOLS,
     MANAGED_POOLS,
     POOLS,
+    SHARE,
+    SHARE_POOLS,
     SOLIDLY_POOLS,
     TOKENS,
     VAULT_POOLS,
@@ -31,6 +32,7 @@ from flasharb.pools.files import parse_pools, parse_tokens
 from flasharb.pools.protocols import check_address
 from flasharb.pools.storage import mapping_slot
 from flasharb.simulation.verify import verify
+from flasharb.units import Address
 
 PROTOCOLS_HERE = {
     *("uniswap_v2", "sushiswap_v2", "uniswap_v3", "uniswap_v4"),
@@ -66,7 +68,7 @@ def test_every_pool_is_vouched_for(world: World) -> None:
     file = parse_pools(world.pools)
     known = {file.chain_id: known_deployments([file], file.chain_id)}
 
-    assert len(file.pools) == sum(map(len, (POOLS, MANAGED_POOLS, VAULT_POOLS, CURVE_POOLS, SOLIDLY_POOLS)))
+    assert len(file.pools) == 1 + sum(map(len, (POOLS, MANAGED_POOLS, VAULT_POOLS, SHARE_POOLS, SOLIDLY_POOLS)))
     assert [check_address(spec, file.chain_id, known) for spec in file.pools] == [None] * len(file.pools)
     assert {spec.protocol for spec in file.pools} == PROTOCOLS_HERE
     assert {spec.fee_pips for spec in file.pools if spec.protocol == "uniswap_v3"} == {100, 500, 3000, 10_000}
@@ -83,7 +85,7 @@ def test_the_registry_says_of_every_pool_whether_the_clock_moves_it(world: World
 def test_tokens_have_mainnet_s_decimals(world: World) -> None:
     tokens = {token.symbol: token.decimals for token in parse_tokens(world.tokens).tokens}
 
-    assert tokens == {"WETH": 18, "USDC": 6, "USDT": 6, "DAI": 18, "WBTC": 8}
+    assert tokens == {"WETH": 18, "USDC": 6, "USDT": 6, "DAI": 18, "WBTC": 8, "devSTABLE": 18}
 
 
 def test_v3_pools_have_positions_over_many_ticks(world: World) -> None:
@@ -107,10 +109,13 @@ def test_the_vault_can_lend_every_token(world: World) -> None:
 
 
 def test_bundles_land_through_pools_of_every_protocol(world: World) -> None:
-    """The first seed's traders part the prices of all kinds of pools; what is found is included and pays."""
+    """The first seed's traders part the prices of all kinds of pools; what is found is included and pays.
+
+    A Curve pool's LP token is one of the tokens on the way, too.
+    """
     chain = Chain(world)
     traders = Traders(chain, world, 1, example.TRADES_PER_SLOT)
-    missing = set(PROTOCOLS_HERE)
+    missing: set[str | Address] = {*PROTOCOLS_HERE, SHARE.address}
     for number in range(1, 61):
         sent = example.send_best(chain, world)
         traders.act()
@@ -119,7 +124,7 @@ def test_bundles_land_through_pools_of_every_protocol(world: World) -> None:
         if sent is not None:
             bundle, trade = sent
             assert built.outcomes[bundle.hash].startswith("included")
-            missing -= {hop.protocol for hop in trade.hops}
+            missing -= {hop.protocol for hop in trade.hops} | {hop.hop.token_in for hop in trade.hops}
         if not missing:
             break
     assert not missing
