@@ -193,7 +193,10 @@ def _newcomers(settings: Settings, lists: Lists) -> Newcomers:
 
 
 def _accountant(settings: Settings, node: Node, actors: Actors, lists: Lists, figures: Figures) -> Accountant:
-    reach = Reach(lists.specs.keys(), lists.roles.base, settings.strategy.max_hops, lists.left_out)
+    strategy = settings.strategy
+    reach = Reach(
+        lists.specs.keys(), lists.roles.base, strategy.max_hops, lists.left_out, longest=strategy.longest_cycle
+    )
     known = Known(settings.chain.id, actors.deployed.weth, lists.specs, lists.deployments)
     return Accountant(Receipts(node), Ours(actors.contract, known, reach), settings.chain.slot_s, figures)
 

@@ -12,15 +12,22 @@ looked at again. What stands here is what they mean: which cycles are open, and 
 found before and not touched stay open and are reported again, so each report is what a search of the whole market would
 give.
 
+Cycles longer than those listed are looked for anew in every market (``Screen.walks``), the best by each token half-way
+round, a few in all; where the listing had to pass over some of its own at hubs, these walks look after them too. What
+they find is expanded into its best pools and reported beside the others.
+
 Rates are floats; the threshold leaves a margin for their rounding, so that the screen loses nothing. What it lets
 through is decided by exact integers in ``size``.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from math import prod
+from typing import Final
 
 import numpy as np
 
@@ -32,13 +39,22 @@ from flasharb.strategy.token_graph import TokenCycle, TokenGraph
 from flasharb.strategy.trade import Cycle, Hop, Opportunity
 from flasharb.units import Address
 
+LONGEST: Final = 8
+_MOST_WALKED: Final = 16
+_MOST_SHARING: Final = 2
+_WALKED_PER_LEG: Final = 2
+_WALKED_PER_CYCLE: Final = 4
+"""Bounds of what the walks of one market give: token cycles; of these through one leg, because a single good leg makes
+hundreds of them pass; pools a leg, and combinations of pools, of each."""
+
 
 class Detector:
     """The cycles open in one market, kept up to date from block to block.
 
     ``base_tokens`` in the order of preference: a cycle through several of them starts at the first.
-    ``max_hops`` is 2, 3 or 4; 4 costs the product of two neighbourhoods for every pair that rose. ``pools_per_leg``
-    limits the combinations of an open token cycle to those of so many best pools a leg (None: all of them).
+    ``max_hops`` is 2, 3 or 4; 4 costs the product of two neighbourhoods for every pair that rose. Of longer cycles, up
+    to ``longest``, the best are found. ``pools_per_leg`` limits the combinations of an open token cycle to those of so
+    many best pools a leg (None: all of them).
     """
 
     def __init__(
@@ -46,19 +62,24 @@ class Detector:
         max_hops: int,
         base_tokens: Iterable[Address],
         *,
+        longest: int = 0,
         pools_per_leg: int | None = None,
         compiled: bool | None = None,
     ) -> None:
-        """``compiled``: see ``Screen``."""
+        """``longest`` up to ``max_hops``: no longer ones. ``compiled``: see ``Screen``."""
         if not 2 <= max_hops <= MOST_HOPS:
             raise ValueError(f"cycles of 2 to {MOST_HOPS} hops are supported, not {max_hops}")
-        self._max_hops = max_hops
+        if longest > LONGEST:
+            raise ValueError(f"cycles of up to {LONGEST} hops are looked for, not {longest}")
+        self._max_hops, self._longest = max_hops, longest
         self._pools_per_leg = pools_per_leg
         self._compiled = compiled
         self._rank = {token: rank for rank, token in enumerate(base_tokens)}
         self._graph: TokenGraph | None = None
         self._open: dict[TokenCycle, tuple[tuple[float, Cycle], ...]] = {}
         self._open_through: dict[int, set[TokenCycle]] = {}
+        self._walked: tuple[tuple[float, Cycle], ...] = ()
+        self._curtailed_before = 0
         self._excluded: frozenset[Address] = frozenset()
         self._number = -1
         self._glanced: list[Numbers] = []
@@ -84,13 +105,18 @@ class Detector:
                 moved |= leave_out ^ self._excluded
         self._excluded, self._number = leave_out, market.number
         if graph is None or not all(graph.holds(address, market.pools.get(address)) for address in moved):
+            self._curtailed_before = self.curtailed
             graph = self._graph = TokenGraph(market, self._rank, self._max_hops, self._compiled)
             self._open.clear()
             self._open_through.clear()
             self._sighted.clear()
+            self._walked = ()
             moved = graph.placed.keys()
         self._glanced.clear()
-        self._look_again(graph, graph.rates(market, moved, leave_out))
+        batch = graph.rates(market, moved, leave_out)
+        self._look_again(graph, batch)
+        if batch:
+            self._walked = tuple(self._walk(graph))
         return self._report(market.number)
 
     def glance(self, events: Iterable[Event | PoolRun]) -> list[tuple[Address, ...]]:
@@ -121,13 +147,34 @@ class Detector:
         tables = self._graph.screen.layout
         return tables.slots, tables.pairs, tables.links, tables.tokens
 
-    def best_walks(self, base: Address, hops: int) -> list[tuple[float, tuple[Address, ...]]]:
-        """The best closed walk from a token by number of hops, which may exceed ``max_hops``: see ``Screen.walks``."""
-        graph = self._graph
-        if graph is None or base not in graph.number:
-            return []
-        walks = graph.screen.walks(graph.number[base], hops)
-        return [(walk.rate, tuple(graph.tokens[token] for token in walk.tokens)) for walk in walks]
+    @property
+    def curtailed(self) -> int:
+        """How often, up to now, cycles of four were passed over: see ``Screen.curtailed``."""
+        return self._curtailed_before + (self._graph.screen.curtailed if self._graph else 0)
+
+    def _walk(self, graph: TokenGraph) -> Iterator[tuple[float, Cycle]]:
+        """Cycles beyond those listed, each with its best pools."""
+        hops = max(self._longest, self._max_hops)
+        if hops == self._max_hops and not self.curtailed:
+            return
+        found: dict[TokenCycle, float] = {}
+        for base in self._rank:
+            if base in graph.number:
+                for walk in graph.screen.walks(graph.number[base], hops):
+                    found.setdefault(graph.from_base(walk.tokens), walk.rate)
+        uses: Counter[tuple[int, int]] = Counter()
+        kept = 0
+        for tokens in sorted(found, key=lambda tokens: (-found[tokens], tokens)):
+            legs = _legs(tokens)
+            if tokens in self._open or any(uses[leg] == _MOST_SHARING for leg in legs):
+                continue
+            pools = [graph.leg(graph.screen.pair(*leg), *leg)[:_WALKED_PER_LEG] for leg in legs]
+            combinations = sorted(_combinations(pools), key=_by_rate)
+            uses.update(legs)
+            kept += bool(combinations)
+            yield from combinations[:_WALKED_PER_CYCLE]
+            if kept == _MOST_WALKED:
+                return
 
     def _look_again(self, graph: TokenGraph, batch: list[tuple[float, float, int]]) -> None:
         """Hand the moved rates to the screen; open or close what they concern."""
@@ -161,13 +208,14 @@ class Detector:
             graph.screen.open[pair] = len(self._open_through.get(pair, ()))
 
     def _report(self, block_number: int) -> list[Opportunity]:
-        found = sorted(
-            (candidate for candidates in self._open.values() for candidate in candidates),
-            key=lambda candidate: (-candidate[0], [hop.pool for hop in candidate[1]]),
-        )
+        found = sorted(chain(self._walked, *self._open.values()), key=_by_rate)
         first = self._next_id
         self._next_id += len(found)
         return [Opportunity(first + n, cycle, rate, block_number) for n, (rate, cycle) in enumerate(found)]
+
+
+def _by_rate(candidate: tuple[float, Cycle]) -> tuple[float, list[Address]]:
+    return -candidate[0], [hop.pool for hop in candidate[1]]
 
 
 def _legs(tokens: TokenCycle) -> list[tuple[int, int]]:

@@ -31,6 +31,7 @@ class Findings:
     """What a search found: every opportunity is in ``trades`` or in ``rejected``.
 
     ``trades`` are worth a simulation, best first, their pools disjoint. ``costs`` is what ``terms`` asks for later.
+    ``curtailed``: how often the listing of cycles has passed over some at hubs, in all blocks so far.
     """
 
     opportunities: tuple[Opportunity, ...]
@@ -38,6 +39,7 @@ class Findings:
     rejected: tuple[Rejected, ...]
     excluded: Mapping[Address, Excluded]
     costs: Costs
+    curtailed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Search:
         self._quarantine = quarantine
         self._limits = Limits.of(settings.strategy)
         self._filter = LiquidityFilter(settings.pools.min_liquidity_usd)
-        self._detector = Detector(settings.strategy.max_hops, tokens.base)
+        self._detector = Detector(settings.strategy.max_hops, tokens.base, longest=settings.strategy.longest_cycle)
         self._thin: Mapping[Address, Excluded] = {}
         self._quarantined: Mapping[Address, Excluded] = {}
         self._excluded: Mapping[Address, Excluded] = {}
@@ -96,7 +98,8 @@ class Search:
         chosen, others = choose(
             [*trades, *self._splits(market, sized, costs)], self._settings.strategy.max_trades_per_block
         )
-        return Findings(tuple(opportunities), tuple(chosen), (*rejected, *others), excluded, costs)
+        ended = _ended(chosen, rejected, others)
+        return Findings(tuple(opportunities), tuple(chosen), ended, excluded, costs, self._detector.curtailed)
 
     def glance(self, events: Iterable[Event | PoolRun]) -> int:
         """How many token cycles pass once these events are believed, before their block is complete."""

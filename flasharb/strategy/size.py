@@ -259,7 +259,8 @@ def _most_input(problem: Problem) -> int:
     """The largest input with which no hop exceeds its cap."""
     most = problem.caps[0]
     for legs, cap in enumerate(problem.caps[1:], start=1):
-        over = problem.route.least_input(cap + 1, legs)
+        # nothing gives more than no bound, and a pool without an inverse of its own would search long for it
+        over = problem.route.least_input(cap + 1, legs) if cap < NO_BOUND else None
         if over is not None:
             most = min(most, over - 1)
     return most

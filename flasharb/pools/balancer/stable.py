@@ -18,86 +18,25 @@ from functools import cached_property
 
 import msgspec
 
-from flasharb.pools.balancer.bpt import Due, exit_exact_in, exit_exact_out, fees_due, join_exact_in, join_exact_out
+from flasharb.pools.balancer.bpt import exit_exact_in, exit_exact_out, join_exact_in, join_exact_out
 from flasharb.pools.balancer.fixed_point import div_down, div_up, mul_down, mul_up
 from flasharb.pools.balancer.log_exp import ONE
-from flasharb.pools.balancer.pool import VaultPool, check
-from flasharb.pools.balancer.stable_facts import JoinExit, ProtocolFees, Ramp, Rate, StableFacts
-from flasharb.pools.balancer.stable_math import Reverts, balance_at, invariant, slopes
+from flasharb.pools.balancer.pool import check
+from flasharb.pools.balancer.protocol_fees import Due, fees_due
+from flasharb.pools.balancer.stable_facts import JoinExit, Ramp
+from flasharb.pools.balancer.stable_math import Reverts, balance_at, slopes
+from flasharb.pools.balancer.stable_state import StableState
 from flasharb.pools.contract import Swapped
-from flasharb.pools.errors import QuoteUnavailable, Uninitialised
 from flasharb.pools.events import StateUnknown
 
 
-class UnknownRate(QuoteUnavailable):
-    """A token's rate has expired: the pool would ask the provider for a new one, which is not known."""
-
-
-class StablePool(VaultPool, frozen=True, dict=True):
-    """A composable stable pool of the Vault, as it answers in a block of ``timestamp``.
-
-    ``supply`` is the total supply of BPT, what stands pre-minted in the Vault included.
-    """
-
-    facts: StableFacts
-    ramp: Ramp
-    rates: tuple[Rate, ...]
-    supply: int
-    last: JoinExit
-    protocol: ProtocolFees
-    timestamp: int
-
-    # What follows is the same for every quote of this pool, and kept with it.
-
-    @cached_property
-    def amp(self) -> int:
-        """The amplification now, three decimals."""
-        return self.ramp.at(self.timestamp)
-
-    @cached_property
-    def factors(self) -> tuple[int, ...]:
-        """By token, what brings it to 18 decimals of value (18 decimals themselves).
-
-        Raises:
-            UnknownRate: a rate has expired.
-        """
-        if self.timestamp > self.fresh_until:
-            raise UnknownRate("a token's rate has expired, and the pool would ask for a new one")
-        return tuple(scaling * rate.current for scaling, rate in zip(self.facts.scaling, self.rates, strict=True))
-
-    @cached_property
-    def fresh_until(self) -> int:
-        """The last time at which no rate has expired."""
-        return min(rate.expires for rate in self.rates)
-
-    @cached_property
-    def scaled(self) -> list[int]:
-        """The balances of all tokens but BPT, 18 decimals of value."""
-        bpt, factors = self.facts.bpt, self.factors
-        totals = [c + m for c, m in zip(self.cash, self.managed, strict=True)]
-        return [totals[k] * factors[k] // ONE for k in range(len(totals)) if k != bpt]
-
-    @cached_property
-    def d(self) -> int:
-        """The invariant now.
-
-        Raises:
-            Uninitialised: no balances.
-        """
-        d = invariant(self.amp, self.scaled)
-        if not d:
-            raise Uninitialised("the pool has no balances")
-        return d
+class StablePool(StableState, frozen=True, dict=True):
+    """A composable stable pool of the Vault, as it answers in a block of ``timestamp``."""
 
     @cached_property
     def due(self) -> Due:
         """The protocol's fees before the next join or exit."""
         return fees_due(self)
-
-    @cached_property
-    def places(self) -> tuple[int, ...]:
-        """By token, its place among the tokens that are not BPT (that of BPT means nothing)."""
-        return tuple(k - (k > self.facts.bpt) for k in range(len(self.cash)))
 
     # Quotes
 
@@ -129,9 +68,9 @@ class StablePool(VaultPool, frozen=True, dict=True):
         bpt = self.facts.bpt
         given = mul_down(amount_out, self.factors[j])
         if j == bpt:
-            amount_in = div_up(join_exact_out(self, self.places[i], given), self.factors[i])
+            amount_in = div_up(join_exact_out(self, self.due, self.places[i], given), self.factors[i])
         elif i == bpt:
-            amount_in = exit_exact_out(self, self.places[j], given)
+            amount_in = exit_exact_out(self, self.due, self.places[j], given)
         else:
             d, k = self.d, self.places[i]
             balances = list(self.scaled)
@@ -166,15 +105,9 @@ class StablePool(VaultPool, frozen=True, dict=True):
     # Changes
 
     def swapped(self, i: int, j: int, amount_in: int) -> Swapped[StablePool]:
-        """See ``VaultPool.swapped``; also raises ``UnknownRate``.
-
-        Raises:
-            StateUnknown: BPT of a pool of version 1, whose own fee after a join or exit is not modelled.
-        """
+        """See ``VaultPool.swapped``; also raises ``UnknownRate``."""
         if self.facts.bpt not in (i, j) or amount_in <= 0:
             return super().swapped(i, j, amount_in)
-        if self.facts.kind == "stable_v1":
-            raise StateUnknown("a join or an exit of a stable pool of version 1 cannot be followed to the last unit")
         amount_out, supply, last = self._with_bpt(i, j, amount_in)
         self.checked_amounts(i, j, amount_in, amount_out)
         rates = tuple(rate._replace(old=rate.current) for rate in self.rates)
@@ -226,6 +159,6 @@ class StablePool(VaultPool, frozen=True, dict=True):
         """Output of a swap given in that is a join or an exit, and supply and memory afterwards."""
         if j == self.facts.bpt:
             scaled = mul_down(amount_in, self.factors[i])
-            return join_exact_in(self, self.places[i], scaled)
-        given, supply, last = exit_exact_in(self, self.places[j], amount_in)
+            return join_exact_in(self, self.due, self.places[i], scaled)
+        given, supply, last = exit_exact_in(self, self.due, self.places[j], amount_in)
         return div_down(given, self.factors[j]), supply, last
