@@ -32,8 +32,8 @@ from flasharb.units import WAD, Address
 _MOST_HOPS: Final = 4
 _SHORT: Final = 1 - 1e-10
 """The real amounts less their error, so that none lies beyond the end of the known ticks."""
-_MOST_CENTRES: Final = 4
-_MOST_NEAR: Final = 12
+MOST_CENTRES: Final = 4
+MOST_NEAR: Final = 12
 """Bounds of the work in one block: neighbourhoods looked at, and other cycles in each of them."""
 
 
@@ -153,7 +153,7 @@ def splits(market: Market, trades: Sequence[Trade], terms: Terms) -> list[Trade]
     ordered = sorted(trades, key=lambda trade: -terms.net(trade))
     covered: set[int] = set()
     found = []
-    for alone in ordered[:_MOST_CENTRES]:
+    for alone in ordered[:MOST_CENTRES]:
         pools = {one.hop.pool for one in alone.hops}
         near = [
             trade
@@ -161,7 +161,7 @@ def splits(market: Market, trades: Sequence[Trade], terms: Terms) -> list[Trade]
             if trade is not alone
             and trade.base_token == alone.base_token
             and any(one.hop.pool in pools for one in trade.hops)
-        ][:_MOST_NEAR]
+        ][:MOST_NEAR]
         if alone.id in covered or not near:
             continue
         covered.update(trade.id for trade in near)
