@@ -30,7 +30,7 @@ WHOLE = (-887_220, 887_220)
 def random_market(random: Random) -> Market:
     """A hundred pools or so among nine tokens, so that hundreds of cycles are open."""
     pools: list[Pool] = []
-    for n in range(random.randrange(20, 90)):
+    for n in range(random.randrange(40, 130)):
         a, b = random.sample(TOKENS, 2)
         fee, name = random.choice([100, 500, 3000]), str(n)
         if random.random() < 0.8:
@@ -54,7 +54,7 @@ def nets(sized: list[Trade | Rejected], costs: Costs, chosen: Settings) -> list[
     return [one.net_profit_wei_estimate for one in best]
 
 
-@given(st.integers(0, 2**32), st.integers(1, 5), st.sampled_from([0, 5_000, 10_000]), st.integers(1, 4))
+@given(st.integers(0, 2**32), st.integers(1, 12), st.sampled_from([0, 5_000, 10_000]), st.integers(1, 4))
 @settings(max_examples=25)
 def test_the_same_trades_are_chosen(seed: int, most: int, bid_share_bps: int, max_paths: int) -> None:
     random = Random(seed)
