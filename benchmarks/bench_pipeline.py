@@ -32,6 +32,7 @@ from flasharb.feed.pool_runs import PoolRun
 from flasharb.feed.stream import bus_decoder
 from flasharb.market import Market
 from flasharb.pools import Pool, Token
+from flasharb.service import garbage
 from flasharb.service.conflated import Conflated
 from flasharb.service.detector import Detector
 from flasharb.service.figures import Figures
@@ -141,7 +142,7 @@ def service(market: Market) -> Reading:
             async for _ in candidates:
                 pass
 
-        detector = Detector(search_of(), figures, lambda report: None, looked)
+        detector = Detector(search_of(), figures, lambda report: None, looked, garbage.settle)
         updater = Updater(Chain(market), 12.0, figures, lambda report: None, lambda count: None, glance=glance)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(drain)
@@ -160,6 +161,7 @@ def fused(market: Market) -> Reading:
     async def reading(path: str, meter: Meter) -> None:
         search, decoder = search_of(), bus_decoder(runs=True)
         search.update(market, None, GWEI)
+        garbage.settle()
         async with await trio.open_unix_socket(path) as stream:
             await stream.receive_some(READ_BYTES)
             meter.warm.set()
