@@ -213,6 +213,7 @@ def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protoco
         gas=60_000,
         default_fee_pips=0,
         rules=rules,
+        timed=timed,
         sources=lambda spec: (balancer.vault_of(spec),),
         holder=balancer.vault_of,
         named=balancer.pool_id_of,

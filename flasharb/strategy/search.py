@@ -19,6 +19,7 @@ from flasharb.settings import Settings
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.limits import Limits
 from flasharb.strategy.profit import Costs, after_gas, estimate
+from flasharb.strategy.prospect import Prospects
 from flasharb.strategy.select import choose
 from flasharb.strategy.size import size
 from flasharb.strategy.split import Terms, splits
@@ -76,7 +77,7 @@ class Search:
         self._quarantined: Mapping[Address, Excluded] = {}
         self._excluded: Mapping[Address, Excluded] = {}
         self._left_out: frozenset[Address] = frozenset()
-        self._sized: dict[Cycle, tuple[tuple[Pool | None, ...], Trade | Rejected]] = {}
+        self._sized: dict[Cycle, tuple[tuple[Pool, ...], Trade | Rejected]] = {}
 
     def update(
         self,
@@ -93,7 +94,7 @@ class Search:
         excluded = self._leave_out(market, prices, touched)
         opportunities = self._detector.update(market, touched, self._left_out)
         costs = Costs(base_fee_per_gas, self._tokens.wrapped_native, prices)
-        sized = self._size_all(market, opportunities)
+        sized = self._size_all(market, opportunities, costs)
         trades, rejected = self._estimate_all(sized, costs)
         chosen, others = choose(
             [*trades, *self._splits(market, sized, costs)], self._settings.strategy.max_trades_per_block
@@ -117,12 +118,17 @@ class Search:
             self._left_out = frozenset(self._excluded)
         return self._excluded
 
-    def _size_all(self, market: Market, opportunities: Iterable[Opportunity]) -> list[Trade | Rejected]:
-        """Size each cycle; one whose pools have not changed has the size of the block before."""
-        sized: dict[Cycle, tuple[tuple[Pool | None, ...], Trade | Rejected]] = {}
-        results = []
+    def _size_all(self, market: Market, opportunities: Iterable[Opportunity], costs: Costs) -> list[Trade | Rejected]:
+        """Size each cycle that may be worth it; one whose pools have not changed has the size of the block before."""
+        prospects = Prospects(costs, self._limits, self._loan_fee_wad)
+        sized: dict[Cycle, tuple[tuple[Pool, ...], Trade | Rejected]] = {}
+        results: list[Trade | Rejected] = []
         for opportunity in opportunities:
-            pools = tuple(market.pools.get(hop.pool) for hop in opportunity.cycle)
+            pools = tuple(market.pools[hop.pool] for hop in opportunity.cycle)
+            dismissed = prospects.dismissed(opportunity, pools)
+            if dismissed is not None:
+                results.append(dismissed)
+                continue
             known = self._sized.get(opportunity.cycle)
             if known is not None and all(old is new for old, new in zip(known[0], pools, strict=True)):
                 result = replace(known[1], id=opportunity.id, block_number=market.number)

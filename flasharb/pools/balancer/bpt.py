@@ -12,6 +12,7 @@ from flasharb.pools.balancer.protocol_fees import Due, settled
 from flasharb.pools.balancer.stable_facts import JoinExit
 from flasharb.pools.balancer.stable_math import Reverts, balance_at, invariant
 from flasharb.pools.balancer.stable_state import StableState
+from flasharb.pools.inverse import TooLittle
 
 
 def join_exact_in(pool: StableState, due: Due, k: int, amount_in: int) -> tuple[int, int, JoinExit]:
@@ -23,10 +24,10 @@ def join_exact_in(pool: StableState, due: Due, k: int, amount_in: int) -> tuple[
     kept = amount_in
     if ratios[k] > ideal:
         if ideal < ONE:
-            raise Reverts("the amount is too small to be told from nothing")
+            raise TooLittle("the amount is too small to be told from nothing")
         free = mul_down(balances[k], ideal - ONE)
         if free > amount_in:
-            raise Reverts("the amount is too small to be told from nothing")
+            raise TooLittle("the amount is too small to be told from nothing")
         kept = free + mul_down(amount_in - free, ONE - pool.fee)
     after = list(balances)
     after[k] += kept
@@ -46,7 +47,7 @@ def exit_exact_in(pool: StableState, due: Due, k: int, amount_in: int) -> tuple[
         raise Reverts("nothing would be left in the pool")
     gross = balances[k] - balance_at(pool.amp, balances, target, k)
     if gross < 0:
-        raise Reverts("the pool's balance would not fall")
+        raise TooLittle("the pool's balance would not fall")
     taxed = _taxed(balances, k, gross)
     amount_out = gross - taxed + mul_down(taxed, ONE - pool.fee)
     after = list(balances)

@@ -24,10 +24,12 @@ from flasharb.pools.balancer.log_exp import ONE
 from flasharb.pools.balancer.pool import check
 from flasharb.pools.balancer.protocol_fees import Due, fees_due
 from flasharb.pools.balancer.stable_facts import JoinExit, Ramp
+from flasharb.pools.balancer.stable_inverse import least_balance
 from flasharb.pools.balancer.stable_math import Reverts, balance_at, slopes
 from flasharb.pools.balancer.stable_state import StableState
 from flasharb.pools.contract import Swapped
 from flasharb.pools.events import StateUnknown
+from flasharb.pools.inverse import TooLittle
 
 
 class StablePool(StableState, frozen=True, dict=True):
@@ -55,7 +57,7 @@ class StablePool(StableState, frozen=True, dict=True):
             balances[self.places[i]] += taken
             given = balances[k] - balance_at(self.amp, balances, d, k) - 1
             if given < 0:
-                raise Reverts("the pool's balance would not fall")
+                raise TooLittle("the pool's balance would not fall")
             amount_out = given * ONE // self.factors[j]
         self.checked_amounts(i, j, amount_in, amount_out)
         return amount_out
@@ -82,6 +84,22 @@ class StablePool(StableState, frozen=True, dict=True):
                 raise Reverts("the pool's balance would not grow")
             amount_in = div_up(div_up(taken, self.factors[i]), ONE - self.fee)
         self.checked_amounts(i, j, amount_in, amount_out)
+        return amount_in
+
+    def amount_in(self, i: int, j: int, amount_out: int) -> int:
+        """See ``VaultPool.amount_in``; also raises ``UnknownRate``."""
+        if amount_out <= 0 or i == j or self.facts.bpt in (i, j):
+            return super().amount_in(i, j, amount_out)
+        factor, k, out = self.factors[i], self.places[i], self.places[j]
+        most = self.scaled[out] - 1 + -amount_out * self.factors[j] // ONE
+        if most <= 0:
+            raise Reverts(f"output {amount_out} is more than the pool has")
+        balance = least_balance(self.amp, self.scaled, self.d, (k, out), most)
+        if balance is None or balance <= self.scaled[k]:
+            return super().amount_in(i, j, amount_out)
+        net = -((self.scaled[k] - balance) * ONE // factor)
+        amount_in = -(-net * ONE // (ONE - self.fee))
+        self.checked_amounts(i, j, amount_in, self.amount_out(i, j, amount_in) if self.managed[j] else amount_out)
         return amount_in
 
     def marginal_rate(self, i: int, j: int) -> float:

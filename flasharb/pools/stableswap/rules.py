@@ -58,11 +58,13 @@ class StableFacts:
 
     ``rates``: 10^(36 - decimals) of each coin. ``supply_slot`` is where the LP token keeps its total supply; None if
     nobody knows: then the pool has no LP hops, and its tokens are its coins only. Else the LP token comes after them.
+    ``native`` is the coin that the pool holds as ether, which ``tokens`` list as WETH; None where there is none.
     """
 
     rules: StableRules
     rates: tuple[int, ...]
     supply_slot: int | None = None
+    native: int | None = None
 
     @property
     def lp_index(self) -> int:
@@ -72,7 +74,8 @@ class StableFacts:
     @property
     def called(self) -> CurveFacts:
         """See ``pools.curve``."""
-        return CurveFacts(len(self.rates), dynamic_amounts=self.rules.slots.total_supply is not None)
+        ng = self.rules.slots.total_supply is not None
+        return CurveFacts(len(self.rates), dynamic_amounts=ng, ether=self.native)
 
 
 # keccak(0) and keccak(1): the compilers before 0.2.9 kept arrays at the hash of their slot

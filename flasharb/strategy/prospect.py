@@ -1,0 +1,108 @@
+"""Which cycles are not worth an exact size: what they could gain at most does not pay for their own swaps.
+
+A thousand cycles may be open at once, nearly all of them by less than gas. The bound costs a tenth of a size. It holds
+for whole units, because rounding goes against the trader in every step. A chain of legs never gives more than R·u for
+an input u, with its marginal rate R; and where it begins or ends with constant-product pools, not more than
+R·u / (1 + N·u), with the terms of N that are theirs (``optimum``).
+
+A cycle that does not pay for a transaction of its own may still be worth taking as one more path of another trade
+(``split``). What does not even pay for its swaps is not: together, paths gain at most what each gains alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Final, NamedTuple
+
+from flasharb.market.prices import NoPrice
+from flasharb.pools import Pool, V2Pool, is_piecewise
+from flasharb.pools.protocols import PROTOCOLS
+from flasharb.strategy.limits import Limits
+from flasharb.strategy.profit import Costs
+from flasharb.strategy.reasons import Reason
+from flasharb.strategy.trade import Opportunity, Rejected
+from flasharb.units import PIPS, WAD
+
+_SLACK: Final = 1e-11
+"""Rates are exact to a relative 1e-12 a leg; so much more is granted to them."""
+
+
+class Prospects:
+    """Judges the opportunities of one block."""
+
+    def __init__(self, costs: Costs, limits: Limits, loan_fee_wad: int) -> None:
+        self._costs = costs
+        self._limits = limits
+        self._cost = 1.0 + loan_fee_wad / WAD
+        self._needed: dict[tuple[bytes, int], float] = {}
+
+    def dismissed(self, opportunity: Opportunity, pools: Sequence[Pool]) -> Rejected | None:
+        """Why the opportunity, which leads through ``pools``, is not worth a look; None if it may be."""
+        if not all(map(is_piecewise, pools)):
+            # of other curves nobody has proven that they are concave
+            return None
+        most, needed = most_gain(opportunity, pools, self._limits, self._cost), self._swaps(opportunity, pools)
+        if most >= needed:
+            return None
+        detail = f"gains at most {most:.0f} units, its swaps alone take gas worth {needed:.0f}"
+        return Rejected(opportunity.id, Reason.BELOW_MIN_PROFIT, detail, opportunity.block_number)
+
+    def _swaps(self, opportunity: Opportunity, pools: Sequence[Pool]) -> float:
+        """What the gas of the swaps is worth, in the base token; nothing where there is no price for it."""
+        base = opportunity.cycle[0].token_in
+        gas = sum(PROTOCOLS[pool.spec.protocol].gas for pool in pools)
+        known = self._needed.get((base, gas))
+        if known is None:
+            price = self._costs.in_token(base, gas * self._costs.base_fee_per_gas)
+            known = self._needed[base, gas] = 0.0 if isinstance(price, NoPrice) else float(price)
+        return known
+
+
+def most_gain(opportunity: Opportunity, pools: Sequence[Pool], limits: Limits, cost: float) -> float:
+    """No input gains more, in units of the base token; ``cost``: of a unit that goes in, the loan's fee included."""
+    rate = opportunity.marginal_rate * (1.0 + _SLACK)
+    if rate <= cost:
+        return 0.0
+    legs = [_leg(pool, hop.token_in) for pool, hop in zip(pools, opportunity.cycle, strict=True)]
+    n, before, after = 0.0, 1.0, 1.0
+    for leg in legs:
+        if leg is None:
+            break
+        n += leg.taken * before
+        before *= leg.rate
+    else:
+        return _free(rate, n, cost)
+    for leg in reversed(legs):
+        if leg is None:
+            break
+        after *= leg.rate
+        n += leg.taken * rate / after
+    if n:
+        return _free(rate, n, cost)
+    hop = opportunity.cycle[0]
+    reserve = pools[0].reserve_in(*pools[0].spec.ends(hop.token_in, hop.token_out))
+    return (rate - cost) * limits.most_input(reserve)
+
+
+def _free(rate: float, n: float, cost: float) -> float:
+    """The most that ``rate * u / (1 + n * u) - cost * u`` comes to."""
+    return (sqrt(rate) - sqrt(cost)) ** 2 / n
+
+
+class _Leg(NamedTuple):
+    """A leg that gives ``rate * u / (1 + taken * u)``."""
+
+    rate: float
+    taken: float
+
+
+def _leg(pool: Pool, token_in: bytes) -> _Leg | None:
+    """None for other curves than a constant product."""
+    if type(pool) is not V2Pool:
+        return None
+    reserve_in, reserve_out = pool.reserve0, pool.reserve1
+    if token_in != pool.spec.tokens[0]:
+        reserve_in, reserve_out = reserve_out, reserve_in
+    taken = (PIPS - pool.spec.fee_pips) / PIPS / reserve_in
+    return _Leg(taken * reserve_out, taken)
