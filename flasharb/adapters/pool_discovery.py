@@ -36,11 +36,17 @@ Take = Callable[[int, Sequence[FactoryLog]], Awaitable[None]]
 
 
 async def factory_logs(
-    node: Node, creators: Sequence[tuple[str, Address, Creation]], blocks: tuple[int, int], take: Take
+    node: Node,
+    creators: Sequence[tuple[str, Address, Creation]],
+    blocks: tuple[int, int],
+    take: Take,
+    *,
+    patient: bool = True,
 ) -> None:
     """Tell the creation logs of all ``creators`` (``pools.register``) in these blocks, range by range, in order.
 
-    A range that the node finds too large is halved, a node that asks for patience gets it.
+    A range that the node finds too large is halved, a node that asks for patience gets it (``patient``; else the
+    first refusal is raised).
 
     Raises:
         NodeError: no answer even to a single block, or after several attempts; what was told before holds.
@@ -57,6 +63,8 @@ async def factory_logs(
             query = {**places, "topics": [topics], "fromBlock": hex(first), "toBlock": hex(end)}
             answer = await node.call("eth_getLogs", query)
         except NodeError as error:
+            if not patient:
+                raise
             failures += 1
             patience = throttled(error) or not isinstance(error, RpcError)
             hopeless = failures > MOST_FAILURES if patience else end == first
