@@ -1,7 +1,6 @@
 """``PairCreated`` and ``PoolCreated`` of Solidly's family: tokens and kind of curve; what is missing are the decimals.
 
-The pair itself knows the units that it reckons with, and tells them (``metadata``). It is believed because its address
-follows from its factory, which is checked for every pool that is taken.
+The tokens are asked for those, as the pair did when it was created.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ from flasharb.pools.solidly.facts import SolidlyFacts, SolidlyKind
 from flasharb.pools.solidly.storage import facts_of
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import Elsewhere, Needs, Refused
-from flasharb.units import ZERO_ADDRESS, Address
+from flasharb.units import ZERO_ADDRESS, Address, checksum
 
-METADATA: Final = keccak(b"metadata()")[:4]
-"""Answers units, reserves, kind of curve and tokens, in all of the family."""
+DECIMALS: Final = keccak(b"decimals()")[:4]
 _MOST_DECIMALS: Final = 36
 
 
@@ -35,23 +33,19 @@ def drafts(kind: str, factory: Address, tokens: tuple[Address, Address]) -> tupl
 
 
 def completed(draft: PoolSpec, _slots: Mapping[int, int], elsewhere: Elsewhere) -> PoolSpec | Needs | Refused:
-    """The pair with the units that it tells."""
-    call = draft.address, METADATA
-    if call not in elsewhere.answers:
-        return Needs(calls=frozenset({call}))
-    answer, facts = elsewhere.answers[call], facts_of(draft)
-    if len(answer) != 7 * 32:
-        return Refused("it does not answer metadata() as a pair of this family")
-    words = [int.from_bytes(answer[at : at + 32], "big") for at in range(0, len(answer), 32)]
-    units = words[0], words[1]
-    if [words[4], *words[5:]] != [facts.stable, *(int.from_bytes(token, "big") for token in draft.tokens)]:
-        return Refused("by its own words it is a pair of other tokens, or of the other curve")
-    if not all(unit in _UNITS for unit in units):
-        return Refused(f"the units that it reckons with, {units[0]} and {units[1]}, are no powers of ten")
-    return replace(draft, facts=replace(facts, units=units))
-
-
-_UNITS: Final = frozenset(10**digits for digits in range(_MOST_DECIMALS + 1))
+    """The pair with the units that it reckons with."""
+    calls = [(token, DECIMALS) for token in draft.tokens]
+    missing = frozenset(calls) - elsewhere.answers.keys()
+    if missing:
+        return Needs(calls=missing)
+    units = []
+    for call in calls:
+        answer = elsewhere.answers[call]
+        digits = int.from_bytes(answer, "big")
+        if len(answer) != 32 or digits > _MOST_DECIMALS:
+            return Refused(f"the token {checksum(call[0])} does not tell its decimals")
+        units.append(10**digits)
+    return replace(draft, facts=replace(facts_of(draft), units=(units[0], units[1])))
 
 
 def _claim(protocol: str, log: FactoryLog, stable: int, pair: Address) -> Claim:
