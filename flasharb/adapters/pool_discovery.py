@@ -111,7 +111,9 @@ async def settle(
     refused: list[Refused | None] = []
     for start in range(0, len(unknown), CLAIMS_AT_ONCE):
         some = unknown[start : start + CLAIMS_AT_ONCE]
-        questions = (Question[Told](claim.pool, claim.ask, f"contract {checksum(claim.pool)}") for claim in some)
+        questions: list[Question[Told]] = [
+            Question(claim.pool, claim.ask, f"contract {checksum(claim.pool)}") for claim in some
+        ]
         told = await answers(node, questions, place)
         refused += [register.told(claim, one) for claim, one in zip(some, told, strict=True)]
     return [one for one in refused if one is not None]

@@ -67,7 +67,12 @@ class Wanted:
 @click.option("--rpc", "rpc_url", metavar="URL", help="Node whose factories' logs are read, with --from or --tokens.")
 @click.option("--from", "first", type=click.IntRange(0), help="First block; default: after the last one in FILE.")
 @click.option("--to", "last", type=click.IntRange(0), help="Last block; default: the head.")
-@click.option("--tokens", "token_file", type=_EXISTING_FILE, help="Token list: pools of its pairs that exist now.")
+@click.option(
+    "--tokens",
+    "token_file",
+    type=_EXISTING_FILE,
+    help="Token file or published token list: pools of its pairs that exist now.",
+)
 @click.option("--cache", type=_EXISTING_FILE, help="Pool cache of the bus's makers (TLV).")
 @click.option("--block", type=_EXISTING_FILE, help="Recorded block: the pools among its contracts.")
 @click.option("--capture", type=_EXISTING_FILE, help="Bus capture: the pools that its messages name.")
