@@ -24,7 +24,7 @@ from flasharb.execution.limits import ChainFacts, is_devnet
 from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
 from flasharb.pools.register import Register
-from flasharb.service import pipeline
+from flasharb.service import garbage, pipeline
 from flasharb.service.accountant import Accountant, Ours
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity, on_top_of
@@ -115,7 +115,7 @@ async def serve(
         simulation = settings.simulation
         command = limited_command(simulation.worker_memory_mb, simulation.wall_budget_s)
         workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s, command))
-        newcomers = _newcomers(settings, lists) if settings.pools.from_bus else None
+        newcomers = _newcomers(settings, lists) if settings.pools.from_bus or settings.pools.from_factories else None
         accountant = _accountant(settings, node, actors, lists, figures) if settings.strategy.account_missed else None
         reporter = Reporter(figures, Book(journal), announcer, _both(show, accountant))
         node_chain = _chain(settings, node, actors, lists)
@@ -151,6 +151,7 @@ async def serve(
                 figures,
                 note,
                 accountant.looked if accountant else None,
+                garbage.settle,
             ),
             executor=executor,
             tracker=Tracker(node_chain, settings.chain.slot_s),
@@ -194,7 +195,7 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
 
 def _newcomers(settings: Settings, lists: Lists) -> Newcomers:
     register = Register(settings.chain.id, lists.deployments, dict(lists.specs))
-    return Newcomers(register, lists.sort, lists.specs, lists.left_out)
+    return Newcomers(register, lists.sort, lists.specs, lists.left_out, settings.pools.from_factories)
 
 
 def _accountant(settings: Settings, node: Node, actors: Actors, lists: Lists, figures: Figures) -> Accountant:

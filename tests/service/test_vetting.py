@@ -34,16 +34,19 @@ LESS = Verdict(TokenFault.RECEIVER_GETS_LESS, "transfer of 100: receiver gets 99
 
 @dataclass
 class FakeSimulator:
-    """Knows verdicts, and what simulations end with."""
+    """Knows verdicts, what simulations end with, and who (holder, token) holds too little to try."""
 
     verdicts: dict[Address, Verdict | Unsimulated] = field(default_factory=dict)
     reverts: str | None = None
     trials: list[TokenTrial] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
+    not_held: set[tuple[Address, Address]] = field(default_factory=set)
 
     async def check_token(self, trial: TokenTrial) -> Verdict | Unsimulated:
         self.trials.append(trial)
         await trio.lowlevel.checkpoint()
+        if (trial.parties.holder, trial.token) in self.not_held:
+            return Verdict(TokenFault.NOT_HELD, "holds 0")
         return self.verdicts.get(trial.token, Verdict(None))
 
     async def simulate(self, job: Job) -> Simulation | Unsimulated:
@@ -107,15 +110,34 @@ async def test_a_share_is_tried_out_at_the_other_pool_of_the_route(tmp_path: Pat
 
 
 async def test_what_cannot_be_tried_is_not_condemned(tmp_path: Path) -> None:
-    """A pool that holds nothing, a worker that died: not now, but nothing is written."""
+    """Pools that hold nothing, a worker that died: not now, but nothing is written."""
     for verdict in (Verdict(TokenFault.NOT_HELD, "holds 3"), Unsimulated("simulation_died", "status 9")):
         bench = Bench(tmp_path, FakeSimulator({GOOD: verdict}))
-        answer = await bench.vetting.simulate(job(POOL))
+        answer = await bench.vetting.simulate(job(POOL, OTHER))
         assert isinstance(answer, Unsimulated)
         assert answer.reason == UNTRIED
         assert bench.quarantine.tokens == {}
         bench.simulator.verdicts.clear()
-        assert isinstance(await bench.vetting.simulate(job(POOL)), Simulation)
+        assert isinstance(await bench.vetting.simulate(job(POOL, OTHER)), Simulation)
+
+
+async def test_a_token_that_its_own_pool_does_not_hold_is_tried_out_by_the_next(tmp_path: Path) -> None:
+    """The LP token of a Curve pool, on a route that goes through it."""
+    bench = Bench(tmp_path)
+    bench.simulator.not_held = {(POOL, GOOD)}
+    assert isinstance(await bench.vetting.simulate(job(POOL, OTHER)), Simulation)
+    tried = [(trial.token, trial.parties.holder) for trial in bench.simulator.trials]
+    assert tried == [(GOOD, POOL), (GOOD, OTHER), (BAD, OTHER)]
+
+
+async def test_a_token_that_is_not_on_the_way_need_not_be_held(tmp_path: Path) -> None:
+    """The LP token of a Curve pool between whose coins the route goes: tried again where it is on the way."""
+    bench = Bench(tmp_path)
+    bench.simulator.not_held = {(POOL, GOOD), (OTHER, GOOD)}
+    assert isinstance(await bench.vetting.simulate(job(POOL)), Simulation)
+    answer = await bench.vetting.simulate(job(POOL, OTHER))
+    assert isinstance(answer, Unsimulated)
+    assert answer.reason == UNTRIED
 
 
 async def test_a_token_that_only_lets_simulations_fail_is_quarantined(tmp_path: Path) -> None:

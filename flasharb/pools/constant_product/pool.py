@@ -63,7 +63,8 @@ class V2Pool(msgspec.Struct, frozen=True, gc=False):
     def marginal_rate(self, i: int, j: int) -> float:
         """See ``Pool.marginal_rate``."""
         self._require_reserves()
-        price = self.reserve1 / self.reserve0
+        # not one division of integers: the search works out many rates at once, in floats, and must come to the same
+        price = float(self.reserve1) / float(self.reserve0)
         gamma = (PIPS - self.spec.fee_pips) / PIPS
         return gamma / price if i else gamma * price
 
