@@ -18,7 +18,7 @@ from flasharb.errors import NodeError
 from flasharb.feed.blocks import BlockAssembler
 from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolEvent, PoolNamed, PoolsInvalidated
 from flasharb.feed.pool_runs import PoolRun
-from flasharb.market.history import History, NeedsReload
+from flasharb.market.history import Advanced, History, NeedsReload
 from flasharb.market.snapshot import Market
 from flasharb.pools.register import Refused, Register
 from flasharb.pools.spec import PoolSpec
@@ -251,8 +251,10 @@ class Updater:
         self, history: History, closed: ClosedBlock, received_at: float, updates: Conflated[Update]
     ) -> None:
         assert closed.header is not None
+        passed: frozenset[Address] = frozenset()
         for filler in await self._silent_blocks(history, closed):
-            history.advance(filler)
+            filled = history.advance(filler)
+            passed |= filled.market.touched if isinstance(filled, Advanced) else frozenset()
         advanced = history.advance(closed)
         if isinstance(advanced, NeedsReload):
             self._in_doubt = f"{advanced.reason}: {advanced.detail}"
@@ -265,7 +267,7 @@ class Updater:
             # The bus names no hashes: what moved on either branch is taken from the node, not from memory.
             market = history.withdraw(dict.fromkeys(market.touched, "reorganised"))
         market = await self._reread(history, closed.header)
-        await self._publish(market, market.touched, received_at, updates)
+        await self._publish(market, market.touched | passed, received_at, updates)
         if market.reload:
             await self._reload(history, closed.header, received_at, updates)
 
