@@ -34,6 +34,7 @@ class Strategy:
     max_position_pct: float = _key(0.05, "share of the input-side reserve of each hop's pool", 0.000001, 1)
     slippage_tolerance_bps: int = _key(50, "basis points of the simulated gross profit", 0, 10_000)
     max_hops: int = _key(3, "pools in a cycle", 2, 4)
+    longest_cycle: int = _key(0, "pools in a cycle of which only the best are found; up to max_hops: none", 0, 8)
     base_tokens: tuple[str, ...] = _key(("WETH",), "symbols of the token list, or addresses")
     max_trades_per_block: int = _key(4, "candidates simulated per block", 1, 1000)
     max_paths: int = _key(4, "cycles that share pools in one transaction; 1: trades are never split", 1, 16)

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from eth_hash.auto import keccak
 
+from flasharb.pools import untried
 from flasharb.pools.balancer import admission as balancer
 from flasharb.pools.balancer import events as balancer_events
 from flasharb.pools.balancer import files as balancer_files
@@ -46,10 +47,9 @@ from flasharb.pools.solidly.facts import LAYOUTS as SOLIDLY_KINDS
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import files as stableswap_files
 from flasharb.pools.stableswap import storage as stableswap
-from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.codes import PROTOCOL as STABLESWAP
 from flasharb.pools.stableswap.events import RULES as STABLESWAP_RULES
 from flasharb.pools.storage import Elsewhere, Needs, Refused
-from flasharb.pools.vault_shares import files as vault_files
 from flasharb.pools.vault_shares import pool as vault_pool
 from flasharb.pools.vault_shares import storage as vault_shares
 from flasharb.pools.wrapped_steth import pool as wrapped_pool
@@ -108,8 +108,8 @@ class Protocol:
       missing to say so, or to the reason why it is none that is traded; None where the contract is no such pool at all.
     - ``timed``: its pools answer for one block time (``contract.Timed``).
     - ``factory``: the factory that the facts name, which must be the deployment's.
-    - ``probed``: only a trial in the local EVM says what a pool does; no file can vouch for one, so that the service
-      does not meet them, and their topics (every token's Transfer) are not asked for.
+    - ``probed``: only a trial in the local EVM says what a pool does (``pools.untried``). The service tries them out at
+      each head and reads their state anew, so that their topics (every token's Transfer) are not asked for.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
     - ``write_facts``: the other way round, for pool files that discovery writes.
     - ``creation``: the log by which a factory (or the singleton) tells of a new pool.
@@ -206,6 +206,7 @@ def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protoco
         gas=60_000,
         default_fee_pips=0,
         rules=rules,
+        timed=timed,
         sources=lambda spec: (balancer.vault_of(spec),),
         holder=balancer.vault_of,
         named=balancer.pool_id_of,
@@ -306,7 +307,9 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 default_fee_pips=0,
                 rules=vault_shares.RULES,
                 sources=lambda spec: (spec.tokens[vault_pool.ASSET],),
-                vouch=vault_files.vouch,
+                vouch=untried.vouch,
+                read_facts=untried.read_facts,
+                write_facts=untried.write_facts,
                 probed=True,
             ),
             Protocol(
@@ -317,7 +320,9 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 default_fee_pips=0,
                 rules=wrapped_steth.RULES,
                 sources=lambda spec: (spec.tokens[wrapped_pool.STETH],),
-                vouch=vault_files.vouch,
+                vouch=untried.vouch,
+                read_facts=untried.read_facts,
+                write_facts=untried.write_facts,
                 probed=True,
             ),
             Protocol(
@@ -347,6 +352,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 gas=100_000,
                 default_fee_pips=0,
                 rules=STABLESWAP_RULES,
+                sources=stableswap.sources,
                 vouch=stableswap_files.vouch,
                 read_facts=stableswap_files.read_facts,
                 write_facts=stableswap_files.write_facts,
