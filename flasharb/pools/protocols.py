@@ -47,7 +47,7 @@ from flasharb.pools.solidly.facts import LAYOUTS as SOLIDLY_KINDS
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import files as stableswap_files
 from flasharb.pools.stableswap import storage as stableswap
-from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.codes import PROTOCOL as STABLESWAP
 from flasharb.pools.stableswap.events import RULES as STABLESWAP_RULES
 from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.pools.vault_shares import pool as vault_pool
@@ -352,6 +352,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 gas=100_000,
                 default_fee_pips=0,
                 rules=STABLESWAP_RULES,
+                sources=stableswap.sources,
                 vouch=stableswap_files.vouch,
                 read_facts=stableswap_files.read_facts,
                 write_facts=stableswap_files.write_facts,

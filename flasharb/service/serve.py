@@ -24,7 +24,7 @@ from flasharb.execution.limits import ChainFacts, is_devnet
 from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
 from flasharb.pools.register import Register
-from flasharb.service import pipeline
+from flasharb.service import garbage, pipeline
 from flasharb.service.accountant import Accountant, Ours
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity, on_top_of
@@ -151,6 +151,7 @@ async def serve(
                 figures,
                 note,
                 accountant.looked if accountant else None,
+                garbage.settle,
             ),
             executor=executor,
             tracker=Tracker(node_chain, settings.chain.slot_s),
