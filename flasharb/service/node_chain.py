@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from flasharb.adapters import chain
 from flasharb.adapters.node import Node
 from flasharb.adapters.node_source import pool_logs
+from flasharb.adapters.pool_discovery import factory_logs, settle
 from flasharb.adapters.pool_loader import Loaded, load_pools
 from flasharb.execution.realised import Holdings
 from flasharb.feed.events import BlockHeader, PoolEvent
 from flasharb.market.prices import chainlink_usd
 from flasharb.market.snapshot import Market
+from flasharb.pools.creation import Claim, FactoryLog, Listing
 from flasharb.pools.protocols import PROTOCOLS, sources_of
+from flasharb.pools.register import Refusal, Refused, Register, creators
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.units import Address, Hash32
 
@@ -68,6 +71,23 @@ class NodeChain:
         """
         emitters = self._unheard_emitters()
         return await pool_logs(self.node, header.hash, emitters) if emitters else ()
+
+    async def created(self, first: int, last: int, register: Register) -> list[Refused]:
+        """Take what factories created in these blocks into the register; what it does not take.
+
+        Raises:
+            NodeError: the node does not answer.
+        """
+        refused: list[Refused] = []
+
+        async def take(end: int, logs: Sequence[FactoryLog]) -> None:
+            met = [register.created(log) for log in logs]
+            refused.extend(one for one in met if isinstance(one, Refused))
+            refused.extend(await settle(self.node, register, (one for one in met if isinstance(one, Claim | Listing))))
+
+        tellers = creators(register.chain_id, register.deployments)
+        await factory_logs(self.node, tellers, (first, last), take, patient=False)
+        return [one for one in refused if one.refusal is not Refusal.DUPLICATE]
 
     def _unheard_emitters(self) -> frozenset[Address]:
         if self.hears_all:

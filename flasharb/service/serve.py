@@ -115,7 +115,7 @@ async def serve(
         simulation = settings.simulation
         command = limited_command(simulation.worker_memory_mb, simulation.wall_budget_s)
         workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s, command))
-        newcomers = _newcomers(settings, lists) if settings.pools.from_bus else None
+        newcomers = _newcomers(settings, lists) if settings.pools.from_bus or settings.pools.from_factories else None
         accountant = _accountant(settings, node, actors, lists, figures) if settings.strategy.account_missed else None
         reporter = Reporter(figures, Book(journal), announcer, _both(show, accountant))
         node_chain = _chain(settings, node, actors, lists)
@@ -195,7 +195,7 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
 
 def _newcomers(settings: Settings, lists: Lists) -> Newcomers:
     register = Register(settings.chain.id, lists.deployments, dict(lists.specs))
-    return Newcomers(register, lists.sort, lists.specs, lists.left_out)
+    return Newcomers(register, lists.sort, lists.specs, lists.left_out, settings.pools.from_factories)
 
 
 def _accountant(settings: Settings, node: Node, actors: Actors, lists: Lists, figures: Figures) -> Accountant:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import trio
@@ -216,6 +217,53 @@ async def test_a_pool_that_no_factory_knows_is_refused_by_name_and_one_that_nobo
     assert met.left_out == {real_pool(): Excluded(Cause.NOT_TRACKED, USDC)}
     assert bench.notices() == ["refused"]
     assert bench.figures.skipped == {"unvouched_pools": 1}
+
+
+async def test_a_pool_that_a_factory_creates_is_traded_in_the_same_slot() -> None:
+    """The block's market comes first; then the pool is loaded, at that block, and the market told again with it."""
+    chain, created = FakeChain(), PoolSpec(real_pool(), "uniswap_v2", (WETH, USDC), 3000)
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    met = replace(newcomers(WETH, USDC), from_factories=True)
+    bench = Bench(chain, met)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        await bench.latest()
+        chain.grow(6, [pool(CHEAP, 100, 200_000), pool(real_pool(), 55, 110_000)], first=6)
+        chain.creations[6] = (created, replace(created, address=DEAR))
+        await bench.feed(sync(CHEAP, 90, 210_000, 6), Heartbeat(7, 0))
+        update = await bench.latest()
+        bench.send.close()
+    assert update.market.number == 6
+    assert reserve0(update, real_pool()) == 55
+    assert update.touched == {CHEAP, real_pool()}
+    assert met.specs.keys() == {real_pool()}
+    assert bench.notices() == ["refused", "pool", "reloaded"]
+    assert chain.asked_created == [(5, 5), (6, 6)]
+
+
+async def test_new_pools_that_the_node_did_not_tell_are_asked_for_again() -> None:
+    """The market is not in doubt for that; the blocks that were missed are in the next question."""
+    chain, created = FakeChain(), PoolSpec(real_pool(), "uniswap_v2", (WETH, USDC), 3000)
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    met = replace(newcomers(WETH, USDC), from_factories=True)
+    bench = Bench(chain, met)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        await bench.latest()
+        chain.grow(7, [pool(CHEAP, 100, 200_000), pool(real_pool(), 55, 110_000)], first=6)
+        chain.creations[6] = (created,)
+        chain.created_failing = True
+        await bench.feed(Heartbeat(7, 0))
+        assert (await bench.latest()).market.number == 6
+        assert bench.notices() == ["newcomers"]
+        chain.created_failing = False
+        await bench.feed(Heartbeat(8, 0))
+        update = await bench.latest()
+        bench.send.close()
+    assert chain.asked_created == [(5, 5), (6, 6), (6, 7)]
+    assert reserve0(update, real_pool()) == 55
 
 
 async def test_a_gap_takes_all_pools_from_the_node_at_the_next_whole_block() -> None:

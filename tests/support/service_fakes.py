@@ -16,6 +16,7 @@ from flasharb.execution.realised import Holdings
 from flasharb.feed.events import BlockHeader, PoolEvent
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool, V2Pool
+from flasharb.pools.register import Refused, Register
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.units import WEI_PER_ETH, Address, Hash32
 
@@ -68,6 +69,9 @@ class FakeChain:
     public: list[bytes] = field(default_factory=list)
     logs: dict[int, tuple[PoolEvent, ...]] = field(default_factory=dict)
     probed: frozenset[Address] = frozenset()
+    creations: dict[int, tuple[PoolSpec, ...]] = field(default_factory=dict)
+    created_failing: bool = False
+    asked_created: list[tuple[int, int]] = field(default_factory=list)
 
     def grow(self, last: int, pools: Iterable[Pool], branch: str = "", first: int = 0) -> None:
         """Blocks up to ``last`` with the same pools in each."""
@@ -113,6 +117,14 @@ class FakeChain:
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:
         return None
+
+    async def created(self, first: int, last: int, register: Register) -> list[Refused]:
+        self._alive()
+        self.asked_created.append((first, last))
+        if self.created_failing:
+            raise NodeError("the fake node does not tell logs")
+        found = [spec for number in range(first, last + 1) for spec in self.creations.get(number, ())]
+        return [one for spec in found if (one := register.offer(spec, "a factory")) is not None]
 
     def empty_market(self, header: BlockHeader) -> Market:
         return Market.load(header.number, (), TOKENS, block=header)
