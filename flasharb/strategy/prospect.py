@@ -51,7 +51,7 @@ class Prospects:
 
     def of(self, opportunity: Opportunity, pools: Sequence[Pool]) -> Prospect:
         """The bound on an opportunity that leads through ``pools``."""
-        if not all(map(is_piecewise, pools)):
+        if not all(type(pool) is V2Pool or is_piecewise(pool) for pool in pools):
             # of other curves nobody has proven that they are concave
             return _UNBOUNDED
         worth = self._worth(opportunity.cycle[0].token_in)
