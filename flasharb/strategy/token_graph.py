@@ -124,10 +124,12 @@ class TokenGraph:
         Pools whose rate is zero, because they are left out or not known, are passed over: only the market can say.
         """
         slots, prices = self._early.told(events, after)
-        listed = slots >= 0
-        listed[listed] = self.screen.layout.slots["forward"][slots[listed]] > 0.0
-        slots = slots[listed]
-        return self._early.batch(slots, prices[listed], self._early.gamma[slots])
+        ours = slots >= 0
+        slots, prices = slots[ours], prices[ours]
+        last = self._early.is_last(slots)
+        last &= self.screen.layout.slots["forward"][slots] > 0.0
+        slots = slots[last]
+        return self._early.batch(slots, prices[last], self._early.gamma[slots])
 
     def owners(self, slots: Iterable[int]) -> set[Address]:
         """The pools of some slots."""
@@ -171,6 +173,7 @@ class _EarlyRates:
         # events of constant-product pools, and of concentrated ones
         self.slot_of: dict[str, dict[bytes, int]] = {"sync": {}, "swap": {}}
         self.gamma = np.zeros(count)
+        self._place = np.zeros(count, np.int32)
         self._direct = np.zeros(count, np.bool_)
         for address, (_, edges) in placed.items():
             pool = market.pools[address]
@@ -194,6 +197,13 @@ class _EarlyRates:
                 slots.append(np.array((slot,), np.int32))
                 prices.append(np.array((_price(event),)))
         return np.concatenate(slots), np.concatenate(prices)
+
+    def is_last(self, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Of each slot that comes several times only the last place passes."""
+        places = np.arange(len(slots), dtype=np.int32)
+        self._place[slots] = places
+        last: NDArray[np.bool_] = self._place[slots] == places
+        return last
 
     def batch(self, slots: NDArray[np.int32], prices: NDArray[np.float64], gamma: NDArray[np.float64]) -> Numbers:
         batch = np.zeros(len(slots), BATCH)
