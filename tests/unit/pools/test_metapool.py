@@ -11,7 +11,6 @@ from flasharb.pools.events import StateUnknown
 from flasharb.pools.protocols import sources_of
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import StableFacts, StableSwapPool, events, identify, stable_pool
-from flasharb.pools.stableswap.admission import MAINNET
 from flasharb.pools.stableswap.codes import PROTOCOL, THREE_POOL
 from flasharb.pools.stableswap.pool import BasePrice, StableParameters
 from flasharb.pools.stableswap.ramp import steady
@@ -140,8 +139,3 @@ def test_forwarded_code_that_nobody_ran_is_none_of_ours() -> None:
         proxy = bytes.fromhex(head) + target + bytes.fromhex(tail)
         assert identify(POOL, {}, Elsewhere(codes={POOL: proxy})) == Needs(code=frozenset({target}))
         assert identify(POOL, {}, Elsewhere(codes={POOL: proxy, target: b"\0"})) is None
-
-
-def test_the_base_pool_is_the_one_of_ethereum() -> None:
-    """The same contract that is known as a pool of its own."""
-    assert MAINNET[THREE_POOL.address].tokens == THREE_POOL.tokens
