@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -12,6 +12,7 @@ from flasharb.errors import UsageError
 from flasharb.pools.files import PoolFile, TokenFile, parse_pools, parse_tokens
 from flasharb.pools.protocols import DEPLOYMENTS, Deployment, check_address
 from flasharb.pools.spec import PoolSpec, Token
+from flasharb.pools.token_list import is_token_list, parse_token_list
 from flasharb.safe_json import decode_json
 from flasharb.units import checksum
 
@@ -63,12 +64,18 @@ def known_deployments(files: Iterable[PoolFile], chain_id: int) -> dict[str, Dep
 
 
 def read_tokens(paths: Iterable[str], chain_id: int) -> tuple[Token, ...]:
-    """The tokens of all files, each once.
+    """The tokens of all files, each once; a file is ours (``pools.files``) or a published token list.
 
     Raises:
         UsageError: an unreadable or wrong file, another chain, or one address described in two ways.
     """
-    return _unique((token for path in paths for token in _read(path, chain_id, parse_tokens).tokens), "token")
+
+    def parse(content: object) -> TokenFile:
+        if is_token_list(content):
+            return parse_token_list(cast(Mapping[str, Any], content), chain_id)
+        return parse_tokens(content)
+
+    return _unique((token for path in paths for token in _read(path, chain_id, parse).tokens), "token")
 
 
 def _read(path: str, chain_id: int, parse: Callable[[object], List]) -> List:

@@ -39,6 +39,7 @@ def summary_record(figures: Figures) -> dict[str, Any]:
             "bus_to_bundle": _percentiles(figures.bus_to_bundle),
         },
         "arbitrages": _arbitrages(figures.arbitrages),
+        "curtailed": figures.curtailed,
     }
 
 

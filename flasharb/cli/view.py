@@ -274,8 +274,9 @@ def figure_lines(figures: Figures) -> list[str]:
     """The counters and latencies as text."""
     rejected = ", ".join(f"{reason} {count}" for reason, count in figures.rejected.most_common(4))
     bundles = f"bundles {figures.bundles_submitted} sent, {figures.bundles_included} included"
+    curtailed = f", cycles passed over at hubs {figures.curtailed} times" if figures.curtailed else ""
     return [
-        f"opportunities {figures.opportunities}   simulated {figures.simulated}   {bundles}",
+        f"opportunities {figures.opportunities}{curtailed}   simulated {figures.simulated}   {bundles}",
         f"net profit {eth(figures.net_profit_wei)} ETH",
         f"bus messages {figures.bus_messages}",
         f"bus → sighting     {percentiles(figures.bus_to_sighting)}, {figures.sightings} ahead of their block",

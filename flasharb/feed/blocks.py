@@ -17,6 +17,7 @@ from flasharb.feed.events import (
     ClosedBlock,
     Event,
     Heartbeat,
+    LastReserves,
     NewHead,
     PoolEvent,
     PoolLog,
@@ -27,7 +28,7 @@ from flasharb.feed.events import (
     V3Mint,
     V3Swap,
 )
-from flasharb.feed.pool_runs import PoolRun
+from flasharb.feed.pool_runs import PoolRun, last_reserves
 from flasharb.units import Address
 
 MAX_AHEAD: Final = 100_000
@@ -219,16 +220,37 @@ class _OpenBlock:
     def in_order_of_arrival(self) -> tuple[PoolEvent | PoolUnreliable, ...]:
         return (*_taken_apart(self._arrived), *self._indexed.values())
 
-    def in_order(self) -> tuple[PoolEvent | PoolUnreliable, ...]:
+    def in_order(self) -> tuple[PoolEvent | PoolUnreliable | LastReserves, ...]:
         if self._unreliable is not None:
             return tuple(self._unreliable.values())
-        return (*_taken_apart(self._arrived), *(event for _, event in sorted(self._indexed.items())))
+        return (*_conflated(self._arrived), *(event for _, event in sorted(self._indexed.items())))
 
 
 def _taken_apart(arrived: Iterable[PoolEvent | PoolUnreliable | PoolRun]) -> Iterator[PoolEvent | PoolUnreliable]:
-    """Single events; of a run those that a later one of the same run does not supersede."""
     for event in arrived:
         if isinstance(event, PoolRun):
-            yield from event.newest()
+            yield from event.events()
         else:
             yield event
+
+
+def _conflated(
+    arrived: Iterable[PoolEvent | PoolUnreliable | PoolRun],
+) -> Iterator[PoolEvent | PoolUnreliable | LastReserves]:
+    """Single events; of runs of syncs only the last reserves of each pool, behind all others.
+
+    They may stand there, because nothing else moves such a pool, and what a later event supersedes is not among them.
+    """
+    syncs: list[PoolRun | V2Sync] = []
+    for event in arrived:
+        if isinstance(event, V2Sync):
+            syncs.append(event)
+        if not isinstance(event, PoolRun):
+            yield event
+        elif event.kind == "sync":
+            syncs.append(event)
+        else:
+            yield from event.events()
+    last = last_reserves(syncs)
+    if last is not None:
+        yield last

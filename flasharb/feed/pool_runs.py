@@ -6,16 +6,16 @@ times, every price in its range. ``split`` says so without looking at one of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import count, pairwise, repeat
 from math import sqrt
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flasharb.feed.events import V2Sync, V3Swap
+from flasharb.feed.events import LastReserves, V2Sync, V3Swap
 from flasharb.feed.runs import Kind, Rows, Run
 from flasharb.feed.tick_check import MAX_SQRT_PRICE_X96, MAX_TICK, MIN_SQRT_PRICE_X96, MIN_TICK
 
@@ -72,15 +72,26 @@ class PoolRun:
         liquidity = _whole(rows["low"], rows["high"])
         return list(map(V3Swap, self.pools(), prices, rows["tick"].tolist(), liquidity, repeat(self.block_number)))  # type: ignore[arg-type]
 
-    def newest(self) -> list[V2Sync | V3Swap]:
-        """The events that say all: of a constant-product pool the last one.
 
-        Of concentrated pools every one, because each is checked against the known ticks.
-        """
-        if self.kind == "swap":
-            return self.events()
-        last = sorted(dict(zip(self.pools(), range(len(self)), strict=True)).values())
-        return PoolRun(self.kind, self.block_number, self.rows[last]).events()
+def last_reserves(told: Sequence[PoolRun | V2Sync]) -> LastReserves | None:
+    """What the runs among these syncs of one block say in the end, in their order; None where that is nothing.
+
+    Reserves are absolute: of a pool only the last sync counts, and where that is a single event, no row of a run.
+    """
+    last: dict[bytes, int] = {}
+    runs, rows = [], 0
+    for one in told:
+        if isinstance(one, V2Sync):
+            last.pop(one.pool, None)
+        elif len(one):
+            last.update(zip(one.pools(), count(rows), strict=False))
+            runs.append(one.rows)
+            rows += len(one)
+    if not last:
+        return None
+    places = np.fromiter(last.values(), np.intp, len(last))
+    columns = [np.concatenate([run[name] for run in runs])[places] for name in ("low0", "high0", "low1", "high1")]
+    return LastReserves(told[0].block_number, list(last), _whole(*columns[:2]), _whole(*columns[2:]))  # type: ignore[arg-type]
 
 
 def split(run: Run) -> list[PoolRun] | None:

@@ -17,7 +17,7 @@ from flasharb.service.conflated import Conflated
 from flasharb.service.executor import TOO_LATE
 from flasharb.service.figures import Figures
 from flasharb.service.messages import Batch, Candidates, Update
-from flasharb.service.reports import Report, TradeFound
+from flasharb.service.reports import Notice, Report, TradeFound
 from flasharb.strategy.search import Findings, Search
 from flasharb.strategy.trade import Rejected
 
@@ -33,18 +33,22 @@ class Detector:
         figures: Figures,
         report: Callable[[Report], None],
         looked: Callable[[Market, Findings], None] | None = None,
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
-        """``report`` and ``looked`` never block."""
+        """``report`` and ``looked`` never block. ``settle`` is called when all that lasts has been made."""
         self._search = search
         self._figures = figures
         self._report = report
         self._looked = looked
+        self._settle = settle
 
     async def run(self, updates: Conflated[Update], candidates: trio.MemorySendChannel[Candidates]) -> None:
         """Search every market that comes, at most one at a time."""
         async with candidates:
             async for update in updates:
                 found = self._look(update)
+                if update.touched is None:
+                    self._settle()
                 # A trade after its slot, or on a chain that has gone on without us, is worthless.
                 if self._figures.stale is None and trio.current_time() < update.deadline:
                     if found.trades:
@@ -67,6 +71,7 @@ class Detector:
         if self._looked is not None:
             self._looked(update.market, findings)
         figures.opportunities += len(findings.opportunities)
+        self._note_curtailed(findings.curtailed, update.market.number)
         for rejected in findings.rejected:
             figures.rejected[rejected.reason] += 1
         if findings.opportunities:
@@ -74,3 +79,13 @@ class Detector:
         for trade in findings.trades:
             self._report(TradeFound(trade, findings.costs, int((now - update.received_at) * NS)))
         return Candidates(update.header, findings.trades, findings.costs, update.received_at, update.deadline)
+
+    def _note_curtailed(self, count: int, block_number: int) -> None:
+        """Say it once: from then on the figures tell."""
+        if count and not self._figures.curtailed:
+            detail = (
+                f"in block {block_number} some cycles of four pools between tokens with very many pools were passed "
+                "over; the best of them are still found. strategy.max_hops = 3 leaves cycles of four to that way"
+            )
+            self._report(Notice("curtailed", detail))
+        self._figures.curtailed = count

@@ -71,6 +71,8 @@ class Figures:
     sightings: int = 0
     """Token cycles seen to pass before the block that opened them was complete."""
     opportunities: int = 0
+    curtailed: int = 0
+    """How often the listing of cycles passed over some of four pools at hubs: see ``Screen.curtailed``."""
     simulated: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     bundles_submitted: int = 0

@@ -14,7 +14,7 @@ from typing import Final
 from flasharb.execution.outcome import DryRun, Included, Missed, Outcome, Reverted, Submitted
 from flasharb.market.filters import Cause
 from flasharb.market.snapshot import Market
-from flasharb.simulation.missed import MissedReason, Reach, Reasons, enough, keys_of, out_of_reach
+from flasharb.simulation.missed import MissedReason, Reach, Reasons, enough, keys_of, out_of_reach, passed_over
 from flasharb.simulation.receipts import Seen
 from flasharb.strategy.reasons import Reason
 from flasharb.strategy.search import Findings
@@ -89,7 +89,7 @@ def account_for(
     trade = _best(real, look)
     if trade is not None and enough(trade.gross_profit, real.arbitrage.gross_profit):
         return _fate(outcomes.get(trade.id))
-    return Verdict(*next(_reasons(real, look, trade)))
+    return Verdict(*next(_reasons(real, look, trade, reach)))
 
 
 def _best(real: Seen, look: Look) -> Trade | None:
@@ -118,7 +118,7 @@ def _fate(outcome: Outcome | None) -> Verdict:
             return Verdict(None, "sent")
 
 
-def _reasons(real: Seen, look: Look, trade: Trade | None) -> Reasons:
+def _reasons(real: Seen, look: Look, trade: Trade | None, reach: Reach) -> Reasons:
     """Why none of our trades was as good."""
     pools = keys_of(real.swaps)
     yield from _unusable(pools, look)
@@ -126,6 +126,8 @@ def _reasons(real: Seen, look: Look, trade: Trade | None) -> Reasons:
         yield MissedReason.TIMING, "an earlier transaction of its block moved one of its pools"
     for rejected in _rejected(pools, look):
         yield REASONS.get(rejected.reason, MissedReason.SIMULATION_REFUSED), f"{rejected.reason}: {rejected.detail}"
+    if not any(keys == pools for keys in _looked_at(look)):
+        yield from passed_over(pools, reach, look.findings.curtailed)
     if trade is not None:
         yield MissedReason.SIZING, f"ours makes {trade.gross_profit} of {real.arbitrage.gross_profit}"
     yield MissedReason.UNKNOWN_STATE, "no cycle through its pools showed at the end of the block before it"
@@ -141,6 +143,12 @@ def _unusable(pools: frozenset[Address], look: Look) -> Reasons:
         elif pool in excluded:
             one = excluded[pool]
             yield CAUSES[one.cause], f"0x{pool.hex()}: {one.cause}: {one.detail}"
+
+
+def _looked_at(look: Look) -> Iterator[set[Address]]:
+    """The pools of each cycle that the search found open."""
+    for one in look.findings.opportunities:
+        yield {hop.pool for hop in one.cycle}
 
 
 def _rejected(pools: frozenset[Address], look: Look) -> Iterator[Rejected]:

@@ -14,6 +14,7 @@ from typing import Final
 from flasharb.market.filters import Cause, Excluded
 from flasharb.pools.protocols import PROTOCOLS
 from flasharb.simulation.swaps import Swap
+from flasharb.strategy.screen import MOST_HOPS
 from flasharb.units import Address
 
 ENOUGH: Final = 10**6
@@ -26,7 +27,7 @@ class MissedReason(StrEnum):
     PROTOCOL = "protocol"
     """A pool of its path is of a protocol that we do not trade."""
     PATH_LENGTH = "path_length"
-    """It goes through more pools than ``strategy.max_hops``."""
+    """It goes through more pools than are searched, or through as many as are searched for the best cycles alone."""
     TOKEN_FILTERED = "token_filtered"  # noqa: S105  # no secret
     """It was won in a token that is no base token here, or needs one that is not listed, or in quarantine."""
     BELOW_THRESHOLD = "below_threshold"
@@ -47,12 +48,16 @@ Reasons = Iterator[tuple[MissedReason, str]]
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a search can find at all. ``pools`` are the market's keys; ``left_out``: known, and not held in it."""
+    """What a search can find at all. ``pools`` are the market's keys; ``left_out``: known, and not held in it.
+
+    Of cycles of more than ``max_hops`` pools, up to ``longest``, it finds only the best.
+    """
 
     pools: Collection[Address]
     base_tokens: Collection[Address]
     max_hops: int
     left_out: Mapping[Address, Excluded] = field(default_factory=dict)
+    longest: int = 0
 
 
 def keys_of(swaps: Sequence[Swap]) -> frozenset[Address]:
@@ -77,10 +82,21 @@ def out_of_reach(swaps: Sequence[Swap], token: Address, reach: Reach) -> Reasons
         yield MissedReason.TOKEN_FILTERED, f"{_names(swaps, unlisted)}: {reach.left_out[unlisted[0]].detail}"
     if token not in reach.base_tokens:
         yield MissedReason.TOKEN_FILTERED, f"won in 0x{token.hex()}"
-    if len(pools) > reach.max_hops:
-        yield MissedReason.PATH_LENGTH, f"{len(pools)} pools, at most {reach.max_hops} are searched"
+    most = max(reach.max_hops, reach.longest)
+    if len(pools) > most:
+        yield MissedReason.PATH_LENGTH, f"{len(pools)} pools, at most {most} are searched"
     if foreign:
         yield MissedReason.UNKNOWN_STATE, f"{_names(swaps, foreign)}: not among the pools that we know"
+
+
+def passed_over(pools: Collection[Address], reach: Reach, curtailed: int) -> Reasons:
+    """Why a cycle through these pools may not have been looked at although the search reaches so far."""
+    if len(pools) > reach.max_hops:
+        detail = f"{len(pools)} pools: of cycles of more than {reach.max_hops} only the best are looked at"
+        yield MissedReason.PATH_LENGTH, detail
+    elif len(pools) == MOST_HOPS and curtailed:
+        detail = f"{len(pools)} pools: such cycles were passed over {curtailed} times at tokens with very many pools"
+        yield MissedReason.PATH_LENGTH, detail
 
 
 def _cause(pool: Address, reach: Reach) -> Cause | None:

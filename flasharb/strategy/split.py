@@ -19,11 +19,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool, is_piecewise
+from flasharb.pools import Pool
 from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools.quoted.pool import QuotedPool
 from flasharb.strategy.gas import gas_estimate
-from flasharb.strategy.joint import Path, Solved, paths, solve
+from flasharb.strategy.joint import Solved, solve
 from flasharb.strategy.limits import Limits
+from flasharb.strategy.paths import Path, paths
 from flasharb.strategy.route import Leg, Route
 from flasharb.strategy.size import Problem, best_size, loan_fee, snapped
 from flasharb.strategy.trade import Cycle, Hop, Trade, TradeHop
@@ -32,8 +34,8 @@ from flasharb.units import WAD, Address
 _MOST_HOPS: Final = 4
 _SHORT: Final = 1 - 1e-10
 """The real amounts less their error, so that none lies beyond the end of the known ticks."""
-_MOST_CENTRES: Final = 4
-_MOST_NEAR: Final = 12
+MOST_CENTRES: Final = 4
+MOST_NEAR: Final = 12
 """Bounds of the work in one block: neighbourhoods looked at, and other cycles in each of them."""
 
 
@@ -58,12 +60,11 @@ def split(market: Market, trades: Sequence[Trade], terms: Terms) -> Trade | None
     whole = neighbourhood.solved(neighbourhood.legs)
     if whole is None:
         return None
-    fee = alone.loan_fee
-    if terms.net(replace(alone, gross_profit=int(whole.bound) + 1 + fee)) <= terms.net(alone):
+    fee, least = alone.loan_fee, terms.net(alone)
+    if whole.bound is not None and terms.net(replace(alone, gross_profit=int(whole.bound) + 1 + fee)) <= least:
         return None  # more than one path costs more gas, and there is no more to gain
     ways = paths(neighbourhood.legs, whole, alone.base_token, _MOST_HOPS)
     best: Trade | None = None
-    least = terms.net(alone)
     for count in range(2, min(len(ways), terms.max_paths) + 1):
         trade = neighbourhood.trade(alone, ways[:count], whole.bound)
         if trade is None or terms.net(trade) <= least:
@@ -77,11 +78,20 @@ class _Neighbourhood:
 
     def __init__(self, market: Market, hops: Sequence[Hop], base: Address, terms: Terms) -> None:
         self.pools: Mapping[Address, Pool] = market.pools
+        self._between: dict[Address, frozenset[Address]] = {}
         self.base, self.terms = base, terms
         bound = [(hop, market.pools.get(hop.pool)) for hop in hops]
-        usable = [(hop, pool) for hop, pool in bound if pool is not None and is_piecewise(pool)]
+        usable = [(hop, pool) for hop, pool in bound if pool is not None and self._is_usable(hop, pool)]
         self.hops = [hop for hop, _ in usable]
         self.legs = [Leg.of(pool, hop) for hop, pool in usable]
+
+    def _is_usable(self, hop: Hop, pool: Pool) -> bool:
+        """A pool of several tokens takes part between two of them only: its curves for other pairs move with these.
+
+        One that is quoted by running its code takes none: its rate is only measured, and hundreds of quotes are dear.
+        """
+        ends = _ends(hop)
+        return not isinstance(pool, QuotedPool) and self._between.setdefault(hop.pool, ends) == ends
 
     def solved(self, legs: Sequence[Leg]) -> Solved | None:
         """The joint optimum over some of the legs."""
@@ -91,7 +101,7 @@ class _Neighbourhood:
             return None
         return solve(legs, self.base, 1.0 + self.terms.loan_fee_wad / WAD, caps)
 
-    def trade(self, alone: Trade, ways: Sequence[Path], bound: float) -> Trade | None:
+    def trade(self, alone: Trade, ways: Sequence[Path], bound: float | None) -> Trade | None:
         """The trade over the legs of these ways alone, in whole units."""
         kept = sorted({leg for way in ways for leg in way.legs})
         legs = [self.legs[leg] for leg in kept]
@@ -116,7 +126,7 @@ class _Neighbourhood:
             gross_profit=gross,
             loan_fee=fee,
             gas_estimate=gas_estimate(hops),
-            gain_bound=max(int(bound) + 1, gross - fee),
+            gain_bound=0 if bound is None else max(int(bound) + 1, gross - fee),
         )
 
     def _exact(self, cycles: Sequence[tuple[Cycle, int]]) -> list[tuple[TradeHop, ...]] | None:
@@ -132,7 +142,8 @@ class _Neighbourhood:
             if amounts is None:
                 return None
             for leg, hop, amount_in in zip(legs, cycle, amounts, strict=False):
-                pools[hop.pool] = leg.pool.swapped(leg.i, leg.j, amount_in)[2]
+                if not is_last:
+                    pools[hop.pool] = leg.pool.swapped(leg.i, leg.j, amount_in)[2]
                 used[hop] = used.get(hop, 0) + amount_in
             made.append(
                 tuple(
@@ -153,15 +164,16 @@ def splits(market: Market, trades: Sequence[Trade], terms: Terms) -> list[Trade]
     ordered = sorted(trades, key=lambda trade: -terms.net(trade))
     covered: set[int] = set()
     found = []
-    for alone in ordered[:_MOST_CENTRES]:
-        pools = {one.hop.pool for one in alone.hops}
+    for alone in ordered[:MOST_CENTRES]:
+        ends = {one.hop.pool: _ends(one.hop) for one in alone.hops}
         near = [
             trade
             for trade in ordered
             if trade is not alone
             and trade.base_token == alone.base_token
-            and any(one.hop.pool in pools for one in trade.hops)
-        ][:_MOST_NEAR]
+            and any(one.hop.pool in ends for one in trade.hops)
+            and all(ends.get(one.hop.pool, _ends(one.hop)) == _ends(one.hop) for one in trade.hops)
+        ][:MOST_NEAR]
         if alone.id in covered or not near:
             continue
         covered.update(trade.id for trade in near)
@@ -169,3 +181,7 @@ def splits(market: Market, trades: Sequence[Trade], terms: Terms) -> list[Trade]
         if made is not None:
             found.append(made)
     return found
+
+
+def _ends(hop: Hop) -> frozenset[Address]:
+    return frozenset((hop.token_in, hop.token_out))

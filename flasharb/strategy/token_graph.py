@@ -22,6 +22,16 @@ from flasharb.units import PIPS, Address
 TokenCycle = tuple[int, ...]
 """Numbers of two tokens or more, the base token first; the last leg leads back to it."""
 
+
+class Leg(NamedTuple):
+    """One step of token cycles: its pair, the rates of the pair's slots from the first one on, and the best of them."""
+
+    pair: int
+    first: int
+    rates: list[float]
+    best: float
+
+
 _NOTHING: Final = (0.0, 0.0)
 
 
@@ -68,6 +78,7 @@ class TokenGraph:
         }
         self.screen = Screen(tables, max_hops, compiled=compiled)
         self._early = _EarlyRates(market, self.placed)
+        self._hops: tuple[dict[int, Hop], dict[int, Hop]] = ({}, {})
 
     def holds(self, address: Address, pool: Pool | None) -> bool:
         """Whether a pool, if there is one, has its place here."""
@@ -76,20 +87,27 @@ class TokenGraph:
         placed = self.placed.get(address)
         return placed is not None and placed.tokens == pool.spec.tokens
 
-    def rates(
-        self, market: Market, moved: Iterable[Address], leave_out: Collection[Address]
-    ) -> list[tuple[float, float, int]]:
+    def rates(self, market: Market, moved: Iterable[Address], leave_out: Collection[Address]) -> Numbers:
         """The moved pools' rates, for the screen; zeros for pools that are gone or left out."""
-        batch = []
+        pools: list[V2Pool] = []
+        slots: list[int] = []
+        others: list[tuple[float, float, int]] = []
+        known, slot_of = market.pools, self._early.slot_of["sync"]
         for address in moved:
-            placed = self.placed.get(address)
-            if placed is None:
+            pool = None if address in leave_out else known.get(address)
+            if type(pool) is V2Pool and pool.reserve0 and pool.reserve1 and address in slot_of:
+                pools.append(pool)
+                slots.append(slot_of[address])
                 continue
-            pool = None if address in leave_out else market.pools.get(address)
-            for slot, i, j in placed.edges:
+            placed = self.placed.get(address)
+            for slot, i, j in () if placed is None else placed.edges:
                 forward, backward = _NOTHING if pool is None else (_rate(pool, i, j), _rate(pool, j, i))
-                batch.append((forward, backward, slot))
-        return batch
+                others.append((forward, backward, slot))
+        prices = np.array([pool.reserve1 for pool in pools], np.float64)
+        prices /= np.array([pool.reserve0 for pool in pools], np.float64)
+        gamma = (PIPS - np.array([pool.spec.fee_pips for pool in pools], np.float64)) / PIPS
+        batch = self._early.batch(np.array(slots, np.int32), prices, gamma)
+        return np.concatenate((batch, np.array(others, BATCH)))
 
     def early_rates(self, events: Iterable[Event | PoolRun], after: int) -> Numbers:
         """What events of blocks later than ``after`` say of rates, for the screen.
@@ -99,7 +117,8 @@ class TokenGraph:
         slots, prices = self._early.told(events, after)
         listed = slots >= 0
         listed[listed] = self.screen.layout.slots["forward"][slots[listed]] > 0.0
-        return self._early.batch(slots[listed], prices[listed])
+        slots = slots[listed]
+        return self._early.batch(slots, prices[listed], self._early.gamma[slots])
 
     def owners(self, slots: Iterable[int]) -> set[Address]:
         """The pools of some slots."""
@@ -111,16 +130,28 @@ class TokenGraph:
         position = min((rank[token], at) for at, token in enumerate(tokens) if rank[token] >= 0)[1]
         return tokens[position:] + tokens[:position]
 
-    def leg(self, pair: int, start: int, end: int) -> list[tuple[float, Hop]]:
-        """The pools of a pair that give anything from ``start`` to ``end``, best rate first, then by address."""
-        slots = self.screen.slots_between(pair)
+    def leg(self, start: int, end: int) -> Leg:
+        """What there is from ``start`` to ``end``."""
+        pair = self.screen.pair(start, end)
+        between = self.screen.slots_between(pair)
         column = self.screen.layout.slots["forward" if start < end else "backward"]
+        rates = column[between.start : between.stop].tolist()
+        return Leg(pair, between.start, rates, max(rates))
+
+    def choices(self, ends: tuple[int, int], leg: Leg, least: float) -> list[tuple[float, Hop]]:
+        """The pools of a leg whose rate is above ``least``, each with its rate, best first, then by address."""
         ranked = sorted(
-            (-rate, self._owner[slot])
-            for slot, rate in zip(slots, column[slots.start : slots.stop].tolist(), strict=True)
+            (-rate, self._owner[slot], slot) for slot, rate in enumerate(leg.rates, leg.first) if rate > least
         )
-        token_in, token_out = self.tokens[start], self.tokens[end]
-        return [(-rate, Hop(pool, token_in, token_out)) for rate, pool in ranked if rate]
+        return [(-rate, self._hop(slot, *ends)) for rate, _, slot in ranked]
+
+    def _hop(self, slot: int, start: int, end: int) -> Hop:
+        """One object for all who ask for it: a busy pool is in many cycles, block after block."""
+        hops = self._hops[start < end]
+        hop = hops.get(slot)
+        if hop is None:
+            hop = hops[slot] = Hop(self._owner[slot], self.tokens[start], self.tokens[end])
+        return hop
 
 
 class _EarlyRates:
@@ -128,36 +159,37 @@ class _EarlyRates:
 
     def __init__(self, market: Market, placed: Mapping[Address, Placed]) -> None:
         count = sum(len(pool.edges) for pool in placed.values())
-        self._slot_of: dict[str, dict[bytes, int]] = {"sync": {}, "swap": {}}
-        self._gamma = np.zeros(count)
+        # events of constant-product pools, and of concentrated ones
+        self.slot_of: dict[str, dict[bytes, int]] = {"sync": {}, "swap": {}}
+        self.gamma = np.zeros(count)
         self._direct = np.zeros(count, np.bool_)
         for address, (_, edges) in placed.items():
             pool = market.pools[address]
             if isinstance(pool, V2Pool | V3Pool):
                 (edge,) = edges
-                self._slot_of["sync" if isinstance(pool, V2Pool) else "swap"][address] = edge.slot
-                self._gamma[edge.slot] = (PIPS - pool.spec.fee_pips) / PIPS
+                self.slot_of["sync" if isinstance(pool, V2Pool) else "swap"][address] = edge.slot
+                self.gamma[edge.slot] = (PIPS - pool.spec.fee_pips) / PIPS
                 self._direct[edge.slot] = edge.i == 0
 
     def told(self, events: Iterable[Event | PoolRun], after: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Slots (-1: not ours) and prices, in the order of the events."""
-        slots: list[int] = []
-        prices: list[float] = []
+        slots, prices = [np.empty(0, np.int32)], [np.empty(0)]
         for event in events:
             if isinstance(event, PoolRun):
                 if event.block_number > after:
-                    slots += map(self._slot_of[event.kind].get, event.pools(), repeat(-1))
-                    prices += event.prices().tolist()
+                    of_run = map(self.slot_of[event.kind].get, event.pools(), repeat(-1))
+                    slots.append(np.fromiter(of_run, np.int32, len(event)))
+                    prices.append(event.prices())
             elif isinstance(event, V2Sync | V3Swap) and event.block_number > after:
-                slots.append(self._slot_of["sync" if isinstance(event, V2Sync) else "swap"].get(event.pool, -1))
-                prices.append(_price(event))
-        return np.array(slots, np.int32), np.array(prices, np.float64)
+                slot = self.slot_of["sync" if isinstance(event, V2Sync) else "swap"].get(event.pool, -1)
+                slots.append(np.array((slot,), np.int32))
+                prices.append(np.array((_price(event),)))
+        return np.concatenate(slots), np.concatenate(prices)
 
-    def batch(self, slots: NDArray[np.int32], prices: NDArray[np.float64]) -> Numbers:
+    def batch(self, slots: NDArray[np.int32], prices: NDArray[np.float64], gamma: NDArray[np.float64]) -> Numbers:
         batch = np.zeros(len(slots), BATCH)
         there = np.isfinite(prices) & (prices > 0.0)
         up, down = np.zeros(len(slots)), np.zeros(len(slots))
-        gamma = self._gamma[slots]
         np.multiply(gamma, prices, out=up, where=there)
         np.divide(gamma, prices, out=down, where=there)
         direct = self._direct[slots]

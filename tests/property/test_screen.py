@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import permutations, product
+from itertools import permutations
 from math import prod
 from random import Random
 
@@ -77,7 +77,7 @@ def test_compiled_and_plain_kernels_agree_bit_for_bit(seed: int, max_hops: int) 
         ):
             assert one.tobytes() == other.tobytes()
         if len(compiled.layout.tokens) > 1:
-            assert compiled.walks(0, 5) == as_is.walks(0, 5)
+            assert compiled.walks(0, 6) == as_is.walks(0, 6)
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -95,33 +95,67 @@ def test_a_leg_with_more_cycles_than_there_is_room_for_loses_none(compiled: bool
     assert screen.update(last).cycles == [(0, 1, third) for third in thirds]
 
 
-@given(st.integers(0, 2**32))
-@settings(max_examples=40)
-def test_the_walks_are_the_best_there_are(seed: int) -> None:
-    """Against all sequences of tokens: the same best rate for every length, and the walk named has it."""
-    _, screen, batches = random_screens(seed, 2)
-    for batch in batches:
-        screen.update(batch)
+def cycles_by_rate(screen: Screen, most: int) -> dict[tuple[int, ...], float]:
+    """Every cycle through token 0 with its product, by trying all sequences of tokens."""
     links, tokens = screen.layout.links, screen.layout.tokens
-    count = min(len(tokens) - 1, 7)
     rate = {
         (start, int(link["token"])): float(link["out"])
         for start in range(len(tokens) - 1)
         for link in links[tokens["first"][start] : tokens["first"][start + 1]]
     }
-    walks = {len(walk.tokens): walk for walk in screen.walks(0, 4)}
-    for length, walk in walks.items():
-        ends = zip(walk.tokens, (*walk.tokens[1:], 0), strict=True)
-        assert walk.rate == prod((rate[end] for end in ends), start=1.0)
-        assert walk.tokens[0] == 0
-        assert len(walk.tokens) == length
-    if len(tokens) - 1 == count:
-        for length in (2, 3, 4):
-            best = max(
-                prod((rate.get(end, 0.0) for end in zip((0, *middle), (*middle, 0), strict=True)), start=1.0)
-                for middle in product(range(count), repeat=length - 1)
-            )
-            assert (walks[length].rate if length in walks else 0.0) == best
+    others = range(1, len(tokens) - 1)
+    return {
+        (0, *middle): prod((rate.get(end, 0.0) for end in zip((0, *middle), (*middle, 0), strict=True)), start=1.0)
+        for length in range(2, most + 1)
+        for middle in permutations(others, length - 1)
+    }
+
+
+@given(st.integers(0, 2**32), st.sampled_from([-0.03, -0.012, 0.0]))
+@settings(max_examples=60)
+def test_walks_are_cycles_that_pass_and_the_best_where_no_shorter_one_does(seed: int, level: float) -> None:
+    """Each is a cycle with the product it is said to have; where none shorter gains, the best of its length is there.
+
+    Against all sequences of tokens. Cycles that avoid the base token count too: they are what a better path goes round.
+    """
+    random = np.random.default_rng(seed)
+    count = int(random.integers(3, 7))
+    ends = np.array([(a, b) for a in range(count) for b in range(a + 1, count)], np.int32)
+    tables = layout(*ends.T, np.array([0, *[-1] * (count - 1)], np.int32))
+    screen = Screen(tables, 2, compiled=False)
+    batch = np.zeros(len(ends), BATCH)
+    worth = np.exp(random.normal(0, 1, count))
+    price = (worth[ends[:, 0]] / worth[ends[:, 1]])[np.argsort(tables.slot_of)]
+    batch["slot"] = np.arange(len(ends))
+    batch["forward"] = price * np.exp(random.normal(level, 0.012, len(ends)))
+    batch["backward"] = np.exp(random.normal(level, 0.012, len(ends))) / price
+    screen.update(batch)
+    whole = cycles_by_rate(screen, 6)
+    walks = screen.walks(0, 6)
+    for walk in walks:
+        assert walk.rate == pytest.approx(whole[walk.tokens], rel=1e-12)
+        assert walk.rate > THRESHOLD * (1 - 1e-11)
+    assert [walk.rate for walk in walks] == sorted((walk.rate for walk in walks), reverse=True)
+    assert len({walk.tokens for walk in walks}) == len(walks)
+    for length in range(2, count + 1):
+        rate, best = max((rate, tokens) for tokens, rate in whole.items() if len(tokens) == length)
+        if rate > 1.0 and not _any_gains(screen, length - 1):
+            assert best in [walk.tokens for walk in walks if len(walk.tokens) == length]
+
+
+def _any_gains(screen: Screen, most: int) -> bool:
+    """Whether a cycle of up to so many tokens gains, through whatever tokens: by the best walks from every token."""
+    count = len(screen.layout.tokens) - 1
+    rates = np.zeros((count, count))
+    for pair in screen.layout.pairs[:-1]:
+        here = screen.layout.links[pair["tail_link"]]
+        rates[pair["tail"], pair["head"]], rates[pair["head"], pair["tail"]] = here["out"], here["back"]
+    walks = rates
+    for _ in range(2, most + 1):
+        walks = (walks[:, :, None] * rates[None, :, :]).max(axis=1)
+        if np.diag(walks).max() > 1.0:
+            return True
+    return False
 
 
 def test_without_numba_the_kernels_run_as_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +166,7 @@ def test_without_numba_the_kernels_run_as_they_stand(monkeypatch: pytest.MonkeyP
 def test_a_token_without_a_pool_has_no_walk() -> None:
     screen = Screen(layout(*np.array([[0], [1]], np.int32), np.array([0, -1, -1], np.int32)), 3, compiled=False)
     assert screen.walks(2, 4) == []
+    assert screen.walks(0, 8) == []
 
 
 # The screen under the detector, against the index of all cycles
@@ -310,13 +345,80 @@ def test_a_pool_of_several_tokens_lies_between_each_pair_of_them() -> None:
     assert len(detector.tables[0]) == 3
 
 
-def test_the_longest_walks_are_told_by_token() -> None:
-    """A cycle of five legs, longer than any the screen lists."""
-    ring = TOKENS[:5]
-    pools = [v2(f"{n}", (ring[n], 10**21), (ring[(n + 1) % 5], 10**21 + 10**19), 0) for n in range(5)]
-    detector = Detector(4, [ring[0]])
-    assert detector.best_walks(ring[0], 5) == []
-    assert detector.update(market(*pools), None) == []
-    *_, (rate, tokens) = detector.best_walks(ring[0], 5)
-    assert tokens == tuple(ring)
-    assert rate == pytest.approx(1.01**5)
+# Cycles longer than those listed
+
+
+def ring(*lengths: int, off: int = 10**19, fee_pips: int = 0) -> list[Pool]:
+    """Rings of so many pools through the first token, each the only way to gain."""
+    pools: list[Pool] = []
+    for length in lengths:
+        tokens = [TOKENS[0], *(address_of(f"{length}: {n}") for n in range(1, length))]
+        pools += [
+            v2(f"{length}: {n} and on", (tokens[n], 10**21), (tokens[(n + 1) % length], 10**21 + off), fee_pips)
+            for n in range(length)
+        ]
+    return pools
+
+
+@pytest.mark.parametrize("length", [5, 6, 7, 8])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_cycles_longer_than_those_listed_are_found(length: int, compiled: bool) -> None:
+    """And with the pool's state they come and go; without being asked for they are not looked for."""
+    pools = ring(length)
+    snapshot = market(*pools)
+    detector = Detector(4, [TOKENS[0]], longest=length, compiled=compiled)
+    (found,) = detector.update(snapshot, None)
+    assert [hop.pool for hop in found.cycle] == [pool.spec.address for pool in pools]
+    assert found.marginal_rate == pytest.approx(1.01**length)
+    assert Detector(4, [TOKENS[0]], longest=length - 1).update(snapshot, None) == []
+    one = _as_v2(pools[2])
+    shut = replace(snapshot, pools={**snapshot.pools, one.spec.address: one.with_reserves(0, 0)})
+    assert detector.update(shut, [one.spec.address]) == []
+    assert [again.cycle for again in detector.update(snapshot, [one.spec.address])] == [found.cycle]
+    assert detector.update(snapshot, [], [one.spec.address]) == []
+
+
+def test_a_longer_cycle_is_found_beside_open_short_ones() -> None:
+    """What gains more per round trip, gone round twice, is no longer cycle."""
+    snapshot = market(*ring(2, 3, off=5 * 10**19), *ring(6))
+    found = [len(one.cycle) for one in Detector(4, [TOKENS[0]], longest=6).update(snapshot, None)]
+    assert found == [3, 2, 6]
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=30)
+def test_longer_cycles_are_those_of_the_market_whatever_came_before(seed: int) -> None:
+    """Block by block as from scratch, no cycle twice, all through different pools and tokens, and nothing else lost."""
+    running = Detector(3, BASES, longest=6)
+    for snapshot, touched in histories(Random(seed)):
+        found = [(one.cycle, one.marginal_rate) for one in running.update(snapshot, touched)]
+        assert found == [(one.cycle, one.marginal_rate) for one in Detector(3, BASES, longest=6).update(snapshot, None)]
+        cycles = [cycle for cycle, _ in found]
+        assert len(set(cycles)) == len(cycles)
+        listed = [one.cycle for one in Detector(3, BASES).update(snapshot, None)]
+        assert [cycle for cycle in cycles if len(cycle) <= 3] == listed
+        for cycle, rate in found:
+            assert len({hop.pool for hop in cycle}) == len({hop.token_in for hop in cycle}) == len(cycle) <= 6
+            assert rate > THRESHOLD
+
+
+def test_a_length_beyond_the_longest_is_refused() -> None:
+    with pytest.raises(ValueError, match="up to 8 hops"):
+        Detector(3, BASES, longest=9)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_cycles_passed_over_at_hubs_are_counted_and_the_best_found_all_the_same(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A budget of no link at all leaves base tokens for thirds: the cycle of four by another third is walked."""
+    monkeypatch.setattr("flasharb.strategy.screen.screen.FOUR_HOP_BUDGET", 0)
+    pools = ring(4)
+    detector = Detector(4, [TOKENS[0]], compiled=compiled)
+    assert detector.curtailed == 0
+    (found,) = detector.update(market(*pools), None)
+    assert [hop.pool for hop in found.cycle] == [pool.spec.address for pool in pools]
+    assert (counted := detector.curtailed) > 0
+    newcomer = v2("new", (TOKENS[0], 10**20), (TOKENS[5], 10**20))
+    detector.update(market(*pools, newcomer), [newcomer.spec.address])
+    assert detector.curtailed >= counted, "the count outlives the tables"

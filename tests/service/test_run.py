@@ -32,6 +32,7 @@ SUMMARY_KEYS = {
     "net_profit_wei",
     "latency_ms",
     "arbitrages",
+    "curtailed",
 }
 
 

@@ -9,10 +9,12 @@ what differs. Kinds:
 ``rated``       the same code with another rate of coin 1 in place of 10^30, as a metapool's coin has
 ``ng``          stableswap-ng with two to four coins of any decimals and a dynamic fee
 ``3pool_lp``, ``fraxbp_lp``, ``rated_lp``, ``ng_lp``   one coin in or out (rated: in) against the LP token
+``devnet``, ``devnet_lp``                              the devnet's own pool of two coins, whose code is here
 """
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,9 +33,11 @@ from flasharb.pools.storage import Elsewhere
 from flasharb.units import Address
 from tests.support import curve_bytecode as chain
 from tests.support.assembly import assemble
+from tests.support.pool_bytecode import FIXTURES
 
 EXCHANGE_KINDS = ("3pool", "fraxbp", "rated", "ng")
 KINDS = EXCHANGE_KINDS + tuple(f"{kind}_lp" for kind in EXCHANGE_KINDS)
+DEVNET_KINDS = ("devnet", "devnet_lp")
 
 POOL = Address(b"\xaa" * 20)
 COINS = tuple(Address(bytes([0xC0 + k]) * 20) for k in range(4))
@@ -111,7 +115,7 @@ def _contract(dice: random.Random, base: str) -> tuple[bytes, PoolSpec]:
     if base == "ng":
         return _ng(dice)
     name, rules, coins = ("3pool", EARLY, 3) if base == "3pool" else ("fraxbp", TEMPLATE_2, 2)
-    code = chain.recorded_code(name)
+    code = devnet_code() if base == "devnet" else chain.recorded_code(name)
     rates: tuple[int, ...] = (10**18,) + (10**30,) * (coins - 1)
     if base == "rated":
         rate = dice.choice((10**29, 1)) * dice.randint(8, 12) + dice.randint(10**29, 10**31)
@@ -119,6 +123,12 @@ def _contract(dice: random.Random, base: str) -> tuple[bytes, PoolSpec]:
         code = code.replace(_TEN_30, rate.to_bytes(13, "big"))
     facts = StableFacts(rules, rates, chain.SUPPLY_SLOT)
     return code, PoolSpec(POOL, admission.PROTOCOL, (*COINS[:coins], LP), 0, facts=facts)
+
+
+@cache
+def devnet_code() -> bytes:
+    """The code of the devnet's own pool."""
+    return bytes.fromhex(json.loads((FIXTURES / "DevStableSwap.json").read_text())["deployed_bytecode"][2:])
 
 
 def _ng(dice: random.Random) -> tuple[bytes, PoolSpec]:
@@ -264,7 +274,7 @@ def run_stable(case: StableCase) -> str | None:
     pool = case.load(local)
     paid_in = case.spec.tokens[case.j]
     before = _balance(local, paid_in)
-    result = _call(local, case)
+    result = call(local, case)
     try:
         ours = pool.swapped(case.i, case.j, case.amount)
     except QuoteUnavailable as error:
@@ -304,7 +314,8 @@ def follow(pool: StableSwapPool, result: TransactionResult) -> StableSwapPool:
     raise AssertionError("the pool logged nothing")
 
 
-def _call(local: Machine, case: StableCase) -> TransactionResult:
+def call(local: Machine, case: StableCase) -> TransactionResult:
+    """Let the contract do the hop."""
     n = lp = case.lp
     if case.j == lp and case.is_ng:
         amounts = [case.amount if k == case.i else 0 for k in range(n)]

@@ -85,6 +85,8 @@ OWN: Final[Mapping[str, Code]] = MappingProxyType(
         # DAI, USDC, USDT; FRAX, USDC
         "954a1e212c557c85043985931498ffa3e2fcbe7dfe9cd61513f36eb47d6f4dfc": Code(EARLY, (_WAD, 10**30, 10**30)),
         "304e2199bfe57413d95a53efb2f3df8ed69be12f7df5770b874c9b3a30d9cafd": Code(TEMPLATE_2, (_WAD, 10**30)),
+        # the same decimals: the devnet's own pool, solidity/devnet/StableSwap.sol
+        "025ffd6a8ba919ed64c6de8491b3928c3dc3762c87b63800676a1c653236bb58": Code(TEMPLATE_2, (_WAD, 10**30)),
         # EURS, sEUR; ether, sETH
         "8dd7b93f7fa1889b40cecbfd07bac5172cc4664ef0470af1352f640ac0c4d6cc": Code(HASHED, (10**34, _WAD)),
         "61794a44efb2e8910c44c3723372acde22fa47ea2950aa55f2c6b6d604791b4d": Code(HASHED, (_WAD, _WAD)),

@@ -17,7 +17,7 @@ import numpy as np
 from flasharb.strategy.screen import kernels
 from flasharb.strategy.screen.layout import Numbers
 
-_INNERMOST_FIRST: Final = ("note", "seek", "link", "close", "fours", "reprice", "search", "screen", "walk")
+_INNERMOST_FIRST: Final = ("note", "seek", "link", "close", "fours", "reprice", "search", "screen", "visited", "walk")
 
 
 @dataclass(frozen=True, slots=True)

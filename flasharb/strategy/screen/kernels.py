@@ -178,12 +178,15 @@ def seek(token: Column, low: int, high: int, wanted: int) -> int:
     return low
 
 
-def walk(links: Table, tokens: Table, base: int, hops: int, best: Column, came_by: Column) -> None:
-    """The best product of rates over walks of each length up to ``hops`` from ``base`` to each token.
+def walk(links: Table, tokens: Table, base: int, hops: int, forth: bool, best: Column, before: Column) -> None:
+    """The best products of rates over paths of each length up to ``hops`` from ``base`` to each token; to ``base`` from
+    each, where not ``forth``.
 
-    Row h of ``best`` and ``came_by`` (the link of the last step), ``len(tokens) - 1`` numbers each, is for h hops.
+    Row h of ``best`` and ``before`` (the token next to it on its path), ``len(tokens) - 1`` numbers each, is for h
+    hops. Only the best path to a token is gone on from, and no path visits a token twice.
     """
-    first, token, out = tokens["first"], links["token"], links["out"]
+    first, token = tokens["first"], links["token"]
+    rates = links["out"] if forth else links["back"]
     count = len(first) - 1
     for n in range(count * (hops + 1)):
         best[n] = 0.0
@@ -194,6 +197,16 @@ def walk(links: Table, tokens: Table, base: int, hops: int, best: Column, came_b
             if rate > 0.0:
                 for at in range(first[start], first[start + 1]):
                     place = (hop + 1) * count + token[at]
-                    if rate * out[at] > best[place]:
-                        best[place] = rate * out[at]
-                        came_by[place] = at
+                    if rate * rates[at] > best[place] and not visited(before, count, hop, start, token[at]):
+                        best[place] = rate * rates[at]
+                        before[place] = start
+
+
+def visited(before: Column, count: int, hops: int, last: int, wanted: int) -> bool:
+    """Whether ``wanted`` is on the path of so many hops that ends at ``last``."""
+    token = last
+    for hop in range(hops, 0, -1):
+        if token == wanted:
+            return True
+        token = before[hop * count + token]
+    return bool(token == wanted)

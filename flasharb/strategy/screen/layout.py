@@ -24,10 +24,10 @@ THRESHOLD: Final = 1.0 - 1e-9
 """What the product of a cycle's best rates must exceed.
 
 Nothing that gains is lost. A rate is a float made of exact integers by at most eight correctly rounded operations, and
-a product of four of them takes three more, each off by a factor within 1 ± 2**-53: at most 35 of them, less than 4e-15
-in all, where even a pool in closed form that is off by 1e-12 a leg leaves the product above 1 - 5e-12. So a cycle whose
-true rate exceeds one has a computed product above 1 - 5e-12, in whatever order it is multiplied, and the threshold lies
-two hundred times lower than that.
+a product of eight of them takes seven more, each off by a factor within 1 ± 2**-53: at most 71 of them, less than 8e-15
+in all, where even a pool in closed form that is off by 1e-12 a leg leaves the product above 1 - 9e-12. So a cycle whose
+true rate exceeds one has a computed product above 1 - 9e-12, in whatever order it is multiplied, and the threshold lies
+a hundred times lower than that.
 """
 
 SCREENED: Final = THRESHOLD * (1.0 - 1e-12)

@@ -10,7 +10,7 @@ import numpy as np
 
 from flasharb.strategy.screen import kernels as plain_kernels
 from flasharb.strategy.screen.compiled import Kernels, empty, fastest, plain
-from flasharb.strategy.screen.layout import Layout, Numbers
+from flasharb.strategy.screen.layout import SCREENED, Layout, Numbers
 
 MOST_HOPS: Final = 4
 FOUR_HOP_BUDGET: Final = 2_000_000
@@ -32,7 +32,7 @@ class Passing:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A closed walk: its tokens from the base token on, without the return to it, and the product of its rates."""
+    """A cycle by its tokens from the base token on, without the return to it, and the product of its best rates."""
 
     tokens: TokenNumbers
     rate: float
@@ -109,35 +109,44 @@ class Screen:
         first = self.layout.pairs["first"]
         return range(int(first[pair]), int(first[pair + 1]))
 
-    def walks(self, base: int, hops: int) -> list[Walk]:
-        """The best closed walk from a token in 2, 3, … ``hops`` steps, by dynamic programming over the whole graph.
+    def walks(self, base: int, hops: int, most: int = 64) -> list[Walk]:
+        """Cycles of 2, 3, … ``hops`` tokens through ``base`` that pass, best first: at most ``most`` of each length.
 
-        A check on the cycles, and a look beyond their length. Its work grows with the links, not with the cycles. A
-        walk may visit a token twice; where one exceeds a rate of one, a cycle of some of its tokens does.
+        The best paths from the base token to every token, and those back from it, are joined where they meet. So what
+        is found is for each length the best cycle by each token half-way round, unless its two halves share a token.
+        The work grows with the links, not with the cycles: a look beyond the length of those listed, and a check on
+        them. Where no shorter cycle gains, the best of a length is found for certain: each of its parts is then the
+        best path of so many hops, because a better one would close a better cycle or a shorter one that gains.
         """
-        count = len(self.layout.tokens) - 1
-        best = np.zeros((hops + 1) * count)
-        came_by = empty((hops + 1) * count)
-        _, _, links, tokens, _ = self._graph
-        column = self._kernels.column
-        self._kernels.walk(links, tokens, base, hops, column(best), column(came_by))
+        forth, to = self._paths(base, (hops + 1) // 2, forth=True)
+        back, fro = self._paths(base, hops // 2, forth=False)
         found = []
         for length in range(2, hops + 1):
-            rate = float(best[length * count + base])
-            if rate:
-                found.append(Walk(self._trace(came_by, base, length), rate))
-        return found
+            there, here = (length + 1) // 2, length // 2
+            rates = forth[there] * back[here]
+            passing = np.flatnonzero(rates > SCREENED)
+            for middle in passing[np.argsort(-rates[passing], kind="stable")][:most].tolist():
+                tokens = (*_path(to, there, middle)[::-1], *_path(fro, here, middle)[1:-1])
+                if len(set(tokens)) == length:
+                    found.append(Walk(tokens, float(rates[middle])))
+        return sorted(found, key=lambda walk: -walk.rate)
 
-    def _trace(self, came_by: Numbers, base: int, length: int) -> TokenNumbers:
+    def _paths(self, base: int, hops: int, *, forth: bool) -> tuple[Numbers, Numbers]:
+        """By hops and token: the best rate, and the token next to it on the path; see ``kernels.walk``."""
         count = len(self.layout.tokens) - 1
-        links, pairs = self.layout.links, self.layout.pairs
-        path, token = [], base
-        for hop in range(length, 0, -1):
-            at = came_by[hop * count + token]
-            pair = pairs[links["pair"][at]]
-            token = int(pair["tail"] if pair["head"] == token else pair["head"])
-            path.append(token)
-        return tuple(reversed(path))
+        best, before = np.zeros((hops + 1) * count), empty((hops + 1) * count)
+        _, _, links, tokens, _ = self._graph
+        column = self._kernels.column
+        self._kernels.walk(links, tokens, base, hops, forth, column(best), column(before))
+        return best.reshape(hops + 1, count), before.reshape(hops + 1, count)
+
+
+def _path(before: Numbers, hops: int, token: int) -> list[int]:
+    """From a token to the base token, along the paths that ``before`` tells."""
+    path = [token]
+    for hop in range(hops, 0, -1):
+        path.append(int(before[hop, path[-1]]))
+    return path
 
 
 class _Room:

@@ -124,6 +124,7 @@ def test_the_last_json_line_is_the_summary_of_the_contract() -> None:
         "net_profit_wei",
         "latency_ms",
         "arbitrages",
+        "curtailed",
     ]
     assert summary["arbitrages"] == {
         "blocks": 1,

@@ -12,7 +12,7 @@ from flasharb.market.filters import Cause, Excluded
 from flasharb.market.prices import usd_prices
 from flasharb.market.snapshot import Market
 from flasharb.simulation.accounting import CAUSES, REASONS, Look, Verdict, account_for
-from flasharb.simulation.missed import MissedReason, Reach
+from flasharb.simulation.missed import MissedReason, Reach, passed_over
 from flasharb.simulation.receipts import Known, Seen, arbitrage_of, candidate_of, seen
 from flasharb.strategy.profit import Costs
 from flasharb.strategy.reasons import Reason
@@ -155,3 +155,31 @@ def test_a_pool_without_state_says_why() -> None:
     gone = Look(ours.market.withdrawing({CHEAP: "events were lost"}), ours.findings)
     found = verdict(gone)
     assert found == Verdict(MissedReason.UNKNOWN_STATE, f"0x{CHEAP.hex()}: events were lost")
+
+
+@pytest.mark.parametrize(
+    ("reach", "curtailed", "missed", "words"),
+    [
+        (replace(REACH, max_hops=1, longest=2), 0, MissedReason.PATH_LENGTH, "of cycles of more than 1 only the best"),
+        (REACH, 7, MissedReason.UNKNOWN_STATE, "no cycle"),
+    ],
+)
+def test_a_cycle_that_was_not_looked_at_for_its_length_is_named(
+    reach: Reach, curtailed: int, missed: MissedReason, words: str
+) -> None:
+    """Only where its length is one of which not all are looked at; one that was looked at has a reason of its own."""
+    unseen = look()
+    unseen = replace(unseen, findings=replace(unseen.findings, opportunities=(), curtailed=curtailed))
+    found = verdict(unseen, reach=reach)
+    assert found.missed is missed
+    assert words in found.detail
+
+
+def test_cycles_passed_over_at_hubs_are_a_matter_of_length() -> None:
+    """Cycles of four, where some were passed over; no other length."""
+    pools = [DEAR, WETH, USDC, CONTRACT]
+    ((missed, detail),) = passed_over(pools, replace(REACH, max_hops=4), 7)
+    assert missed is MissedReason.PATH_LENGTH
+    assert "7 times" in detail
+    assert not list(passed_over(pools, replace(REACH, max_hops=4), 0))
+    assert not list(passed_over(pools[:3], replace(REACH, max_hops=4), 7))
