@@ -116,8 +116,9 @@ IMPLEMENTATIONS: Final[Mapping[str, Code]] = MappingProxyType(
         "0caeef889b40b6179a3064889f677c8a341c627f0300f0b13a39f37b155e6a20": Code(META_FACTORY_1, None, THREE_POOL),
         "86092e83f01ab6d7a368475cdf5c75f0a18352f943cdc4de65248f10d4881267": Code(META_FACTORY_2, None, THREE_POOL),
         "e7d60bb77eabe6b153db10a7b5bca3453de695533a254b53d2bebe3dd6853114": Code(META_FACTORY_3, None, THREE_POOL),
-        # tokens of any decimals and an average price; the same with ether as coin 0
+        # tokens of any decimals and an average price; the same of crvUSD's factory; the same with ether as coin 0
         "992effe83a11d642ce410a6512930f6d6d535c0ad99c3bebd3d9f447aae2ce06": Code(EMA),
+        "f8b6ec0714326b3183e32c835b0ae5be7156bb248fface95fb6d83aa6abaa3c8": Code(EMA),
         "227bee915947e96bcabc2b5049463915eb0df840238c82e9aa3b80391e9b3171": Code(EMA),
         # tokens of any decimals; then the same with ether as coin 0; then tokens of 18 decimals
         **dict(

@@ -6,6 +6,7 @@ import pytest
 from eth_hash.auto import keccak
 
 from flasharb.feed.events import PoolLog
+from flasharb.pools.contract import beside
 from flasharb.pools.errors import Uninitialised
 from flasharb.pools.events import StateUnknown
 from flasharb.pools.protocols import sources_of
@@ -17,6 +18,7 @@ from flasharb.pools.stableswap.ramp import steady
 from flasharb.pools.stableswap.rules import META, META_FACTORY_3
 from flasharb.pools.stableswap.storage import state
 from flasharb.pools.storage import Elsewhere, Needs, Refused
+from flasharb.strategy.route import Leg, Route
 from flasharb.units import Address
 from tests.support.curve_samples import COINS, LP, NOW, POOL, WAD
 
@@ -139,3 +141,18 @@ def test_forwarded_code_that_nobody_ran_is_none_of_ours() -> None:
         proxy = bytes.fromhex(head) + target + bytes.fromhex(tail)
         assert identify(POOL, {}, Elsewhere(codes={POOL: proxy})) == Needs(code=frozenset({target}))
         assert identify(POOL, {}, Elsewhere(codes={POOL: proxy, target: b"\0"})) is None
+
+
+def test_a_route_through_the_base_pool_first_goes_by_the_price_that_it_leaves() -> None:
+    """The deposit's fee makes the LP token dearer; without that hop before it the metapool answers as it stands."""
+    pool, base = metapool(), base_pool()
+    deposit = base.swapped(1, 3, 10**13)
+    exact = pool.with_base(deposit.pool).amount_out(1, 0, deposit.amount_out)
+    route, back = Route((Leg(base, 1, 3), Leg(pool, 1, 0))), Route((Leg(pool, 0, 1), Leg(base, 3, 1)))
+
+    assert (route.is_moving, back.is_moving) == (True, False)
+    assert route.amounts(10**13) == (10**13, deposit.amount_out, exact)
+    assert exact != pool.amount_out(1, 0, deposit.amount_out)
+    assert route.amounts(0) == (0, 0, 0)
+    assert route.amounts(10**60) is None
+    assert beside(pool, pool) is pool
