@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from eth_hash.auto import keccak
 
-from flasharb.feed.events import PoolLog
+from flasharb.feed.events import ClosedBlock, PoolLog
+from flasharb.market import Market
 from flasharb.pools.contract import beside
 from flasharb.pools.errors import Uninitialised
 from flasharb.pools.events import StateUnknown
@@ -21,9 +24,11 @@ from flasharb.pools.storage import Elsewhere, Needs, Refused
 from flasharb.strategy.route import Leg, Route
 from flasharb.units import Address
 from tests.support.curve_samples import COINS, LP, NOW, POOL, WAD
+from tests.support.market_samples import header
 
 CRV = THREE_POOL.tokens[3]
 BASE_BALANCES = (95 * 10**24, 104 * 10**12, 102 * 10**12)
+HEADER = replace(header(7), timestamp=NOW)
 LIVE = StableFacts(META_FACTORY_3, (WAD, WAD), 19, base=THREE_POOL)
 COPYING = StableFacts(META, (WAD, WAD), 4, base=THREE_POOL)
 
@@ -75,6 +80,21 @@ def test_a_log_of_the_base_pool_moves_the_price() -> None:
     assert after == pool.with_state(base=swap.pool)
     assert after.rates[1] == swap.pool.virtual_price() > pool.rates[1]
     assert after.amount_out(1, 0, 10**22) > pool.amount_out(1, 0, 10**22)
+
+
+def test_a_market_moves_both_by_one_log() -> None:
+    """The base pool and the metapool, whether or not the base pool is traded itself."""
+    pool, base = metapool(), base_pool()
+    swap = base.swapped(0, 1, 10**25)
+    block = ClosedBlock(7, (exchange_log(THREE_POOL.address, 0, 10**25, 1, swap.amount_out),), HEADER)
+    for others in ((), (base,)):
+        market = Market.load(6, (pool, *others), ()).apply(block)
+        after = market.pools[POOL]
+        assert isinstance(after, StableSwapPool)
+        assert after.base == swap.pool
+        assert after.rates[1] == swap.pool.virtual_price()
+        assert market.pools.get(THREE_POOL.address) == (swap.pool if others else None)
+        assert market.reload == {}
 
 
 def test_a_log_of_its_own_moves_only_itself() -> None:
