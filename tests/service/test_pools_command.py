@@ -20,6 +20,7 @@ from flasharb.adapters.node import open_node
 from flasharb.adapters.pool_discovery import settle
 from flasharb.adapters.receipts import Receipts
 from flasharb.adapters.web3_provider import web3_on
+from flasharb.cli.embedded import embedded_devnet
 from flasharb.cli.pools import command
 from flasharb.devnet.abi import call_data
 from flasharb.devnet.layout import CONTRACTS, TOKENS
@@ -39,9 +40,10 @@ from flasharb.pools.register import Register
 from flasharb.pools.spec import PoolSpec
 from flasharb.service.figures import Figures
 from flasharb.service.preflight import Plan
-from flasharb.service.reports import Report, Started
+from flasharb.service.reports import BlockApplied, Notice, Report, Started
 from flasharb.service.serve import serve
-from flasharb.settings import DEVNET_CHAIN_ID
+from flasharb.settings import DEVNET_CHAIN_ID, Devnet, Pools, Settings
+from flasharb.settings import Chain as ChainSettings
 from flasharb.units import Hash32, address, checksum, hex0x
 from tests.service.test_devnet import devnet, wait_for_receipt
 from tests.service.test_node import http_server, jsonrpc, result
@@ -141,6 +143,67 @@ async def _create_pair(node: Any, own: set[Any]) -> int:
         if receipt["status"] == "0x1":
             return int(receipt["blockNumber"], 16)
     raise AssertionError(f"all pairs exist already: {len(own)}")
+
+
+WBTC, DAI = CONTRACTS["wbtc"], CONTRACTS["dai"]
+
+
+@pytest.mark.slow
+async def test_pools_created_while_a_run_lasts_are_tracked(tmp_path: Path) -> None:
+    """On the devnet, one by each kind of factory: V2, V3, the V4 manager, and a Solidly factory of the pool file."""
+    settings = Settings(
+        pools=Pools(from_factories=True), chain=ChainSettings(slot_s=0.5), devnet=Devnet(trades_per_slot=0)
+    )
+    began, stop, new, sizes = trio.Event(), trio.Event(), list[str](), list[int]()
+
+    def show(report: Report) -> None:
+        if isinstance(report, BlockApplied):
+            began.set()
+            sizes.append(report.pools)
+            if sizes[-1] == sizes[0] + 4:
+                stop.set()
+        if isinstance(report, Notice) and report.subject == "pool":
+            new.append(report.detail)
+
+    with trio.fail_after(90):
+        async with embedded_devnet(settings, tmp_path) as own, open_node(own.settings.node.url) as node:
+            with Journal(own.run_dir, "test") as journal:
+                async with trio.open_nursery() as nursery:
+                    plan = Plan(own.settings, own.run_dir, None, False, None, {})
+                    nursery.start_soon(serve, plan, journal, Figures(), show, stop)
+                    await began.wait()
+                    await _create_one_of_each(node)
+    assert {one.split(": ")[1] for one in new} == {
+        f"{name}, created by its factory, is tracked now"
+        for name in ("sushiswap_v2", "uniswap_v3", "uniswap_v4", "velodrome_v1")
+    }
+    assert sizes[-1] == sizes[0] + len(new)
+
+
+async def _create_one_of_each(node: Any) -> None:
+    key, sender = devnet_key("trader 3"), hex0x(load_world().names["trader_3"])
+    first = int(await node.call("eth_getTransactionCount", sender, "latest"), 16)
+    pool_key = (WBTC, DAI, 500, 10, bytes(20))
+    creations = [
+        ("sushiswap_v2_factory", call_data("createPair(address,address)", WBTC, DAI)),
+        ("uniswap_v3_factory", call_data("createPool(address,address,uint24)", WBTC, DAI, 3000)),
+        ("v4_manager", call_data("initialize((address,address,uint24,int24,address),uint160)", pool_key, 1 << 96)),
+        ("solidly_factory", call_data("createPair(address,address,bool)", WBTC, DAI, True)),
+    ]
+    for nonce, (to, data) in enumerate(creations, first):
+        raw = sign_dynamic_fee(
+            key,
+            chain_id=DEVNET_CHAIN_ID,
+            nonce=nonce,
+            fees=(10**9, 10**11),
+            gas_limit=6_000_000,
+            to=CONTRACTS[to],
+            data=data,
+            value=0,
+        )
+        tx_hash = await node.call("eth_sendRawTransaction", hex0x(raw))
+        receipt = await wait_for_receipt(node, bytes.fromhex(tx_hash[2:]))
+        assert receipt["status"] == "0x1", to
 
 
 @pytest.mark.node
