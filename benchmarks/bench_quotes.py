@@ -4,7 +4,7 @@ Its stable release (0.5; 0.3 for V2 and V3 alone) by the method of its pool obje
 would ask a node; its alpha by the functions of its Rust engine. Where its amount is not ours to the unit, the row says
 by how much it is off. A V3 or V4 pool of the stable release keeps the steps that it made, so it is asked twice: with
 these emptied before each quote, as they are the first time at a price, and with them. It has neither ERC-4626 vaults
-nor wstETH, and no CryptoSwap mathematics that runs without a node.
+nor wstETH, and no CryptoSwap mathematics that runs without a node; its engine quotes no Curve pool without one.
 """
 
 from __future__ import annotations
@@ -176,6 +176,20 @@ def _engine_cases() -> Iterator[tuple[str, Quote, list[Named]]]:
         made = Engine() if pool is BUSY else engine
         quote = partial(made.bot.calculate_tokens_out, made.register(pool), True, amount)
         yield name, partial(pool.amount_out, 0, 1, amount), [(", Rust engine", quote)]
+    kept = kept_pool()
+    key = engine.register_managed(kept, 500)
+    for name, amount in CONCENTRATED:
+        quote = partial(engine.bot.calculate_tokens_out, key, True, amount)
+        yield f"V4 exact-in, {name}", partial(kept.amount_out, 0, 1, amount), [(", Rust engine", quote)]
+    amount = 10 * ONE
+    weights, (into, out) = WEIGHTED.facts.weights, WEIGHTED.cash
+    function = import_module("degenbot._ffi.balancer_math").weighted_calc_out_given_in
+    quote = partial(function, into, weights[0], out, weights[1], amount - amount * 3 // 1000, 2)
+    yield (
+        "Balancer weighted 60/40",
+        partial(WEIGHTED.amount_out, 0, 1, amount),
+        [(", Rust function, without fee and scaling", quote)],
+    )
     amount = 10_000 * ONE
     solidly = import_module("degenbot._ffi.solidly_math")
     for name, pair, function in (

@@ -14,7 +14,7 @@ from flasharb.devnet.layout import CONTRACTS, SHARE, SOLIDLY, SOLIDLY_FEES_BPS, 
 from flasharb.pools.protocols import Deployment
 from flasharb.pools.solidly.facts import SolidlyFacts
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.codes import PROTOCOL as STABLESWAP
 from flasharb.pools.stableswap.rules import TEMPLATE_2, StableFacts
 from flasharb.units import Address, Hash32
 

@@ -14,7 +14,7 @@ from flasharb.pools.balancer import admission as balancer
 from flasharb.pools.concentrated.tick_math import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
 from flasharb.pools.managed import key as managed_key
 from flasharb.pools.solidly.storage import facts_of
-from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.codes import PROTOCOL as STABLESWAP
 from flasharb.units import Address
 
 FOREVER: Final = 2**63

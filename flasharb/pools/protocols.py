@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from eth_hash.auto import keccak
 
+from flasharb.pools import untried
 from flasharb.pools.balancer import admission as balancer
 from flasharb.pools.balancer import events as balancer_events
 from flasharb.pools.balancer import files as balancer_files
@@ -49,11 +50,10 @@ from flasharb.pools.solidly.facts import LAYOUTS as SOLIDLY_KINDS
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import files as stableswap_files
 from flasharb.pools.stableswap import storage as stableswap
-from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.codes import PROTOCOL as STABLESWAP
 from flasharb.pools.stableswap.creation import CREATIONS as STABLESWAP_CREATIONS
 from flasharb.pools.stableswap.events import RULES as STABLESWAP_RULES
 from flasharb.pools.storage import Elsewhere, Needs, Refused
-from flasharb.pools.vault_shares import files as vault_files
 from flasharb.pools.vault_shares import pool as vault_pool
 from flasharb.pools.vault_shares import storage as vault_shares
 from flasharb.pools.wrapped_steth import pool as wrapped_pool
@@ -111,8 +111,8 @@ class Protocol:
       missing to say so, or to the reason why it is none that is traded; None where the contract is no such pool at all.
     - ``timed``: its pools answer for one block time (``contract.Timed``).
     - ``factory``: the factory that the facts name, which must be the deployment's.
-    - ``probed``: only a trial in the local EVM says what a pool does; no file can vouch for one, so that the service
-      does not meet them, and their topics (every token's Transfer) are not asked for.
+    - ``probed``: only a trial in the local EVM says what a pool does (``pools.untried``). The service tries them out at
+      each head and reads their state anew, so that their topics (every token's Transfer) are not asked for.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
     - ``write_facts``: the other way round, for pool files that discovery writes.
     - ``creations``: the logs by which factories (or the singleton) tell of a new pool.
@@ -319,7 +319,9 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 default_fee_pips=0,
                 rules=vault_shares.RULES,
                 sources=lambda spec: (spec.tokens[vault_pool.ASSET],),
-                vouch=vault_files.vouch,
+                vouch=untried.vouch,
+                read_facts=untried.read_facts,
+                write_facts=untried.write_facts,
                 probed=True,
             ),
             Protocol(
@@ -330,7 +332,9 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 default_fee_pips=0,
                 rules=wrapped_steth.RULES,
                 sources=lambda spec: (spec.tokens[wrapped_pool.STETH],),
-                vouch=vault_files.vouch,
+                vouch=untried.vouch,
+                read_facts=untried.read_facts,
+                write_facts=untried.write_facts,
                 probed=True,
             ),
             Protocol(
@@ -361,6 +365,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 gas=100_000,
                 default_fee_pips=0,
                 rules=STABLESWAP_RULES,
+                sources=stableswap.sources,
                 vouch=stableswap_files.vouch,
                 read_facts=stableswap_files.read_facts,
                 write_facts=stableswap_files.write_facts,

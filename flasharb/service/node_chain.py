@@ -47,6 +47,11 @@ class NodeChain:
         wanted = self.specs.values() if only is None else [self.specs[one] for one in only if one in self.specs]
         return await load_pools(self.node, wanted, header.number, v3_words=self.v3_words)
 
+    async def reread(self, header: BlockHeader) -> Loaded:
+        """The pools that no log is followed for, at the end of a block; without such pools nothing is asked."""
+        probed = [at for at, spec in self.specs.items() if PROTOCOLS[spec.protocol].probed]
+        return await self.load(probed, header) if probed else Loaded(())
+
     def empty_market(self, header: BlockHeader) -> Market:
         """A market without pools, with the tokens of the configuration."""
         return Market.load(
@@ -87,7 +92,8 @@ class NodeChain:
     def _unheard_emitters(self) -> frozenset[Address]:
         if self.hears_all:
             return frozenset()
-        followed = [spec for spec in self.specs.values() if PROTOCOLS[spec.protocol].rules]
+        protocols = ((spec, PROTOCOLS[spec.protocol]) for spec in self.specs.values())
+        followed = [spec for spec, protocol in protocols if protocol.rules and not protocol.probed]
         return frozenset(at for spec in followed for at in (spec.address, *sources_of(spec)))
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:

@@ -24,7 +24,7 @@ from flasharb.execution.limits import ChainFacts, is_devnet
 from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
 from flasharb.pools.register import Register
-from flasharb.service import pipeline
+from flasharb.service import garbage, pipeline
 from flasharb.service.accountant import Accountant, Ours
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity, on_top_of
@@ -33,6 +33,7 @@ from flasharb.service.leftovers import here, settle
 from flasharb.service.newcomers import Newcomers
 from flasharb.service.node_chain import NodeChain
 from flasharb.service.preflight import Actors, Lists, Plan, cast, check_proofs, read_lists, survey
+from flasharb.service.probing import Probing
 from flasharb.service.reader import read
 from flasharb.service.reporter import Announcer, Book, Reporter
 from flasharb.service.reports import Notice, Report, Started
@@ -132,6 +133,7 @@ async def serve(
             lists.roles.base,
             lambda detail: show(Notice("quarantine", detail)),
         )
+        probing = Probing(simulator, lists.specs, actors.contract, lambda detail: show(Notice("pool", detail)))
         executor = Executor(settings, identity, ground, node_chain, vetting, figures, reporter.write)
         stages = pipeline.Stages(
             read=partial(read, settings, figures, stop=stop),
@@ -141,11 +143,15 @@ async def serve(
             follow=lambda heads: simulator.follow(
                 heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)[0]
             ),
+            try_out=lambda heads: probing.follow(
+                heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)
+            ),
             detector=lambda note: Detector(
                 Search(settings, lists.roles, quarantine=lambda: quarantine.tokens),
                 figures,
                 note,
                 accountant.looked if accountant else None,
+                garbage.settle,
             ),
             executor=executor,
             tracker=Tracker(node_chain, settings.chain.slot_s),

@@ -50,6 +50,10 @@ class Chain(Protocol):
         """The tracked pools (``None``: all of them) as they are at the end of a block."""
         ...
 
+    async def reread(self, header: BlockHeader) -> Loaded:
+        """Tracked pools whose logs nobody brings, as they are at the end of a block."""
+        ...
+
     async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
         """What happened in a block to tracked pools that the source of the batches has no events for."""
         ...
@@ -260,9 +264,22 @@ class Updater:
             self._report(Notice("reorg", f"{advanced.dropped} blocks dropped, the head is {closed.number} now"))
             # The bus names no hashes: what moved on either branch is taken from the node, not from memory.
             market = history.withdraw(dict.fromkeys(market.touched, "reorganised"))
+        market = await self._reread(history, closed.header)
         await self._publish(market, market.touched, received_at, updates)
         if market.reload:
             await self._reload(history, closed.header, received_at, updates)
+
+    async def _reread(self, history: History, header: BlockHeader) -> Market:
+        """Bring in at the head what is read at every block's end instead of followed by its logs."""
+        loaded = await self._chain.reread(header)
+        known = history.head.pools
+        moved = [pool for pool in loaded.pools if known.get(pool.spec.address) != pool]
+        if moved:
+            inserted = history.insert(moved, header.number, header.hash)
+            # the head is this very block
+            assert not isinstance(inserted, NeedsReload), inserted
+        gone = [pool for pool in loaded.refused if pool in known]
+        return history.retire(gone) if gone else history.head
 
     async def _silent_blocks(self, history: History, closed: ClosedBlock) -> list[ClosedBlock]:
         """Blocks between the head and this one in which nothing happened, as far as the feed says."""

@@ -83,8 +83,8 @@ class Vetting:
     async def _refused(self, job: Job) -> Unsimulated | None:
         """Why the route may not be run: one of its tokens, tried out by one of its pools that hold it.
 
-        A pool need not hold each of its tokens: a Curve pool makes its LP token as it is bought. The next pool on the
-        route holds that; and what only one pool of the route has stays where it is.
+        A pool need not hold each of its tokens: a vault has none of its own shares, a Curve pool makes its LP token as
+        it is bought. The next pool on the route holds that; and what only one pool of the route has stays where it is.
         """
         holders: dict[Address, list[PoolSpec]] = {}
         for pool in job.route:
@@ -104,8 +104,10 @@ class Vetting:
             return Unsimulated(QUARANTINED, f"{checksum(token)}: {known.reason}, {known.evidence}")
         if token in self._passed:
             return None
-        missing = ""
+        missing = "no pool of the route holds it"
         for spec in specs:
+            if holder_of(spec) == token:
+                continue
             parties = Parties(holder_of(spec), self._contract, self._owner)
             trial = TokenTrial(job.head, job.context, token, parties)
             verdict = await self._simulator.check_token(trial)

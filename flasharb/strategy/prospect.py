@@ -1,62 +1,74 @@
-"""Which cycles are not worth an exact size: what they could gain at most does not pay for their own swaps.
+"""How much a cycle could net at most, for a tenth of what its exact size costs.
 
-A thousand cycles may be open at once, nearly all of them by less than gas. The bound costs a tenth of a size. It holds
-for whole units, because rounding goes against the trader in every step. A chain of legs never gives more than R·u for
-an input u, with its marginal rate R; and where it begins or ends with constant-product pools, not more than
-R·u / (1 + N·u), with the terms of N that are theirs (``optimum``).
+A thousand cycles may be open at once; a block's trades are a handful. With a bound on each, only those are sized that
+may be among them (``search``). The bound holds for whole units, because rounding goes against the trader in every step.
+A chain of legs never gives more than R·u for an input u, with its marginal rate R; and where it begins or ends with
+constant-product pools, not more than R·u / (1 + N·u), with the terms of N that are theirs (``optimum``).
 
 A cycle that does not pay for a transaction of its own may still be worth taking as one more path of another trade
-(``split``). What does not even pay for its swaps is not: together, paths gain at most what each gains alone.
+(``split``). One that does not even pay for its swaps is not: together, paths gain at most what each gains alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import inf, sqrt
 from typing import Final, NamedTuple
 
 from flasharb.market.prices import NoPrice
 from flasharb.pools import Pool, V2Pool, is_piecewise
 from flasharb.pools.protocols import PROTOCOLS
+from flasharb.strategy.gas import BASE_GAS
 from flasharb.strategy.limits import Limits
 from flasharb.strategy.profit import Costs
-from flasharb.strategy.reasons import Reason
-from flasharb.strategy.trade import Opportunity, Rejected
-from flasharb.units import PIPS, WAD
+from flasharb.strategy.trade import Opportunity
+from flasharb.units import BPS, PIPS, WAD, Address
 
+_MANY: Final = 10**30
 _SLACK: Final = 1e-11
 """Rates are exact to a relative 1e-12 a leg; so much more is granted to them."""
 
 
-class Prospects:
-    """Judges the opportunities of one block."""
+class Prospect(NamedTuple):
+    """At most ``net`` wei are left after gas and bid (no bound: infinite); ``pays``: perhaps enough for its swaps."""
 
-    def __init__(self, costs: Costs, limits: Limits, loan_fee_wad: int) -> None:
+    net: float
+    pays: bool
+
+
+_UNBOUNDED: Final = Prospect(inf, True)
+
+
+class Prospects:
+    """Bounds for the opportunities of one block."""
+
+    def __init__(self, costs: Costs, limits: Limits, loan_fee_wad: int, bid_share_bps: int) -> None:
         self._costs = costs
         self._limits = limits
         self._cost = 1.0 + loan_fee_wad / WAD
-        self._needed: dict[tuple[bytes, int], float] = {}
+        self._kept = 1.0 - bid_share_bps / BPS
+        self._wei: dict[Address, float | None] = {}
 
-    def dismissed(self, opportunity: Opportunity, pools: Sequence[Pool]) -> Rejected | None:
-        """Why the opportunity, which leads through ``pools``, is not worth a look; None if it may be."""
+    def of(self, opportunity: Opportunity, pools: Sequence[Pool]) -> Prospect:
+        """The bound on an opportunity that leads through ``pools``."""
         if not all(map(is_piecewise, pools)):
             # of other curves nobody has proven that they are concave
-            return None
-        most, needed = most_gain(opportunity, pools, self._limits, self._cost), self._swaps(opportunity, pools)
-        if most >= needed:
-            return None
-        detail = f"gains at most {most:.0f} units, its swaps alone take gas worth {needed:.0f}"
-        return Rejected(opportunity.id, Reason.BELOW_MIN_PROFIT, detail, opportunity.block_number)
+            return _UNBOUNDED
+        worth = self._worth(opportunity.cycle[0].token_in)
+        if worth is None:
+            return _UNBOUNDED
+        gain = most_gain(opportunity, pools, self._limits, self._cost) * worth
+        fee = self._costs.base_fee_per_gas
+        swaps = sum(PROTOCOLS[pool.spec.protocol].gas for pool in pools)
+        left = gain - (BASE_GAS + swaps) * fee
+        return Prospect(left * self._kept if left > 0.0 else left, gain >= swaps * fee)
 
-    def _swaps(self, opportunity: Opportunity, pools: Sequence[Pool]) -> float:
-        """What the gas of the swaps is worth, in the base token; nothing where there is no price for it."""
-        base = opportunity.cycle[0].token_in
-        gas = sum(PROTOCOLS[pool.spec.protocol].gas for pool in pools)
-        known = self._needed.get((base, gas))
-        if known is None:
-            price = self._costs.in_token(base, gas * self._costs.base_fee_per_gas)
-            known = self._needed[base, gas] = 0.0 if isinstance(price, NoPrice) else float(price)
-        return known
+    def _worth(self, base: Address) -> float | None:
+        """Wei for one unit of a base token; None where nobody knows."""
+        if base not in self._wei:
+            wei = self._costs.wei(base, _MANY)
+            self._wei[base] = None if isinstance(wei, NoPrice) else (wei + 1) / _MANY * (1.0 + _SLACK)
+        return self._wei[base]
 
 
 def most_gain(opportunity: Opportunity, pools: Sequence[Pool], limits: Limits, cost: float) -> float:

@@ -48,6 +48,22 @@ def choose(trades: Iterable[Trade], most: int) -> tuple[list[Trade], list[Reject
     return chosen, others
 
 
+def never_chosen_below(trades: Iterable[Trade], most: int) -> float:
+    """The net profit up to which no further trade can be among the best ``most``, whatever its pools.
+
+    With a further trades a set has the best ``most - a`` of these and a times their net profit at most; up to the
+    answer that is never more than the best ``most`` of these.
+    """
+    ordered = sorted(trades, key=lambda trade: -trade.net_profit_wei_estimate)
+    sums = []
+    for count in range(most + 1):
+        choice = _Choice(ordered, count)
+        if not choice.proven:
+            return 0.0
+        sums.append(choice.best_sum)
+    return min((sums[most] - sums[most - further]) / further for further in range(1, most + 1))
+
+
 class _Choice:
     """The search; ``best`` has the positions of the chosen in ``trades``, ``proven`` whether it went to its end."""
 
@@ -62,7 +78,9 @@ class _Choice:
             for mark in marks:
                 mask |= 1 << numbers.setdefault(mark, len(numbers))
             self.masks.append(mask)
-        self.sums = list(accumulate((trade.net_profit_wei_estimate for trade in trades), initial=0))
+        self.nets = [trade.net_profit_wei_estimate for trade in trades]
+        # nobody has to take a trade that loses: it must not lower what the next ones can add
+        self.sums = list(accumulate((max(net, 0) for net in self.nets), initial=0))
         self.best: list[int] = []
         self.best_sum = 0
         self.nodes = 0
@@ -83,8 +101,7 @@ class _Choice:
                 return
             if not self.masks[at] & used:
                 self.nodes += 1
-                gain = self.sums[at + 1] - self.sums[at]
-                self.extend([*taken, at], used | self.masks[at], total + gain, at + 1)
+                self.extend([*taken, at], used | self.masks[at], total + self.nets[at], at + 1)
 
 
 def pools_of(trade: Trade) -> list[Address]:

@@ -222,7 +222,7 @@ def test_paths_add_up_to_no_more_than_the_amounts(pools: list[Pool]) -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 50), st.sets(st.sampled_from("abcdefgh"), min_size=1, max_size=4)), max_size=9),
+    st.lists(st.tuples(st.integers(-90, 40), st.sets(st.sampled_from("abcdefgh"), min_size=1, max_size=4)), max_size=9),
     st.integers(1, 4),
 )
 def test_the_chosen_trades_net_most_of_all_sets(drawn: list[tuple[int, set[str]]], most: int) -> None:

@@ -17,7 +17,9 @@ from flasharb.strategy.trade import Cycle, Hop, Opportunity, Rejected, Trade
 from flasharb.units import Address
 from tests.support.market_samples import DAI, USDC, WBTC, WETH, Basket, address_of, basket, market, v2, v3
 
-THOROUGH = Limits(UNLIMITED.position_share, max_evaluations=20_000, good_enough=0.0, good_enough_quoted=0.0)
+THOROUGH = Limits(
+    UNLIMITED.position_share, max_evaluations=20_000, max_after_whole=20_000, good_enough=0.0, good_enough_quoted=0.0
+)
 FEES = st.sampled_from([0, 100, 500, 2500, 3000, 10_000])
 OTHERS = (WBTC, USDC, DAI)
 
@@ -170,6 +172,28 @@ def test_no_input_gains_more_through_tick_ranges(pools: list[Pool]) -> None:
     assert gain(pools, trade.amount_in) == trade.gross_profit
     assert trade.gross_profit >= best - 64 - best // 10**9
     assert trade.gain_bound >= best
+
+
+@given(
+    gap=st.floats(0.002, 0.05),
+    depth=st.integers(10**14, 10**16),
+    fee=st.sampled_from([100, 500, 3000, 10_000]),
+    narrow=st.integers(0, 10**16),
+)
+def test_no_number_of_a_coarse_token_nearby_gains_more(gap: float, depth: int, fee: int, narrow: int) -> None:
+    """The fee takes up to a satoshi too much: the live search finds the inputs of which it does not."""
+    tick = 260_220
+    price = 1.0001**tick * (1 + gap) ** -1 * 0.997 * (1 - fee / 10**6)
+    pair = v2("a", (WETH.address, 3 * 10**20), (WBTC.address, int(3e20 / price)))
+    positions = [(tick - 6000, tick + 6000, depth), (tick - 60, tick + 60, narrow)]
+    pools: list[Pool] = [pair, v3("b", (WETH.address, WBTC.address), tick, positions, fee)]
+    trade = sized(pools, UNLIMITED)
+    assert isinstance(trade, Trade)
+    unit = trade.hops[1].amount_in
+    i, j = pair.spec.ends(WETH.address, WBTC.address)
+    nearby = (gain(pools, pair.amount_in(i, j, other)) or 0 for other in range(max(unit - 520, 1), unit + 520))
+    best = max(nearby)
+    assert trade.gross_profit >= best - best // 10**7
 
 
 @given(mixed_decimals(), st.integers(1, SHARE_SCALE // 2))

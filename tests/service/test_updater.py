@@ -130,6 +130,44 @@ async def test_a_slow_reader_gets_the_newest_market_with_all_that_moved() -> Non
     assert bench.updates.merged == 27
 
 
+async def test_a_pool_without_logs_is_read_at_the_end_of_every_block() -> None:
+    """It moves without an event, is not touched where it did not, leaves when it is refused, and comes back."""
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000), pool(DEAR, 100, 210_000)])
+    chain.probed, chain.refused = frozenset({DEAR}), {DEAR: "not tried out yet"}
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+
+        async def block(number: int, dear: int) -> Update:
+            chain.headers[number] = header(number)
+            chain.pools[number] = {one.spec.address: one for one in (pool(CHEAP, 1, 1), pool(DEAR, dear, 210_000))}
+            await bench.feed(sync(CHEAP, number, 200_000, number), Heartbeat(number + 1, 0))
+            return await bench.latest()
+
+        await bench.feed(Heartbeat(6, 0))
+        first = await bench.latest()
+        assert first.market.pools.keys() == {CHEAP}
+
+        chain.refused = {}
+        admitted = await block(6, 100)
+        assert (admitted.touched, reserve0(admitted, DEAR)) == ({CHEAP, DEAR}, 100)
+        moved = await block(7, 77)
+        assert (moved.touched, reserve0(moved, DEAR), reserve0(moved, CHEAP)) == ({CHEAP, DEAR}, 77, 7)
+        still = await block(8, 77)
+        assert (still.touched, reserve0(still, DEAR)) == ({CHEAP}, 77)
+        chain.refused = {DEAR: "a fee"}
+        out = await block(9, 77)
+        assert out.market.pools.keys() == {CHEAP}
+        assert DEAR in (out.touched or ())
+        assert out.market.reload == {}
+        chain.refused = {}
+        back = await block(10, 66)
+        assert reserve0(back, DEAR) == 66
+        bench.send.close()
+    assert [wanted for wanted, _ in chain.loads] == [None], "no reload is made for it"
+
+
 def newcomers(*listed: Address) -> Newcomers:
     """Uniswap vouches; pools of these tokens are wanted."""
     sort = partial(tracked, track_all=False, listed=listed, kinds={"v2"})

@@ -68,6 +68,7 @@ class FakeChain:
     refused: dict[Address, str] = field(default_factory=dict)
     public: list[bytes] = field(default_factory=list)
     logs: dict[int, tuple[PoolEvent, ...]] = field(default_factory=dict)
+    probed: frozenset[Address] = frozenset()
     creations: dict[int, tuple[PoolSpec, ...]] = field(default_factory=dict)
     created_failing: bool = False
     asked_created: list[tuple[int, int]] = field(default_factory=list)
@@ -100,6 +101,14 @@ class FakeChain:
         return Loaded(
             tuple(one for address, one in asked.items() if address not in self.refused),
             {address: self.refused[address] for address in asked if address in self.refused},
+        )
+
+    async def reread(self, header: BlockHeader) -> Loaded:
+        self._alive()
+        state = self.pools.get(header.number, {})
+        return Loaded(
+            tuple(state[at] for at in self.probed if at in state and at not in self.refused),
+            {at: self.refused[at] for at in self.probed if at in self.refused},
         )
 
     async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
