@@ -36,9 +36,10 @@ from flasharb.pools.balancer.creation import POOL_REGISTERED
 from flasharb.pools.constant_product.creation import pair_created
 from flasharb.pools.creation import POOL_COUNT, POOL_LIST, Claim, FactoryLog
 from flasharb.pools.protocols import DEPLOYMENTS
-from flasharb.pools.register import Register
+from flasharb.pools.register import Refusal, Register
 from flasharb.pools.spec import PoolSpec
 from flasharb.service.figures import Figures
+from flasharb.service.node_chain import NodeChain
 from flasharb.service.preflight import Plan
 from flasharb.service.reports import BlockApplied, Notice, Report, Started
 from flasharb.service.serve import serve
@@ -403,6 +404,7 @@ class MainnetNode:
 
     def __init__(self) -> None:
         self.lists_read = 0
+        self.asked_at: set[str] = set()
         self.codes = {
             PAIR: deployed_code("UniswapV2Pair"),
             PROXY: bytes.fromhex(f"363d3d373d3d3d363d73{'77' * 20}5af43d82803e903d91602b57fd5bf3"),
@@ -438,6 +440,7 @@ class MainnetNode:
 
     def eth_call(self, call: Any, block: str) -> str:
         assert call["to"] == STABLE_FACTORY.lower()
+        self.asked_at.add(block)
         data = bytes.fromhex(call["data"][2:])
         if data == POOL_COUNT:
             self.lists_read += 1
@@ -463,6 +466,18 @@ async def test_logs_that_say_too_little_are_followed_up_at_the_node(tmp_path: Pa
     assert {one["pool"].lower() for one in report["refused"]} == {PROXY, *PLAINS}
     (spec,) = read_pools([str(out)], 1)
     assert (hex0x(spec.address), spec.tokens, spec.fee_pips) == (PAIR, (address(USDC), address(WETH)), 3000)
+
+
+async def test_a_run_follows_them_up_in_the_same_manner() -> None:
+    """What the service asks after each block: of a list only the newest, of which there are two logs."""
+    chain, register = MainnetNode(), Register(1, DEPLOYMENTS[1])
+    async with http_server(jsonrpc(chain.answer)) as url, open_node(url) as node:
+        asked = NodeChain(node, {}, (), address(PAIR), address(PAIR), 1, 0, 12, None, hears_all=True)
+        refused = await asked.created(19_000_000, 19_000_002, register)
+    assert {hex0x(at) for at in register.specs} == {PAIR}
+    assert [hex0x(one.pool) for one in refused] == PLAINS[-2:]
+    assert {one.refusal for one in refused} == {Refusal.UNKNOWN_CODE}
+    assert chain.asked_at == {hex(19_000_002)}
 
 
 async def test_many_that_are_not_modelled_are_one_line(tmp_path: Path) -> None:
