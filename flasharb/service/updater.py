@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import chain
 from typing import Final, Protocol
 
 import trio
@@ -119,7 +120,7 @@ class Updater:
             updates.close()
 
     async def _next(self, batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
-        """The next batch; a silence of several slots makes the head stale, which is said once."""
+        """What has come, as one batch; a silence of several slots makes the head stale, which is said once."""
         with trio.move_on_after(self._slot_s * STALE_SLOTS + STALE_MARGIN_S) as patience:
             return await _received(batches)
         assert patience.cancelled_caught
@@ -331,7 +332,18 @@ class Updater:
 
 
 async def _received(batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
+    """All that waits, as one batch as old as its oldest part; None at the end.
+
+    A backlog is looked at once: of a pool that moved ten times meanwhile only the last state matters.
+    """
     try:
-        return await batches.receive()
+        first = await batches.receive()
     except trio.EndOfChannel:
         return None
+    events = [first.events]
+    while True:
+        try:
+            events.append(batches.receive_nowait().events)
+        except (trio.WouldBlock, trio.EndOfChannel):
+            break
+    return first if len(events) == 1 else Batch(tuple(chain.from_iterable(events)), first.received_at)

@@ -80,6 +80,15 @@ def test_each_kind_before_and_after_each_kind_that_lends(kind: str, partner: str
         run((partner, kind))
 
 
+def test_balancer_pools_in_a_row_cost_less_in_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token between them is neither paid out, approved nor pulled in again: tens of thousands of gas."""
+    batch = run(("v2", "balancer", "balancer"))
+    monkeypatch.setattr("flasharb.execution.planning._runs", lambda legs: [[leg] for leg in legs])
+    apart = run(("v2", "balancer", "balancer"))
+
+    assert apart - batch > 30_000
+
+
 @settings(max_examples=60)
 @given(
     st.lists(st.sampled_from(sorted(MAKERS)), min_size=2, max_size=4).filter(joins),
