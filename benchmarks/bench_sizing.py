@@ -22,7 +22,7 @@ from benchmarks.degenbot_engine import Engine, is_engine
 from benchmarks.degenbot_stable import StableCycle, degenbot_version, is_stable
 from benchmarks.sizing_cases import DEPTH, KEEPS, Case, cases
 from flasharb.market import Market
-from flasharb.pools import Pool, PoolSpec, Swapped, V2Pool
+from flasharb.pools import Pool, PoolSpec, Swapped, V2Pool, V3Pool
 from flasharb.strategy.joint import solve
 from flasharb.strategy.limits import NO_BOUND, UNLIMITED
 from flasharb.strategy.optimum import optimum
@@ -89,15 +89,18 @@ def sizing() -> list[Row]:
         states = case.states(STATES)
         subjects = [(state.market(), state.opportunity()) for state in states]
         routes = [state.route() for state in states]
-        name = f"optimum and amounts, {case.name}"
-        ours = _median([lambda route=route: route.amounts(optimum(route).amount_in) for route in routes])
         whole = _median([lambda at=at: size(*at, UNLIMITED) for at in subjects])
         trades = [size(*at, UNLIMITED) for at in subjects]
         gains = [trade.gross_profit if isinstance(trade, Trade) else 0 for trade in trades]
+        name, ours = f"whole size, {case.name}", whole
+        if routes[0].is_piecewise():
+            name = f"optimum and amounts, {case.name}"
+            ours = _median([lambda route=route: route.amounts(optimum(route).amount_in) for route in routes])
+            rows.append(_row(f"whole size, {case.name}", whole))
         peers = [
             _row(name, ours, "us", f"{way}{_share(found, gains)}", took) for way, took, found in _peers(case, states)
         ]
-        rows += [*(peers or [_row(name, ours)]), _row(f"whole size, {case.name}", whole)]
+        rows += peers or [_row(name, ours)]
     return rows
 
 
@@ -121,9 +124,10 @@ def _share(found: Sequence[int], gains: Sequence[int]) -> str:
 def _peers(case: Case, states: Sequence[Case]) -> Iterator[tuple[str, float, list[int]]]:
     """Way, median microseconds of single calls, and what was gained; nothing without a peer."""
     version = degenbot_version()
-    if is_stable():
+    plain = all(isinstance(pool, V2Pool | V3Pool) for pool in case.pools)
+    if is_stable("0.5") or (is_stable() and plain):
         yield from _stable_ways(case, states, f"degenbot {version}")
-    elif is_engine():
+    elif is_engine() and plain:
         engine = Engine()
         engine.register_path(case.pools, case.base)
         gains, times = [], []
@@ -137,8 +141,8 @@ def _peers(case: Case, states: Sequence[Case]) -> Iterator[tuple[str, float, lis
 
 def _stable_ways(case: Case, states: Sequence[Case], name: str) -> Iterator[tuple[str, float, list[int]]]:
     """Its cycle's ``calculate`` in each way that is public; by default it looks at inputs up to 100 units of 1e18."""
-    twice = states[0].route()
-    about = 2 * optimum(twice).amount_in
+    trade = size(states[0].market(), states[0].opportunity(), UNLIMITED)
+    about = 2 * trade.amount_in if isinstance(trade, Trade) else None
     for way, most, sparse in (
         ("", None, False),
         (", map sparse", None, True),

@@ -9,6 +9,7 @@ from itertools import count
 from benchmarks.bench_strategy import named
 from benchmarks.degenbot_stable import degenbot_version, is_stable
 from flasharb.pools import Pool, V2Pool, V3Pool
+from flasharb.pools.managed.pool import V4Pool
 from flasharb.units import Address, checksum
 
 
@@ -32,6 +33,18 @@ class Engine:
         if pool.spec.address not in self.keys:
             self.keys[pool.spec.address] = self._registered(pool)
         return self.keys[pool.spec.address]
+
+    def register_managed(self, pool: V4Pool, protocol_fee: int) -> int:
+        """A V4 pool by its key."""
+        token0, token1 = map(checksum, pool.spec.tokens)
+        manager, pool_id = checksum(named("manager")), "0x" + "22" * 32
+        price = (pool.sqrt_price_x96, pool.liquidity, pool.tick, 1)
+        ticks = {tick: (info.gross, info.net, 1) for tick, info in pool.ladder.info.items()}
+        fee, spacing = pool.spec.fee_pips, pool.spec.tick_spacing
+        key: int = self.bot.register_v4_pool(
+            manager, pool_id, token0, token1, fee, spacing, None, *price, ticks, "tracked", None, protocol_fee
+        )
+        return key
 
     def register_path(self, pools: Sequence[Pool], base: Address) -> None:
         """A cycle over pools."""

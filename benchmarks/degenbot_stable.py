@@ -16,14 +16,18 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from logging import WARNING, getLogger
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 from weakref import WeakSet
 
 from flasharb.pools import Pool, V2Pool, V3Pool
 from flasharb.pools.concentrated.tick_bitmap import full_range
+from flasharb.pools.stableswap import StableSwapPool
 from flasharb.units import Address, checksum
 
 STABLE = ("0.3", "0.5")
+_CYCLES = "degenbot.arbitrage.uniswap_lp_cycle"
+_CURVE_CYCLES = "degenbot.arbitrage.uniswap_curve_cycle"
 
 
 def degenbot_version() -> str | None:
@@ -34,9 +38,9 @@ def degenbot_version() -> str | None:
         return None
 
 
-def is_stable() -> bool:
-    """Whether one of the releases that this module knows is installed."""
-    return (degenbot_version() or "").startswith(STABLE)
+def is_stable(release: str | tuple[str, ...] = STABLE) -> bool:
+    """Whether one of the releases that this module knows is installed, or a certain one of them."""
+    return (degenbot_version() or "").startswith(release)
 
 
 class StablePools:
@@ -44,7 +48,7 @@ class StablePools:
 
     def __init__(self, pools: Sequence[Pool], sparse: bool = False) -> None:
         self.sparse = sparse
-        self.old = (degenbot_version() or "").startswith("0.3")
+        self.old = is_stable("0.3")
         self.tokens: dict[Address, Any] = {}
         self._blocks = count(2)
         self.pools = [self._pool(pool) for pool in pools]
@@ -65,9 +69,10 @@ class StablePools:
         return [self._update(pool, block) for pool in pools]
 
     def apply(self, updates: Sequence[Any]) -> None:
-        """Update each pool."""
+        """Update each pool that can be told."""
         for pool, update in zip(self.pools, updates, strict=True):
-            pool.external_update(update)
+            if update is not None:
+                pool.external_update(update)
 
     def overrides(self, pools: Sequence[Pool]) -> dict[Any, Any]:
         """``state_overrides`` for these states."""
@@ -78,6 +83,8 @@ class StablePools:
         return import_module("degenbot.uniswap.types" if self.old else f"degenbot.uniswap.{generation}_types")
 
     def _pool(self, pool: Pool) -> Any:
+        if isinstance(pool, StableSwapPool):
+            return self._curve_pool(pool)
         generation = "v2" if isinstance(pool, V2Pool) else "v3"
         module = import_module(f"degenbot.uniswap.{generation}_liquidity_pool")
         made = object.__new__(module.UniswapV2Pool if generation == "v2" else module.UniswapV3Pool)
@@ -95,8 +102,30 @@ class StablePools:
         made._state = self._state(pool)
         return made
 
+    def _curve_pool(self, pool: StableSwapPool) -> Any:
+        """A plain pool of the first kind, in 0.5. It asks a node for the block: here one at hand."""
+        module = import_module("degenbot.curve.curve_stableswap_liquidity_pool")
+        node = SimpleNamespace(eth=SimpleNamespace(get_block_number=lambda: 1, block_number=1))
+        for asking in (module, import_module(_CURVE_CYCLES)):
+            vars(asking)["connection_manager"] = SimpleNamespace(get_web3=lambda _: node)
+        made = object.__new__(module.CurveStableswapPool)
+        made.address, made.name, made._chain_id, made.base_pool = checksum(pool.spec.address), "bench", 1, None
+        made._subscribers = WeakSet()
+        made.tokens = tuple(self.token(at) for at in pool.spec.tokens[: len(pool.balances)])
+        for token, rate in zip(made.tokens, pool.rates, strict=True):
+            token.decimals = 36 - (len(str(rate)) - 1)
+        made.rate_multipliers, made.fee = pool.rates, pool.parameters.fee
+        made.a_coefficient = pool.parameters.ramp.future // pool.facts.rules.a_precision
+        made.initial_a_coefficient = made.future_a_coefficient = None
+        made._block_timestamps = {1: 1}
+        made._state = self._state(pool)
+        return made
+
     def _state(self, pool: Pool) -> Any:
         at = checksum(pool.spec.address)
+        if isinstance(pool, StableSwapPool):
+            state = import_module("degenbot.curve.types").CurveStableswapPoolState
+            return state(address=at, block=1, balances=pool.balances)
         where: dict[str, Any] = {"pool": at} if self.old else {"address": at, "block": 1}
         if isinstance(pool, V2Pool):
             reserves = {"reserves_token0": pool.reserve0, "reserves_token1": pool.reserve1}
@@ -122,6 +151,8 @@ class StablePools:
         )
 
     def _update(self, pool: Pool, block: int) -> Any:
+        if isinstance(pool, StableSwapPool):
+            return None  # it asks the node for these
         if isinstance(pool, V2Pool):
             return self._types("v2").UniswapV2PoolExternalUpdate(
                 block_number=block, reserves_token0=pool.reserve0, reserves_token1=pool.reserve1
@@ -133,12 +164,17 @@ class StablePools:
 
 
 class StableCycle(StablePools):
-    """``UniswapLpCycle`` over its pools; ``most``: its ``max_input``, None for its own default."""
+    """``UniswapLpCycle``, or with a Curve pool ``UniswapCurveCycle``, over its pools.
+
+    ``most``: its ``max_input``, None for its own default.
+    """
 
     def __init__(self, pools: Sequence[Pool], base: Address, most: int | None = None, sparse: bool = False) -> None:
         super().__init__(pools, sparse)
         getLogger("degenbot").setLevel(WARNING + 1)  # it warns of its own default
-        kind = import_module("degenbot.arbitrage.uniswap_lp_cycle").UniswapLpCycle
+        curve = any(isinstance(pool, StableSwapPool) for pool in pools)
+        kinds = import_module(_CURVE_CYCLES if curve else _CYCLES)
+        kind = kinds.UniswapCurveCycle if curve else kinds.UniswapLpCycle
         self.cycle = kind(input_token=self.token(base), swap_pools=self.pools, id="bench", max_input=most)
         self._executor = ThreadPoolExecutor(1)
         self._loop = asyncio.new_event_loop()
@@ -174,7 +210,7 @@ class StableCycles(StablePools):
 
     def __init__(self, pools: Sequence[Pool], paths: Sequence[Sequence[Pool]], base: Address) -> None:
         super().__init__(pools)
-        kind = import_module("degenbot.arbitrage.uniswap_lp_cycle").UniswapLpCycle
+        kind = import_module(_CYCLES).UniswapLpCycle
         self._made = {pool.spec.address: made for pool, made in zip(pools, self.pools, strict=True)}
         self._through: dict[Address, list[Any]] = {pool.spec.address: [] for pool in pools}
         for path in paths:

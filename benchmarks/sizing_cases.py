@@ -14,10 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks.bench_curve import EARLY, stable
 from benchmarks.bench_strategy import OTHER, TOKEN, WETH, v2, v3
 from flasharb.market import Market
 from flasharb.pools import Pool, PoolSpec, TickLiquidity, V2Pool, V3Pool, v3_pool
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick, tick_at_sqrt_price
+from flasharb.pools.stableswap import StableSwapPool
 from flasharb.strategy.route import Route
 from flasharb.strategy.trade import Hop, Opportunity
 from flasharb.units import Address, address
@@ -41,9 +43,9 @@ class Case:
     def opportunity(self) -> Opportunity:
         """What the detector would hand on."""
         hops, token = [], self.base
-        for pool in self.pools:
-            zero_for_one = pool.spec.token0 == token
-            after = pool.spec.token1 if zero_for_one else pool.spec.token0
+        for pool, following in zip(self.pools, (*self.pools[1:], None), strict=True):
+            onward = (self.base,) if following is None else following.spec.tokens
+            after = next(end for end in pool.spec.tokens if end != token and end in onward)
             hops.append(Hop(pool.spec.address, token, after))
             token = after
         return Opportunity(1, tuple(hops), 1.0, 1)
@@ -71,6 +73,8 @@ def cases() -> Iterator[Case]:
     for gap in GAPS:
         yield from _real_ladder(gap)
     yield from _recorded()
+    for gap in GAPS:
+        yield _through_curve(gap)
 
 
 def _named(name: str, gap: float) -> str:
@@ -94,6 +98,20 @@ def _made_up(gap: float) -> Iterator[Case]:
         v2("c", WETH, OTHER, DEPTH * three, DEPTH),
     )
     yield made("V3 > V3 > V3", v3("v", WETH, TOKEN, _ticks(three)), v3("u", TOKEN, OTHER, 0), v3("w", WETH, OTHER, 0))
+
+
+def _through_curve(gap: float) -> Case:
+    """Two dollars of 6 and 18 decimals, and a pool of Curve's between them: no closed form."""
+    coins = stable(EARLY, (95_000_000 * 10**18, 104_000_000 * 10**6, 102_000_000 * 10**6), (18, 6, 6), 2000)
+    eighteen, six = coins.spec.tokens[:2]
+    factor = (1 + gap) / KEEPS**2 / (coins.marginal_rate(1, 0) / 1e12)
+    first = v2("a", *sorted((six, WETH)), *_held({WETH: 1e21, six: 3e12 * factor}))
+    last = v2("b", *sorted((eighteen, WETH)), *_held({WETH: 1e21, eighteen: 3e24}))
+    return Case(_named("V2 > Curve > V2", gap), WETH, (first, coins, last))
+
+
+def _held(reserves: dict[Address, float]) -> list[float]:
+    return [reserves[token] for token in sorted(reserves)]
 
 
 def _ticks(factor: float) -> int:
@@ -131,6 +149,8 @@ def _at(pool: V3Pool, price: int) -> V3Pool:
 
 def _moved(pool: Pool, dice: Random) -> Pool:
     by = 1 + dice.gauss(0, 1e-6)
+    if isinstance(pool, StableSwapPool):
+        return pool
     if isinstance(pool, V2Pool):
         return pool.with_reserves(int(pool.reserve0 * by), int(pool.reserve1 / by))
     assert isinstance(pool, V3Pool)

@@ -31,7 +31,13 @@ from flasharb.units import ZERO_ADDRESS, Address, address, hex0x
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a report page.")
 @click.option("--base", "bases", multiple=True, metavar="ADDRESS", help="Base token [default: wrapped ether].")
-@click.option("--max-hops", type=click.IntRange(2, 4), default=4, show_default=True, help="Pools in a cycle.")
+@click.option(
+    "--max-hops",
+    type=click.IntRange(2, 8),
+    default=4,
+    show_default=True,
+    help="Pools in a cycle; of more than 4 the best cycles.",
+)
 @click.option("--evm-quotes", is_flag=True, help="Also pools that nobody has modelled, quoted by running them.")
 def command(
     paths: tuple[Path, ...],
@@ -133,4 +139,12 @@ def _ours(ours: Ours | None) -> str:
     path = " > ".join(hop.protocol for hop in ours.trade.hops)
     net = "" if ours.net_profit_wei is None else f", net {eth(ours.net_profit_wei)}"
     tried = "simulated" if ours.simulated else f"not simulated: {escape(ours.refused or '')}"
-    return f"ours {eth(ours.trade.gross_profit)}{net} ({path}; {tried})"
+    return f"ours {eth(ours.trade.gross_profit)}{net} ({path}; {tried}){_split(ours.split)}"
+
+
+def _split(split: Ours | None) -> str:
+    if split is None:
+        return ""
+    net = "" if split.net_profit_wei is None else f", net {eth(split.net_profit_wei)}"
+    tried = "simulated" if split.simulated else f"not simulated: {escape(split.refused or '')}"
+    return f"; split over {len(split.trade.paths)} cycles {eth(split.trade.gross_profit)}{net} ({tried})"

@@ -33,7 +33,21 @@ def summary_json(results: Sequence[Backtest]) -> dict[str, Any]:
         "profit_ratio": ours / theirs if theirs else None,
         "bound_gap": gaps(results),
         "missed": missed,
+        "splits": _splits(results),
+        "curtailed": sum(moment.curtailed for result in results for moment in result.moments),
     }
+
+
+def _splits(results: Sequence[Backtest]) -> dict[str, int]:
+    """How many cycles of ours are part of a split, how many splits were simulated, and how many net more then."""
+    split = [ours for result in results for moment in result.moments for ours in moment.ours if ours.split is not None]
+    simulated = [ours for ours in split if ours.split is not None and ours.split.simulated]
+    better = [ours for ours in simulated if (_net_of(ours.split) or 0) > (_net_of(ours) or 0)]
+    return {"found": len(split), "simulated": len(simulated), "better": len(better)}
+
+
+def _net_of(ours: Ours | None) -> int | None:
+    return None if ours is None else ours.net_profit_wei
 
 
 def _block(result: Backtest) -> dict[str, Any]:
@@ -64,6 +78,7 @@ def _arbitrage(one: RealArbitrage) -> dict[str, Any]:
         "simulated": ours is not None and ours.simulated,
         "reason": None if one.missed is None else str(one.missed),
         "detail": one.detail or None,
+        "split": None if ours is None else _split(ours.split),
     }
 
 
@@ -79,6 +94,23 @@ def _opportunity(moment: Moment, ours: Ours) -> dict[str, Any]:
         "bound": _text(bound_of(trade)),
         "simulated": ours.simulated,
         "refused": ours.refused,
+        "split": _split(ours.split),
+    }
+
+
+def _split(split: Ours | None) -> dict[str, Any] | None:
+    """The same cycle together with others, as one transaction: each path by its pools."""
+    if split is None:
+        return None
+    trade = split.trade
+    return {
+        "paths": [[pool_text(hop.hop.pool) for hop in path] for path in trade.paths],
+        "amount_in": str(trade.amount_in),
+        "gross_profit": str(trade.gross_profit),
+        "net_profit_wei": None if split.net_profit_wei is None else str(split.net_profit_wei),
+        "bound": _text(bound_of(trade)),
+        "simulated": split.simulated,
+        "refused": split.refused,
     }
 
 

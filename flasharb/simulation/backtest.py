@@ -8,13 +8,13 @@ there to be found. Each real arbitrage that was not found gets one reason of a f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from flasharb.market.snapshot import Market
 from flasharb.simulation.arbitrage import Arbitrage
-from flasharb.simulation.missed import MissedReason, Reach, Reasons, enough, keys_of, out_of_reach
+from flasharb.simulation.missed import MissedReason, Reach, Reasons, enough, keys_of, out_of_reach, passed_over
 from flasharb.simulation.quoted_pools import QuotedPools
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import KnownPools, Offered, known_pools, offered
@@ -24,8 +24,11 @@ from flasharb.simulation.trial import Place, Refused, try_out
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.limits import THOROUGH
 from flasharb.strategy.route import Route
+from flasharb.strategy.screen import MOST_HOPS
 from flasharb.strategy.select import choose
 from flasharb.strategy.size import size
+from flasharb.strategy.split import Terms as SplitTerms
+from flasharb.strategy.split import splits
 from flasharb.strategy.trade import Opportunity, Rejected, Trade
 from flasharb.units import ZERO_ADDRESS, Address, Hash32
 
@@ -35,8 +38,11 @@ CURVE_STEPS: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A cycle of ours. ``net_profit_wei`` is after gas at the base fee, before any bid: measured where the trial ran
+    """A trade of ours. ``net_profit_wei`` is after gas at the base fee, before any bid: measured where the trial ran
     (``simulated``), else by the least gas; None where its token has no price in ETH. ``refused``: why a trial failed.
+
+    ``split``: the joint optimum of this cycle and those that share its pools, as one transaction, where it should net
+    more than the cycle alone.
     """
 
     trade: Trade
@@ -44,7 +50,8 @@ class Ours:
     simulated: bool
     refused: str | None = None
     curve: tuple[tuple[int, int], ...] = ()
-    """(amount in, gross profit) of the same cycle at other sizes."""
+    """(amount in, gross profit) of the same cycle at other sizes; nothing of a split."""
+    split: Ours | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,15 @@ class RealArbitrage:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What we found on the state after transaction ``after_index`` (-1: before the first)."""
+    """What we found on the state after transaction ``after_index`` (-1: before the first).
+
+    ``curtailed``: how often the listing of cycles passed over some at hubs.
+    """
 
     after_index: int
     ours: tuple[Ours, ...]
     rejected: dict[str, int]
+    curtailed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,8 @@ class Backtest:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """``base_tokens`` start and end a cycle; ``most_trials`` cycles with disjoint pools are tried at a moment.
+
+    Of cycles of more pools than ``screen.MOST_HOPS``, up to ``max_hops``, only the best are looked for.
 
     ``evm_quotes``: pools that nobody has modelled take part, quoted by running them.
     """
@@ -118,6 +131,17 @@ def backtest(block: RecordedBlock, terms: Terms) -> Backtest:
     return _Backtest(block, terms).run()
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """All that a moment shows: its cycles sized alone and ``together``, by id; the pools of those that are open."""
+
+    moment: Moment
+    market: Market
+    trades: Sequence[Trade]
+    together: Mapping[int, Trade]
+    cycles: Collection[frozenset[Address]]
+
+
 class _Backtest:
     """One block's passage."""
 
@@ -131,7 +155,8 @@ class _Backtest:
         if terms.evm_quotes:
             self._quoted = QuotedPools(self.replay, terms.wrapped_native, terms.vault, self.offered.specs)
             self.offered = self.offered.with_also(self._quoted.specs)
-        self.reach = Reach(self.offered.specs, terms.base_tokens, terms.max_hops)
+        listed = min(terms.max_hops, MOST_HOPS)
+        self.reach = Reach(self.offered.specs, terms.base_tokens, listed, longest=terms.max_hops)
         self.arbitrages: list[RealArbitrage] = []
         self.moments: list[Moment] = []
 
@@ -141,7 +166,7 @@ class _Backtest:
                 self._examine(index)
             self.replay.advance()
         known = self._known()
-        self.moments.append(self._look(known)[0])
+        self.moments.append(self._look(known).moment)
         unusable: dict[str, int] = {}
         for reason in (*known.unknown.values(), *self.offered.refused.values()):
             unusable[reason] = unusable.get(reason, 0) + 1
@@ -153,11 +178,9 @@ class _Backtest:
         if examined.arbitrage is None:
             return
         known = self._known()
-        moment, market, trades = self._look(known)
-        self.moments.append(moment)
-        theirs = examined.arbitrage
-        ours = self._best_through(keys_of(examined.swaps), theirs.token, moment, trades, market)
-        self.arbitrages.append(self._judge(index, examined, theirs, known, ours))
+        look = self._look(known)
+        self.moments.append(look.moment)
+        self.arbitrages.append(self._judge(index, examined, examined.arbitrage, known, look))
 
     # Our side
 
@@ -168,22 +191,35 @@ class _Backtest:
             known = KnownPools(known.pools | quoted.pools, known.unknown | quoted.unknown)
         return known
 
-    def _look(self, known: KnownPools) -> tuple[Moment, Market, list[Trade]]:
+    def _look(self, known: KnownPools) -> _Look:
         """All cycles of this moment, the best of them tried."""
         block = self.block
         market = Market.load(block.number, known.pools.values(), ())
         trades: list[Trade] = []
         rejected: dict[str, int] = {}
-        detector = Detector(self.terms.max_hops, self.terms.base_tokens)
-        for opportunity in detector.update(market, None):
+        detector = Detector(self.reach.max_hops, self.terms.base_tokens, longest=self.terms.max_hops)
+        opportunities = detector.update(market, None)
+        for opportunity in opportunities:
             sized = self._sized(market, opportunity)
             if isinstance(sized, Trade):
                 trades.append(sized)
             else:
                 rejected[sized.reason] = rejected.get(sized.reason, 0) + 1
+        together = self._splits(market, trades)
         chosen, _ = choose(trades, self.terms.most_trials)
-        ours = tuple(self._tried(market, trade) for trade in chosen)
-        return Moment(self.replay.position - 1, ours, rejected), market, trades
+        ours = tuple(self._tried(market, trade, together) for trade in chosen)
+        moment = Moment(self.replay.position - 1, ours, rejected, detector.curtailed)
+        cycles = {frozenset(hop.pool for hop in one.cycle) for one in opportunities}
+        return _Look(moment, market, trades, together, cycles)
+
+    def _splits(self, market: Market, trades: Sequence[Trade]) -> dict[int, Trade]:
+        """Cycles that make more together, by the id of the best of them; where gas has a price in the base token."""
+        priced = [trade for trade in trades if trade.base_token == self.terms.wrapped_native]
+
+        def net(trade: Trade) -> int:
+            return self._net(trade, trade.gross_profit, trade.gas_estimate) or 0
+
+        return {made.id: made for made in splits(market, priced, SplitTerms(THOROUGH, 0, net))}
 
     def _sized(self, market: Market, opportunity: Opportunity) -> Trade | Rejected:
         sized = size(market, opportunity, THOROUGH)
@@ -191,11 +227,16 @@ class _Backtest:
             return replace(sized, net_profit_wei_estimate=self._net(sized, sized.gross_profit, sized.gas_estimate) or 0)
         return sized
 
-    def _tried(self, market: Market, trade: Trade) -> Ours:
+    def _tried(self, market: Market, trade: Trade, together: Mapping[int, Trade]) -> Ours:
+        """A cycle by itself, and as part of a split if there is one."""
+        ours = self._measured(trade, size_curve(market, trade))
+        split = together.get(trade.id)
+        return ours if split is None else replace(ours, split=self._measured(split, ()))
+
+    def _measured(self, trade: Trade, curve: tuple[tuple[int, int], ...]) -> Ours:
         block, terms = self.block, self.terms
         place = Place(self.replay.state(), block.context, block.fork, terms.wrapped_native, terms.vault, terms.manager)
         answer = try_out(trade, place)
-        curve = size_curve(market, trade)
         if isinstance(answer, Refused):
             return Ours(trade, self._net(trade, trade.gross_profit, trade.gas_estimate), False, answer.reason, curve)
         net = self._net(trade, answer.gross_profit, answer.gas_used)
@@ -212,14 +253,15 @@ class _Backtest:
     # Theirs against ours
 
     def _judge(
-        self, index: int, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None
+        self, index: int, examined: Examined, theirs: Arbitrage, known: KnownPools, look: _Look
     ) -> RealArbitrage:
         pools = keys_of(examined.swaps)
+        ours = self._best_through(pools, theirs.token, look)
         if ours is not None and enough(ours.trade.gross_profit, theirs.gross_profit):
             missed = None if ours.simulated else MissedReason.SIMULATION_REFUSED
             detail = ours.refused or ""
         else:
-            missed, detail = next(self._reasons(examined, theirs, known, ours))
+            missed, detail = next(self._reasons(examined, theirs, known, (look, ours)))
         return RealArbitrage(
             tx_hash=self.block.receipts[index].hash,
             index=index,
@@ -238,22 +280,29 @@ class _Backtest:
         specs = ((pool, self.offered.specs.get(Address(pool[:20]))) for pool in path)
         return {pool: spec.protocol for pool, spec in specs if spec is not None}
 
-    def _best_through(
-        self, pools: frozenset[Address], token: Address, moment: Moment, trades: Sequence[Trade], market: Market
-    ) -> Ours | None:
+    def _best_through(self, pools: frozenset[Address], token: Address, look: _Look) -> Ours | None:
         """The best of our cycles in that token that uses one of the pools, tried."""
         fitting = [
-            trade for trade in trades if trade.base_token == token and any(hop.hop.pool in pools for hop in trade.hops)
+            trade
+            for trade in look.trades
+            if trade.base_token == token and any(hop.hop.pool in pools for hop in trade.hops)
         ]
         if not fitting:
             return None
         best = max(fitting, key=lambda trade: trade.gross_profit)
-        return next((one for one in moment.ours if one.trade is best), None) or self._tried(market, best)
+        tried = next((one for one in look.moment.ours if one.trade is best), None)
+        return tried or self._tried(look.market, best, look.together)
 
-    def _reasons(self, examined: Examined, theirs: Arbitrage, known: KnownPools, ours: Ours | None) -> Reasons:
+    def _reasons(
+        self, examined: Examined, theirs: Arbitrage, known: KnownPools, found: tuple[_Look, Ours | None]
+    ) -> Reasons:
+        look, ours = found
+        pools = keys_of(examined.swaps)
         yield from out_of_reach(examined.swaps, theirs.token, self.reach)
-        for pool in keys_of(examined.swaps) & known.unknown.keys():
+        for pool in pools & known.unknown.keys():
             yield MissedReason.UNKNOWN_STATE, f"0x{pool.hex()}: {known.unknown[pool]}"
+        if pools not in look.cycles:
+            yield from passed_over(pools, self.reach, look.moment.curtailed)
         if ours is not None:
             yield MissedReason.SIZING, f"ours makes {ours.trade.gross_profit} of {theirs.gross_profit}"
         yield MissedReason.UNKNOWN_STATE, "no cycle through its pools shows within the ticks that the file has"

@@ -164,15 +164,25 @@ def _bound(seen: dict[int, int | float], most: int, slack: float) -> int | None:
     end = float(min([most, *(amount for amount, gain in seen.items() if gain == -inf)]))
     largest = max(gain for _, gain in points)
     error = slack + 1.0 + _SLACK * (abs(largest) + points[-1][0])
-    bound = largest + error
-    for position, ((start, _), (stop, _)) in enumerate(pairwise([*points, (max(end, points[-1][0]), 0.0)])):
+    bound = highest(points, max(end, points[-1][0]), error)
+    return None if bound is None or not isfinite(bound) else int(bound) + 1
+
+
+def highest(points: Sequence[tuple[float, float]], end: float, error: float) -> float | None:
+    """No input up to ``end`` has a larger gain, if the gain is concave and each point's is known to within ``error``.
+
+    ``points`` are inputs in ascending order with their gains; infinite where they say nothing of some stretch. None: a
+    concave gain does not lead through them.
+    """
+    bound = max(gain for _, gain in points) + error
+    for position, ((start, _), (stop, _)) in enumerate(pairwise([*points, (end, 0.0)])):
         rising = _lowest(points[: position + 1][::-1], stop, error)
         falling = _lowest(points[position + 1 :], start, error)
         if _above(points[position], falling) or (position + 1 < len(points) and _above(points[position + 1], rising)):
             return None
         if stop - start > 1.0:
             bound = max(bound, _highest_below(rising, falling, start, stop))
-    return int(bound) + 1 if isfinite(bound) else None
+    return bound
 
 
 def _lowest(points: Sequence[tuple[float, float]], at: float, error: float) -> Line | None:

@@ -78,7 +78,9 @@ class _Choice:
             for mark in marks:
                 mask |= 1 << numbers.setdefault(mark, len(numbers))
             self.masks.append(mask)
-        self.sums = list(accumulate((trade.net_profit_wei_estimate for trade in trades), initial=0))
+        self.nets = [trade.net_profit_wei_estimate for trade in trades]
+        # nobody has to take a trade that loses: it must not lower what the next ones can add
+        self.sums = list(accumulate((max(net, 0) for net in self.nets), initial=0))
         self.best: list[int] = []
         self.best_sum = 0
         self.nodes = 0
@@ -99,8 +101,7 @@ class _Choice:
                 return
             if not self.masks[at] & used:
                 self.nodes += 1
-                gain = self.sums[at + 1] - self.sums[at]
-                self.extend([*taken, at], used | self.masks[at], total + gain, at + 1)
+                self.extend([*taken, at], used | self.masks[at], total + self.nets[at], at + 1)
 
 
 def pools_of(trade: Trade) -> list[Address]:

@@ -20,11 +20,14 @@ from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool, is_piecewise
+from flasharb.pools import Pool
+from flasharb.pools.contract import beside, read_by
 from flasharb.pools.errors import QuoteUnavailable
+from flasharb.pools.quoted.pool import QuotedPool
 from flasharb.strategy.gas import gas_estimate
-from flasharb.strategy.joint import Path, Solved, paths, solve
+from flasharb.strategy.joint import Solved, solve
 from flasharb.strategy.limits import Limits
+from flasharb.strategy.paths import Path, paths
 from flasharb.strategy.route import Leg, Route
 from flasharb.strategy.size import Problem, best_size, loan_fee, snapped
 from flasharb.strategy.trade import Cycle, Hop, Trade, TradeHop
@@ -59,12 +62,11 @@ def split(market: Market, trades: Sequence[Trade], terms: Terms) -> Trade | None
     whole = neighbourhood.solved(neighbourhood.legs)
     if whole is None:
         return None
-    fee = alone.loan_fee
-    if terms.net(replace(alone, gross_profit=int(whole.bound) + 1 + fee)) <= terms.net(alone):
+    fee, least = alone.loan_fee, terms.net(alone)
+    if whole.bound is not None and terms.net(replace(alone, gross_profit=int(whole.bound) + 1 + fee)) <= least:
         return None  # more than one path costs more gas, and there is no more to gain
     ways = paths(neighbourhood.legs, whole, alone.base_token, _MOST_HOPS)
     best: Trade | None = None
-    least = terms.net(alone)
     for count in range(2, min(len(ways), terms.max_paths) + 1):
         trade = neighbourhood.trade(alone, ways[:count], whole.bound)
         if trade is None or terms.net(trade) <= least:
@@ -78,11 +80,25 @@ class _Neighbourhood:
 
     def __init__(self, market: Market, hops: Sequence[Hop], base: Address, terms: Terms) -> None:
         self.pools: Mapping[Address, Pool] = market.pools
+        self._between: dict[Address, frozenset[Address]] = {}
         self.base, self.terms = base, terms
         bound = [(hop, market.pools.get(hop.pool)) for hop in hops]
-        usable = [(hop, pool) for hop, pool in bound if pool is not None and is_piecewise(pool)]
+        usable = [(hop, pool) for hop, pool in bound if pool is not None and self._is_usable(hop, pool)]
         self.hops = [hop for hop, _ in usable]
         self.legs = [Leg.of(pool, hop) for hop, pool in usable]
+        self._reading: dict[Address, set[Address]] = {}
+        for hop, pool in usable:
+            other = read_by(pool)
+            if other is not None:
+                self._reading.setdefault(other, set()).add(hop.pool)
+
+    def _is_usable(self, hop: Hop, pool: Pool) -> bool:
+        """A pool of several tokens takes part between two of them only: its curves for other pairs move with these.
+
+        One that is quoted by running its code takes none: its rate is only measured, and hundreds of quotes are dear.
+        """
+        ends = _ends(hop)
+        return not isinstance(pool, QuotedPool) and self._between.setdefault(hop.pool, ends) == ends
 
     def solved(self, legs: Sequence[Leg]) -> Solved | None:
         """The joint optimum over some of the legs."""
@@ -92,7 +108,7 @@ class _Neighbourhood:
             return None
         return solve(legs, self.base, 1.0 + self.terms.loan_fee_wad / WAD, caps)
 
-    def trade(self, alone: Trade, ways: Sequence[Path], bound: float) -> Trade | None:
+    def trade(self, alone: Trade, ways: Sequence[Path], bound: float | None) -> Trade | None:
         """The trade over the legs of these ways alone, in whole units."""
         kept = sorted({leg for way in ways for leg in way.legs})
         legs = [self.legs[leg] for leg in kept]
@@ -117,7 +133,7 @@ class _Neighbourhood:
             gross_profit=gross,
             loan_fee=fee,
             gas_estimate=gas_estimate(hops),
-            gain_bound=max(int(bound) + 1, gross - fee),
+            gain_bound=0 if bound is None else max(int(bound) + 1, gross - fee),
         )
 
     def _exact(self, cycles: Sequence[tuple[Cycle, int]]) -> list[tuple[TradeHop, ...]] | None:
@@ -134,7 +150,10 @@ class _Neighbourhood:
             if amounts is None:
                 return None
             for leg, hop, amount_in in zip(legs, cycle, amounts, strict=False):
-                pools[hop.pool] = leg.pool.swapped(leg.i, leg.j, amount_in)[2]
+                if not is_last:
+                    after = pools[hop.pool].swapped(leg.i, leg.j, amount_in)[2]
+                    pools[hop.pool] = after
+                    pools |= {at: beside(pools[at], after) for at in self._reading.get(hop.pool, ())}
                 used[hop] = used.get(hop, 0) + amount_in
             made.append(
                 tuple(
@@ -156,13 +175,14 @@ def splits(market: Market, trades: Sequence[Trade], terms: Terms) -> list[Trade]
     covered: set[int] = set()
     found = []
     for alone in ordered[:MOST_CENTRES]:
-        pools = {one.hop.pool for one in alone.hops}
+        ends = {one.hop.pool: _ends(one.hop) for one in alone.hops}
         near = [
             trade
             for trade in ordered
             if trade is not alone
             and trade.base_token == alone.base_token
-            and any(one.hop.pool in pools for one in trade.hops)
+            and any(one.hop.pool in ends for one in trade.hops)
+            and all(ends.get(one.hop.pool, _ends(one.hop)) == _ends(one.hop) for one in trade.hops)
         ][:MOST_NEAR]
         if alone.id in covered or not near:
             continue
@@ -171,3 +191,7 @@ def splits(market: Market, trades: Sequence[Trade], terms: Terms) -> list[Trade]
         if made is not None:
             found.append(made)
     return found
+
+
+def _ends(hop: Hop) -> frozenset[Address]:
+    return frozenset((hop.token_in, hop.token_out))

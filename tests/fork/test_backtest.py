@@ -15,6 +15,7 @@ from eth_hash.auto import keccak
 
 from flasharb.adapters.blockfile import read_block
 from flasharb.cli.backtest import command as backtest_command
+from flasharb.cli.backtest_json import backtest_json
 from flasharb.cli.verify import command as verify_command
 from flasharb.market.snapshot import Market
 from flasharb.simulation.backtest import Terms, backtest
@@ -60,6 +61,26 @@ def test_every_known_arbitrage_is_seen_and_what_we_trade_is_found(mainnet_blocks
         assert trade.gross_profit * 10**6 >= one.gross_profit * (10**6 - 1)
         assert trade.gross_profit <= trade.gain_bound
         assert max(gain for _, gain in one.ours.curve) <= trade.gross_profit
+
+
+def test_cycles_that_make_more_together_are_simulated_as_one_transaction(mainnet_blocks: Path) -> None:
+    """After the second transaction of this block two cycles share a pool: their split nets more, to the wei.
+
+    Both are reported; the split nets more after the gas that it really takes, and no more than its bound.
+    """
+    result = backtest(read_block(mainnet_blocks / "13217637.json.gz"), TERMS)
+    (ours,) = [ours for ours in result.moments[1].ours if ours.split is not None]
+    split = ours.split
+    assert split is not None
+    assert split.simulated
+    assert ours.simulated
+    assert len(split.trade.paths) == 2
+    assert split.net_profit_wei is not None
+    assert ours.net_profit_wei is not None
+    assert split.net_profit_wei > ours.net_profit_wei
+    assert ours.trade.gross_profit < split.trade.gross_profit <= split.trade.gain_bound
+    (summary,) = [backtest_json([result])["summary"]["splits"]]
+    assert summary == {"found": 2, "simulated": 2, "better": 2}
 
 
 def test_a_path_that_is_too_long_is_named(mainnet_blocks: Path) -> None:
@@ -147,6 +168,8 @@ def test_the_commands_keep_to_their_contracts(mainnet_blocks: Path) -> None:
         "found": 1,
         "profit_ratio": pytest.approx(1.00016, abs=1e-5),
         "missed": {},
+        "splits": {"found": 0, "simulated": 0, "better": 0},
+        "curtailed": 0,
     }
     ((block),) = answer["blocks"]
     (arbitrage,) = block["arbitrages"]

@@ -99,7 +99,7 @@ def stable_case(kind: str, number: int) -> StableCase:
     code, spec = _contract(dice, base)
     facts = facts_of(spec)
     coins = facts.lp_index
-    balances = _balances(dice, facts.rates)
+    balances = drawn_balances(dice, facts.rates)
     storage, supply = _storage(dice, facts, balances)
     if hop:
         coin, lp = dice.randrange(coins), facts.lp_index
@@ -108,7 +108,7 @@ def stable_case(kind: str, number: int) -> StableCase:
     else:
         i, j = dice.sample(range(coins), 2)
     held = supply if i == facts.lp_index else balances[i]
-    return StableCase(code, spec, storage, supply, i, j, _amount(dice, held, beyond=i != facts.lp_index))
+    return StableCase(code, spec, storage, supply, i, j, drawn_amount(dice, held, beyond=i != facts.lp_index))
 
 
 def _contract(dice: random.Random, base: str) -> tuple[bytes, PoolSpec]:
@@ -146,7 +146,7 @@ def _ng(dice: random.Random) -> tuple[bytes, PoolSpec]:
     return patched, spec
 
 
-def _balances(dice: random.Random, rates: tuple[int, ...]) -> list[int]:
+def drawn_balances(dice: random.Random, rates: tuple[int, ...]) -> list[int]:
     """Mostly a busy pool near balance; sometimes dust, sometimes far out of balance."""
     whole = 10 ** dice.choice((0, 2, 4, 6, 7, 8, 9)) * dice.randint(10**6, 10**7)
     spread = dice.choice((1.0, 1.1, 3, 30, 1000, 10**5))
@@ -160,7 +160,7 @@ def _storage(dice: random.Random, facts: StableFacts, balances: list[int]) -> tu
     total = sum(balance * rate // 10**18 for balance, rate in zip(balances, facts.rates, strict=True))
     supply = max(1, int(total * dice.choice((1, dice.uniform(0.5, 1.0), dice.uniform(1, 2)))))
     fee = dice.choice((0, 10**6, 4 * 10**6, dice.randint(0, 5 * 10**9)))
-    storage = {at.fee: fee, **_amplification(dice, rules)}
+    storage = {at.fee: fee, **drawn_amplification(dice, rules)}
     storage |= {at.balances + k: balance for k, balance in enumerate(balances)}
     if at.admin_fee is not None:
         storage[at.admin_fee] = dice.choice((0, 5 * 10**9, dice.randint(0, 10**10)))
@@ -186,7 +186,8 @@ def _mapping(key: bytes, slot: int) -> int:
     return int.from_bytes(chain.keccak(slot.to_bytes(32, "big") + key.rjust(32, b"\0")), "big")
 
 
-def _amplification(dice: random.Random, rules: StableRules) -> dict[int, int]:
+def drawn_amplification(dice: random.Random, rules: StableRules) -> dict[int, int]:
+    """The slots of A: mostly still, else ramping, or just done with it."""
     a = int(10 ** dice.uniform(0, 5.99)) * rules.a_precision + dice.randrange(rules.a_precision)
     at, now = rules.slots, chain.TIMESTAMP
     if dice.random() < 0.6:
@@ -197,7 +198,7 @@ def _amplification(dice: random.Random, rules: StableRules) -> dict[int, int]:
     return {at.initial_a: a, at.future_a: to, at.initial_a_time: min(start, end), at.future_a_time: end}
 
 
-def _amount(dice: random.Random, held: int, *, beyond: bool) -> int:
+def drawn_amount(dice: random.Random, held: int, *, beyond: bool) -> int:
     """Dust, a share of up to 90 %, or (coins only) more than the pool has."""
     roll = dice.random()
     if roll < 0.15:
@@ -230,7 +231,7 @@ def run_movement(base: str, number: int) -> str | None:
         result = chain.execute(local, POOL, f"remove_liquidity_imbalance({array},uint256)", *arguments)
     if not result.status:
         return None
-    problem = _events_differ(pool, result, case.load(local))
+    problem = events_differ(pool, result, case.load(local))
     return problem and f"{action} {base} {number}: {problem}"
 
 
@@ -287,10 +288,11 @@ def run_stable(case: StableCase) -> str | None:
     after = case.load(local)
     if after != ours.pool:
         return f"storage gives {after}, ours {ours.pool}"
-    return _events_differ(pool, result, after)
+    return events_differ(pool, result, after)
 
 
-def _events_differ(pool: StableSwapPool, result: TransactionResult, after: StableSwapPool) -> str | None:
+def events_differ(pool: StableSwapPool, result: TransactionResult, after: StableSwapPool) -> str | None:
+    """None where the events lead to the same pool as storage."""
     try:
         followed = follow(pool, result)
     except StateUnknown as error:

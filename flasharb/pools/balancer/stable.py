@@ -18,16 +18,26 @@ from functools import cached_property
 
 import msgspec
 
-from flasharb.pools.balancer.bpt import exit_exact_in, exit_exact_out, join_exact_in, join_exact_out
+from flasharb.pools.balancer.bpt import (
+    exit_exact_in,
+    exit_exact_out,
+    exit_least_in,
+    join_exact_in,
+    join_exact_out,
+    join_least_in,
+)
 from flasharb.pools.balancer.fixed_point import div_down, div_up, mul_down, mul_up
 from flasharb.pools.balancer.log_exp import ONE
 from flasharb.pools.balancer.pool import check
 from flasharb.pools.balancer.protocol_fees import Due, fees_due
 from flasharb.pools.balancer.stable_facts import JoinExit, Ramp
+from flasharb.pools.balancer.stable_inverse import least_balance
 from flasharb.pools.balancer.stable_math import Reverts, balance_at, slopes
 from flasharb.pools.balancer.stable_state import StableState
 from flasharb.pools.contract import Swapped
+from flasharb.pools.errors import InsufficientLiquidity
 from flasharb.pools.events import StateUnknown
+from flasharb.pools.inverse import TooLittle
 
 
 class StablePool(StableState, frozen=True, dict=True):
@@ -55,7 +65,7 @@ class StablePool(StableState, frozen=True, dict=True):
             balances[self.places[i]] += taken
             given = balances[k] - balance_at(self.amp, balances, d, k) - 1
             if given < 0:
-                raise Reverts("the pool's balance would not fall")
+                raise TooLittle("the pool's balance would not fall")
             amount_out = given * ONE // self.factors[j]
         self.checked_amounts(i, j, amount_in, amount_out)
         return amount_out
@@ -82,6 +92,25 @@ class StablePool(StableState, frozen=True, dict=True):
                 raise Reverts("the pool's balance would not grow")
             amount_in = div_up(div_up(taken, self.factors[i]), ONE - self.fee)
         self.checked_amounts(i, j, amount_in, amount_out)
+        return amount_in
+
+    def amount_in(self, i: int, j: int, amount_out: int) -> int:
+        """See ``VaultPool.amount_in``; also raises ``UnknownRate``."""
+        if amount_out <= 0 or i == j:
+            check(i, j, amount_out)
+            return 0
+        if self.facts.bpt in (i, j):
+            return self._least_with_bpt(i, j, amount_out)
+        factor, k, out = self.factors[i], self.places[i], self.places[j]
+        most = self.scaled[out] - 1 + -amount_out * self.factors[j] // ONE
+        if most <= 0:
+            raise Reverts(f"output {amount_out} is more than the pool has")
+        balance = least_balance(self.amp, self.scaled, self.d, (k, out), most)
+        if balance is None or balance <= self.scaled[k]:
+            return super().amount_in(i, j, amount_out)
+        net = -((self.scaled[k] - balance) * ONE // factor)
+        amount_in = -(-net * ONE // (ONE - self.fee))
+        self.checked_amounts(i, j, amount_in, self.amount_out(i, j, amount_in) if self.managed[j] else amount_out)
         return amount_in
 
     def marginal_rate(self, i: int, j: int) -> float:
@@ -154,6 +183,21 @@ class StablePool(StableState, frozen=True, dict=True):
     def at(self, timestamp: int) -> StablePool:
         """The same pool in a block of this time."""
         return msgspec.structs.replace(self, timestamp=timestamp)
+
+    def _least_with_bpt(self, i: int, j: int, amount_out: int) -> int:
+        """The least input of a swap that is a join or an exit."""
+        try:
+            if j == self.facts.bpt:
+                joined = join_least_in(self, self.due, self.places[i], amount_out)
+                amount_in = -(-joined * ONE // self.factors[i])
+            else:
+                given = -(-amount_out * self.factors[j] // ONE)
+                amount_in = exit_least_in(self, self.due, self.places[j], given)
+            self.amount_out(i, j, amount_in)  # what is reckoned afterwards can revert
+        except InsufficientLiquidity:
+            # beside a limit the search has more patience
+            return super().amount_in(i, j, amount_out)
+        return amount_in
 
     def _with_bpt(self, i: int, j: int, amount_in: int) -> tuple[int, int, JoinExit]:
         """Output of a swap given in that is a join or an exit, and supply and memory afterwards."""

@@ -2,18 +2,21 @@
 
 Deposits and withdrawals say all that storage took, fees included, and what they say about the invariant is checked.
 An exchange does not tell the admin fee, and the early ``RemoveLiquidityOne`` not even the coin: those are computed
-anew and must come out at the event's own amounts. Where an event and our state disagree, ``StateUnknown``.
+anew and must come out at the event's own amounts. Where an event and our state disagree, ``StateUnknown``. A metapool
+follows the logs of its base pool as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
+from flasharb.pools.contract import Pool
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.pools.events import Log, Rule, StateUnknown, reload, rules, word
 from flasharb.pools.stableswap.math import invariant
-from flasharb.pools.stableswap.pool import StableSwapPool
+from flasharb.pools.stableswap.pool import BasePrice, StableSwapPool
 from flasharb.pools.stableswap.ramp import Ramp
 from flasharb.pools.stableswap.rules import FEE_DENOMINATOR, PRECISION
 
@@ -65,7 +68,7 @@ def after_remove_liquidity_one(
 
 def after_new_fee(pool: StableSwapPool, fee: int, second: int) -> StableSwapPool:
     """After NewFee (fee, admin_fee), or ApplyNewFee (fee, offpeg_fee_multiplier) of a "ng" pool."""
-    if pool.facts.rules.slots.offpeg_fee_multiplier is None:
+    if not pool.facts.is_ng:
         return pool.with_state(parameters=pool.parameters._replace(fee=fee, admin_fee=second))
     return pool.with_state(parameters=pool.parameters._replace(fee=fee, offpeg=second))
 
@@ -96,11 +99,14 @@ def _moved(pool: StableSwapPool, changes: Sequence[int], fees: Sequence[int], d:
     gross = [balance + change for balance, change in zip(pool.balances, changes, strict=True)]
     net = [balance - fee for balance, fee in zip(gross, fees, strict=True)]
     # "ng" reports the invariant after fees, the older contracts before
-    measured = gross if pool.facts.rules.slots.offpeg_fee_multiplier is None else net
+    measured = net if pool.facts.is_ng else gross
     if min(measured) <= 0 or invariant(_scaled(pool, measured), pool.ann, pool.facts.rules) != d:
         raise StateUnknown("the event's invariant is not that of our balances")
     balances = tuple(balance - fee * admin_fee // FEE_DENOMINATOR for balance, fee in zip(gross, fees, strict=True))
-    return pool.with_state(balances=balances, supply=supply)
+    copied = pool.copied
+    if copied is not None and not copied.lasts(pool.timestamp):
+        copied = BasePrice(pool.rates[-1], pool.timestamp)
+    return pool.with_state(balances=balances, supply=supply, copied=copied)
 
 
 def _scaled(pool: StableSwapPool, balances: Sequence[int]) -> list[int]:
@@ -128,6 +134,10 @@ def _fees_set(pool: StableSwapPool, log: Log) -> StableSwapPool:
     return after_new_fee(pool, *_words(log))
 
 
+def _fee_set(pool: StableSwapPool, log: Log) -> StableSwapPool:
+    return after_new_fee(pool, word(log, 0), pool.parameters.admin_fee)
+
+
 def _ramp_set(pool: StableSwapPool, log: Log) -> StableSwapPool:
     return after_ramp_a(pool, Ramp(*_words(log)))
 
@@ -148,7 +158,7 @@ def _of_arrays(after: _Moved) -> Callable[[StableSwapPool, Log], StableSwapPool]
 
     def apply(pool: StableSwapPool, log: Log) -> StableSwapPool:
         words, n = _words(log), pool.facts.lp_index
-        if pool.facts.called.dynamic_amounts:
+        if pool.facts.is_ng:
             return after(pool, _array(words, 0, n), _array(words, 1, n), *words[2 : words[0] // 32])
         if len(words) < 2 * n:
             raise StateUnknown("an event with amounts of another number of coins")
@@ -185,7 +195,20 @@ def _of_lengths() -> Iterator[Rule]:
             yield Rule(signature, 1, None if n is None else 2 * n + singles, _of_arrays(after))
 
 
-RULES: Final = rules(
+def _of_base(rule: Rule) -> Rule:
+    """The rule for a log that may as well be the base pool's: a metapool hears that pool's logs, too."""
+
+    def apply(pool: StableSwapPool, log: Log) -> Pool:
+        if pool.base is None or log.pool != pool.base.spec.address:
+            return rule.apply(pool, log)
+        base = rule.apply(pool.base, log)
+        assert isinstance(base, StableSwapPool)
+        return pool.with_base(base)
+
+    return replace(rule, apply=apply)
+
+
+_OWN: Final = (
     Rule("TokenExchange(address,int128,uint256,int128,uint256)", 1, 4, _exchanged),
     Rule("TokenExchangeUnderlying(address,int128,uint256,int128,uint256)", 1, 4, reload("the base pool was traded")),
     Rule("RemoveLiquidityOne(address,uint256,uint256)", 1, 2, _one_removed),
@@ -193,7 +216,9 @@ RULES: Final = rules(
     Rule("RemoveLiquidityOne(address,int128,uint256,uint256,uint256)", 1, 4, _one_removed_named),
     Rule("NewFee(uint256,uint256)", 0, 2, _fees_set),
     Rule("ApplyNewFee(uint256,uint256)", 0, 2, _fees_set),
+    Rule("ApplyNewFee(uint256)", 0, 1, _fee_set),
     Rule("RampA(uint256,uint256,uint256,uint256)", 0, 4, _ramp_set),
     Rule("StopRampA(uint256,uint256)", 0, 2, _ramp_stopped),
     *_of_lengths(),
 )
+RULES: Final = rules(*map(_of_base, _OWN))

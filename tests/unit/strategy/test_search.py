@@ -158,3 +158,10 @@ def test_pools_with_a_quarantined_token_are_left_out() -> None:
     )
     left = {hop.hop.pool for trade in after.trades for hop in trade.hops}
     assert not left & after.excluded.keys()
+
+
+def test_trades_that_lose_keep_no_other_from_being_chosen() -> None:
+    """A backtest also offers what would not pay for its gas: it is left, and what pays is taken."""
+    chosen, others = choose([trade(1, 10, "a"), trade(2, -7, "b"), trade(3, -8, "c")], 4)
+    assert [one.id for one in chosen] == [1]
+    assert [one.id for one in others] == [2, 3]
