@@ -23,7 +23,10 @@ from rich.table import Table
 
 NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
 
-GROUPS = {"pools": ("pools", "pools_kept", "curve", "balancer", "quoted"), "search": ("search", "sizing")}
+GROUPS = {
+    "pools": ("pools", "pools_kept", "curve", "balancer", "quotes", "quoted"),
+    "search": ("search", "updates", "sizing"),
+}
 """Names that stand for several modules: the quotes of all protocols, and all that a search does."""
 
 

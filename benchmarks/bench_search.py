@@ -1,4 +1,4 @@
-"""The screen at a thousand to a million pools: memory, updates a second in batches, single updates, longer cycles.
+"""The screen at a thousand to a million pools, and on the pools of the recorded blocks; the market's memory.
 
 Reserves in, passing token cycles out: an update is a pool's new reserves, from which its rates are computed, taken over
 and searched (up to three hops unless said otherwise). Every update is a new one: repeated ones would raise nothing.
@@ -7,6 +7,9 @@ Times are CPU time of this process, in which other work on the machine hardly sh
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from time import process_time, process_time_ns
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.recorded_graph import MAINNET, recorded_graph, recorded_pools
 from benchmarks.synthetic_graph import HUBS, Graph, graph
 from flasharb.strategy.screen import BATCH, Numbers, Screen, layout
 
@@ -78,13 +82,12 @@ class Subject:
         return times[count // 2] / 1e3, times[count * 99 // 100] / 1e3
 
 
-def row(case: str, value: float, unit: str) -> Row:
+def row(case: str, value: float | None, unit: str) -> Row:
     return {"case": case, "value": value, "unit": unit, "peer": None, "peer_value": None, "ratio": None}
 
 
-def study(drawn: Graph) -> list[Row]:
-    """One size."""
-    name = f"{len(drawn.tail):,} pools"
+def study(drawn: Graph, name: str) -> list[Row]:
+    """One graph."""
     start = process_time()
     subject = Subject.of(drawn, 1, 3)
     built = process_time() - start
@@ -113,9 +116,9 @@ def _milliseconds(subject: Subject) -> float:
     return (process_time() - start) * 1e3
 
 
-def four_hops(drawn: Graph, count: int) -> list[Row]:
+def four_hops(drawn: Graph, name: str, count: int) -> list[Row]:
     """Single updates with cycles of four, which cost the product of two neighbourhoods."""
-    name = f"{len(drawn.tail):,} pools, 4 hops"
+    name += ", 4 hops"
     subject = Subject.of(drawn, 1, 4)
     p50, p99 = subject.single(count)
     return [row(f"{name}: single update p50", p50, "us"), row(f"{name}: single update p99", p99, "us")]
@@ -128,10 +131,40 @@ def as_it_stands(drawn: Graph) -> Row:
     return row(f"{len(drawn.tail):,} pools: updates without numba", rate / 1e6, "million/s")
 
 
+def recorded() -> list[Row]:
+    """The same on real pools: a row that says why, where there are none."""
+    name = "pools of the recorded blocks"
+    pools = recorded_pools()
+    if not pools:
+        return [row(f"{name}: not measured, there are no blocks in {MAINNET}", None, "")]
+    drawn = recorded_graph(pools)
+    name = f"{len(pools)} {name}, {len(drawn.tail)} pairs"
+    return study(drawn, name) + four_hops(drawn, name, 5_000)
+
+
+def objects(count: int) -> list[Row]:
+    """The market's own objects, held by a process of their own."""
+    command = [sys.executable, "-m", "benchmarks.market_memory", str(count)]
+    said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    name = f"{count:,} pools as objects"
+    return [
+        row(f"{name}: pools and their facts", said["pools"], "MB"),
+        row(f"{name}: market with its indexes", said["market"], "MB"),
+        row(f"{name}: detector and screen", said["detector"], "MB"),
+        row(f"{name}: market loaded", said["load_s"], "s"),
+        row(f"{name}: detector's first look", said["detect_s"], "s"),
+        row(f"{name}: a block in which 200 moved, state and detection", said["block_ms"], "ms"),
+    ]
+
+
 def rows() -> list[Row]:
     """All figures."""
-    graphs = {size: graph(size) for size in SIZES}
-    found = [one for drawn in graphs.values() for one in study(drawn)]
-    found += four_hops(graphs[1_000], 5_000) + four_hops(graphs[10_000], 2_000)
-    found.append(as_it_stands(graphs[10_000]))
+    graphs = {f"{size:,} pools": graph(size) for size in SIZES}
+    found = [one for name, drawn in graphs.items() for one in study(drawn, name)]
+    for name, count in (("1,000 pools", 5_000), ("10,000 pools", 2_000)):
+        found += four_hops(graphs[name], name, count)
+    found += recorded()
+    found.append(as_it_stands(graphs["10,000 pools"]))
+    for count in SIZES:
+        found += objects(count)
     return found

@@ -1,21 +1,26 @@
-"""Sizing at a gap of 1 %, the search without a closed form, and the joint optimum of 20 pools.
+"""Sizing, the search without a closed form, and the joint optimum of 20 pools.
 
 "optimum and amounts" is what a hit costs: the real optimum from the pools' state, and the exact amounts along the route
-for it. "whole size" adds the search over whole units with its bound and the trade itself. No state is kept between two
-calls. Peers, in the same run and on the same pools: degenbot where it can be imported (its last stable release, and the
-Rust engine of its next one, both through their public interface), and a search that expects nothing of the gain.
+for it. "whole size" adds the search over whole units with its bound and the trade itself. A hit follows an update, so
+every call is made on another state of the pools, ours and the peers'; times are medians. Peers, in the same run and on
+the same pools: degenbot where it can be imported (a stable release or the Rust engine of its next one, each through its
+public interface), and a search that expects nothing of the gain.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import inf
 from random import Random
-from time import process_time
+from statistics import median
+from time import process_time, process_time_ns
 from typing import Any
 
-from benchmarks.bench_strategy import OTHER, TOKEN, WETH, named, opportunity, v2, v3
+from benchmarks.bench_strategy import OTHER, TOKEN, WETH, opportunity, v2, v3
+from benchmarks.degenbot_engine import Engine, is_engine
+from benchmarks.degenbot_stable import StableCycle, degenbot_version, is_stable
+from benchmarks.sizing_cases import DEPTH, KEEPS, Case, cases
 from flasharb.market import Market
 from flasharb.pools import Pool, PoolSpec, Swapped, V2Pool, V3Pool
 from flasharb.strategy.joint import solve
@@ -24,11 +29,9 @@ from flasharb.strategy.optimum import optimum
 from flasharb.strategy.route import Leg, Route
 from flasharb.strategy.size import Problem, _bracketed, _searched, size
 from flasharb.strategy.trade import Trade
-from flasharb.units import checksum
 
 Row = dict[str, Any]
-DEPTH = 10**22
-KEEPS = 0.997
+STATES = 48
 
 
 class Unmodelled:
@@ -61,22 +64,6 @@ class Unmodelled:
         return Swapped(taken, given, after)
 
 
-def routes() -> dict[str, list[Pool]]:
-    """Cycles from and to WETH whose marginal rate is 1.01."""
-    two, three = 1.01 / KEEPS**2, 1.01 / KEEPS**3
-    return {
-        "V2 > V2": [v2("a", WETH, TOKEN, DEPTH, DEPTH), v2("b", WETH, TOKEN, DEPTH * two, DEPTH)],
-        "V2 > V3": [v2("a", WETH, TOKEN, DEPTH, DEPTH * two), v3("v", WETH, TOKEN, 0)],
-        "V3 > V3": [v3("v", WETH, TOKEN, 160), v3("w", WETH, TOKEN, 0)],
-        "V2 > V2 > V2": [
-            v2("a", WETH, TOKEN, DEPTH, DEPTH),
-            v2("b", TOKEN, OTHER, DEPTH, DEPTH),
-            v2("c", WETH, OTHER, DEPTH * three, DEPTH),
-        ],
-        "V3 > V3 > V3": [v3("v", WETH, TOKEN, 190), v3("u", TOKEN, OTHER, 0), v3("w", WETH, OTHER, 0)],
-    }
-
-
 def per_call(work: Callable[[], object], seconds: float = 0.4) -> float:
     """Microseconds of the processor for one call: the best of several rounds. (Others may use the machine as well.)"""
     work()
@@ -96,29 +83,97 @@ def _row(case: str, value: float, unit: str = "us", peer: str | None = None, pee
     return {"case": case, "value": value, "unit": unit, "peer": peer, "peer_value": peer_value, "ratio": ratio}
 
 
-def _fast(route: Route) -> tuple[int, ...] | None:
-    return route.amounts(optimum(route).amount_in)
-
-
 def sizing() -> list[Row]:
     rows = []
-    peers = [peer for peer in (_stable(), _engine()) if peer is not None]
-    for name, pools in routes().items():
-        market = Market.load(1, pools, [])
-        found = opportunity(market, pools)
-        route = Route.through(market, found.cycle)
-        trade = size(market, found, UNLIMITED)
-        assert route is not None
-        assert isinstance(trade, Trade)
-        ours = per_call(lambda route=route: _fast(route))
-        rows.append(_row(f"optimum and amounts {name}", ours))
-        for label, prepare in peers:
-            run, gain = prepare(pools, trade.amount_in)
-            # it tells its gain as a float
-            assert gain <= trade.gross_profit * (1 + 1e-12), f"{label} gains {gain} on {name}"
-            rows.append(_row(f"optimum and amounts {name}", ours, "us", label, per_call(run)))
-        rows.append(_row(f"whole size {name}", per_call(lambda m=market, f=found: size(m, f, UNLIMITED))))
+    for case in cases():
+        states = case.states(STATES)
+        subjects = [(state.market(), state.opportunity()) for state in states]
+        routes = [state.route() for state in states]
+        whole = _median([lambda at=at: size(*at, UNLIMITED) for at in subjects])
+        trades = [size(*at, UNLIMITED) for at in subjects]
+        gains = [trade.gross_profit if isinstance(trade, Trade) else 0 for trade in trades]
+        name, ours = f"whole size, {case.name}", whole
+        if routes[0].is_piecewise():
+            name = f"optimum and amounts, {case.name}"
+            ours = _median([lambda route=route: route.amounts(optimum(route).amount_in) for route in routes])
+            rows.append(_row(f"whole size, {case.name}", whole))
+        peers = [
+            _row(name, ours, "us", f"{way}{_share(found, gains)}", took) for way, took, found in _peers(case, states)
+        ]
+        rows += peers or [_row(name, ours)]
     return rows
+
+
+def _median(calls: Sequence[Callable[[], object]], rounds: int = 9) -> float:
+    """Microseconds of the processor for one call, each on a state of its own: the median round."""
+    times = []
+    for _ in range(rounds):
+        start = process_time_ns()
+        for call in calls:
+            call()
+        times.append((process_time_ns() - start) / len(calls) / 1e3)
+    return median(times)
+
+
+def _share(found: Sequence[int], gains: Sequence[int]) -> str:
+    """What a peer gains, where that is not what ours gains."""
+    share = sum(found) / sum(gains)
+    return "" if not found or abs(share - 1) < 1e-4 else f", gains {share:.3f} of ours"
+
+
+def _peers(case: Case, states: Sequence[Case]) -> Iterator[tuple[str, float, list[int]]]:
+    """Way, median microseconds of single calls, and what was gained; nothing without a peer."""
+    version = degenbot_version()
+    plain = all(isinstance(pool, V2Pool | V3Pool) for pool in case.pools)
+    if is_stable("0.5") or (is_stable() and plain):
+        yield from _stable_ways(case, states, f"degenbot {version}")
+    elif is_engine() and plain:
+        engine = Engine()
+        engine.register_path(case.pools, case.base)
+        gains, times = [], []
+        for state in states:
+            for pool in state.pools:
+                engine.update(pool)
+            times.append(_timed(engine.solve)[0])
+            gains.append(engine.best_gain())
+        yield f"degenbot {version}, Rust engine", median(times), gains
+
+
+def _stable_ways(case: Case, states: Sequence[Case], name: str) -> Iterator[tuple[str, float, list[int]]]:
+    """Its cycle's ``calculate`` in each way that is public; by default it looks at inputs up to 100 units of 1e18."""
+    trade = size(states[0].market(), states[0].opportunity(), UNLIMITED)
+    about = 2 * trade.amount_in if isinstance(trade, Trade) else None
+    for way, most, sparse in (
+        ("", None, False),
+        (", map sparse", None, True),
+        (", told the size within a factor of two", about, False),
+    ):
+        yield f"{name}{way}", *_after_updates(StableCycle(case.pools, case.base, most, sparse), states)
+    cycle = StableCycle(case.pools, case.base)
+    timed = [_timed(partial(cycle.calculate, cycle.overrides(state.pools))) for state in states]
+    yield f"{name}, state_overrides", median(took for took, _ in timed), [gain for _, gain in timed]
+    yield f"{name}, calculate_with_pool", *_after_updates(cycle, states, in_executor=True)
+    cycle.calculate()
+    yield f"{name}, the same state again and again", median(_timed(cycle.calculate)[0] for _ in states), []
+    cycle.close()
+
+
+def _after_updates(cycle: StableCycle, states: Sequence[Case], in_executor: bool = False) -> tuple[float, list[int]]:
+    times, gains = [], []
+    for state in states:
+        cycle.apply(cycle.updates(state.pools))
+        took, gain = _timed(cycle.calculate_in_executor if in_executor else cycle.calculate)
+        times.append(took)
+        gains.append(gain)
+    if not in_executor:
+        cycle.close()
+    return median(times), gains
+
+
+def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    start = process_time_ns()
+    answer = call()
+    return (process_time_ns() - start) / 1e3, answer
 
 
 def searching() -> list[Row]:
@@ -162,124 +217,6 @@ def joint() -> list[Row]:
         _row("joint optimum and bound, 20 pools, median of 20", times[10], "ms"),
         _row("joint optimum and bound, 20 pools, slowest of 20", times[-1], "ms"),
     ]
-
-
-# --- degenbot ---------------------------------------------------------------------------------------------------------
-
-Prepared = tuple[Callable[[], object], int]
-Peer = tuple[str, Callable[[list[Pool], int], Prepared]]
-
-
-def _version() -> str | None:
-    if importlib.util.find_spec("degenbot") is None:
-        return None
-    return importlib.import_module("importlib.metadata").version("degenbot")  # type: ignore[no-any-return]
-
-
-def _stable() -> Peer | None:
-    """Its stable release: ``UniswapLpCycle.calculate``, on pools made without a node."""
-    version = _version()
-    if version is None or not version.startswith("0.5"):
-        return None
-    from degenbot.arbitrage.uniswap_lp_cycle import UniswapLpCycle
-
-    def prepare(pools: list[Pool], about: int) -> Prepared:
-        tokens: dict[bytes, Any] = {}
-        made = [_stable_pool(pool, tokens) for pool in pools]
-        cycle = UniswapLpCycle(input_token=tokens[WETH], swap_pools=made, id="bench", max_input=20 * about)
-        return cycle.calculate, cycle.calculate().profit_amount
-
-    return f"degenbot {version}", prepare
-
-
-def _stable_pool(pool: Pool, tokens: dict[bytes, Any]) -> Any:
-    from fractions import Fraction
-    from threading import Lock
-    from weakref import WeakSet
-
-    from degenbot.erc20 import Erc20Token
-    from degenbot.uniswap.v2_liquidity_pool import UniswapV2Pool
-    from degenbot.uniswap.v2_types import UniswapV2PoolState
-    from degenbot.uniswap.v3_liquidity_pool import UniswapV3Pool
-    from degenbot.uniswap.v3_types import UniswapV3BitmapAtWord, UniswapV3LiquidityAtTick, UniswapV3PoolState
-
-    for address in pool.spec.tokens:
-        if address not in tokens:
-            token = object.__new__(Erc20Token)
-            token.address, token.symbol, token.decimals, token.name = checksum(address), "T", 18, "T"
-            token._chain_id = 1
-            tokens[address] = token
-    kind = UniswapV2Pool if isinstance(pool, V2Pool) else UniswapV3Pool
-    made = object.__new__(kind)
-    made.address, made._chain_id, made.name = checksum(pool.spec.address), 1, "bench"
-    made.token0, made.token1 = (tokens[address] for address in pool.spec.tokens)
-    made._state_lock, made._subscribers = Lock(), WeakSet()
-    if isinstance(pool, V2Pool):
-        made.fee_token0 = made.fee_token1 = Fraction(pool.spec.fee_pips, 10**6)
-        made._state = UniswapV2PoolState(
-            address=made.address, reserves_token0=pool.reserve0, reserves_token1=pool.reserve1, block=1
-        )
-        return made
-    assert isinstance(pool, V3Pool)
-    made.fee, made.tick_spacing, made.sparse_liquidity_map = pool.spec.fee_pips, pool.spec.tick_spacing, False
-    bitmap: dict[int, int] = dict.fromkeys(range(-60, 60), 0)
-    for tick in pool.ladder.ticks:
-        compressed = tick // pool.spec.tick_spacing
-        bitmap[compressed >> 8] |= 1 << (compressed & 255)
-    made._swap_step_cache, made._swap_step_cache_lock = {}, Lock()
-    made._state = UniswapV3PoolState(
-        address=made.address,
-        block=1,
-        liquidity=pool.liquidity,
-        sqrt_price_x96=pool.sqrt_price_x96,
-        tick=pool.tick,
-        tick_bitmap={word: UniswapV3BitmapAtWord(bitmap=bits) for word, bits in bitmap.items()},
-        tick_data={
-            tick: UniswapV3LiquidityAtTick(liquidity_net=info.net, liquidity_gross=info.gross)
-            for tick, info in pool.ladder.info.items()
-        },
-    )
-    return made
-
-
-def _engine() -> Peer | None:
-    """The Rust engine of its alpha: one path registered, ``solve_all_paths`` after a change of the first pool."""
-    version = _version()
-    if version is None or version.startswith("0.5"):
-        return None
-    from degenbot._ffi import ArbitrageEngine, Bot
-
-    def prepare(pools: list[Pool], about: int) -> Prepared:
-        bot = Bot(1)
-        refs, token = [], WETH
-        for pool in pools:
-            refs.append(_engine_pool(bot, pool, token))
-            token = pool.spec.token1 if pool.spec.token0 == token else pool.spec.token0
-        engine = ArbitrageEngine(bot)
-        engine.register_path(refs)
-        block = iter(range(2, 10**9))
-        engine.solve_all_paths(1)
-        results, _ = engine.latest_results()
-        return (lambda: engine.solve_all_paths(next(block))), int(results[0][2])
-
-    return f"degenbot {version}, Rust engine", prepare
-
-
-def _engine_pool(bot: Any, pool: Pool, token_in: bytes) -> tuple[int, bool]:
-    address, (token0, token1) = checksum(pool.spec.address), map(checksum, pool.spec.tokens)
-    factory = checksum(named("factory"))
-    if isinstance(pool, V2Pool):
-        keeps = 10**6 - pool.spec.fee_pips
-        fee = (keeps, 10**6, keeps, 10**6)
-        key = bot.register_v2_pool_test_only(
-            address, token0, token1, pool.reserve0, pool.reserve1, *fee, factory, 1, "uniswap-v2", False, None
-        )
-        return key, pool.spec.token0 == token_in
-    assert isinstance(pool, V3Pool)
-    ticks = {tick: (info.gross, info.net, 1) for tick, info in pool.ladder.info.items()}
-    state = (pool.sqrt_price_x96, pool.liquidity, pool.tick, ticks, 1, "tracked")
-    key = bot.register_v3_pool(address, token0, token1, pool.spec.fee_pips, pool.spec.tick_spacing, factory, *state)
-    return key, pool.spec.token0 == token_in
 
 
 def rows() -> list[Row]:

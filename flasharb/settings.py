@@ -49,6 +49,7 @@ class Pools:
     min_liquidity_usd: float = _key(10_000.0, "USD: V2 each reserve, V3 each token within 10 % of the price", 0, 1e15)
     files: tuple[str, ...] = _key((), "pool files (JSON); the devnet brings its own")
     from_bus: bool = _key(False, "also track pools that bus messages name and a known factory vouches for")
+    from_factories: bool = _key(False, "also track pools that known factories create while the run lasts")
     token_files: tuple[str, ...] = _key((), "token lists (JSON); the devnet brings its own")
     tokens: tuple[str, ...] = _key((), "further tokens tracked when track_all is false: symbols or addresses")
     usd_tokens: tuple[str, ...] = _key(("USDC", "USDT", "DAI"), "tokens taken as one USD when pools are priced")

@@ -1,5 +1,6 @@
-// Compiles FlashArb and the contracts of its tests with the pinned npm solc (WebAssembly: the same bytes everywhere)
-// and writes the committed artifacts. `node build.mjs --check` writes nothing and fails when they differ.
+// Compiles FlashArb, the devnet's own contracts and those of the tests with the pinned npm solc (WebAssembly: the same
+// bytes everywhere) and writes the committed artifacts. `node build.mjs --check` writes nothing and fails when they
+// differ.
 // `--out DIR` writes below DIR instead of the repository.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -30,8 +31,16 @@ const targets = [
   ["test/mocks/DevToken.sol", "DevToken", "fixtures/bytecode/DevToken.json"],
   ["test/mocks/NoReturnToken.sol", "NoReturnToken", "fixtures/bytecode/NoReturnToken.json"],
   ["test/mocks/V4User.sol", "V4User", "fixtures/bytecode/V4User.json"],
+  ...devnet(),
   ...tests(),
 ];
+
+function devnet() {
+  return [
+    ["devnet/StableSwap.sol", ["DevStableSwap", "DevStableSwapToken"]],
+    ["devnet/Solidly.sol", ["DevSolidlyFactory", "DevSolidlyPair", "DevSolidlyRouter"]],
+  ].flatMap(([file, names]) => names.map((name) => [file, name, `fixtures/bytecode/${name}.json`]));
+}
 
 function tests() {
   const folder = "tests/contract/artifacts";
@@ -51,7 +60,7 @@ function tests() {
 }
 
 function source(path) {
-  const own = path.startsWith("src/") || path.startsWith("test/");
+  const own = ["src/", "test/", "devnet/"].some((folder) => path.startsWith(folder));
   return readFileSync(own ? join(here, path) : require.resolve(path), "utf8");
 }
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from random import Random
 from typing import Any, Final
 
 import trio
 
+from flasharb.adapters.asking import Question, answers
 from flasharb.adapters.chain import read_bytes, read_number
 from flasharb.adapters.node import Node, RpcError, RpcFailure
 from flasharb.adapters.pauses import Pauses
 from flasharb.errors import NodeError
-from flasharb.pools.creation import Creation, FactoryLog
+from flasharb.pools.creation import POOL_COUNT, POOL_LIST, Claim, Creation, FactoryLog, Listing, Told
+from flasharb.pools.register import Refused, Register
 from flasharb.pools.spec import PoolSpec
-from flasharb.units import Address, hex0x
+from flasharb.units import Address, checksum, hex0x
 
 FIRST_SPAN: Final = 2_000
 """Blocks of the first request; most providers answer that many."""
@@ -23,16 +26,27 @@ MOST_FAILURES: Final = 6
 """Requests in a row without an answer before the node counts as gone."""
 _THROTTLED: Final = ("rate limit", "rate-limit", "too many requests", "throttl", "capacity", "status 429")
 
-Take = Callable[[int, Sequence[FactoryLog]], None]
+CLAIMS_AT_ONCE: Final = 200
+"""Contracts that are asked together; the code of each is held until all of them are known."""
+_MOST_LISTED: Final = 100_000
+"""More pools than any list has; a longer one is no list of pools."""
+
+Take = Callable[[int, Sequence[FactoryLog]], Awaitable[None]]
 """``take(last, logs)``: all logs up to block ``last`` have been told now."""
 
 
 async def factory_logs(
-    node: Node, creators: Sequence[tuple[str, Address, Creation]], blocks: tuple[int, int], take: Take
+    node: Node,
+    creators: Sequence[tuple[str, Address, Creation]],
+    blocks: tuple[int, int],
+    take: Take,
+    *,
+    patient: bool = True,
 ) -> None:
     """Tell the creation logs of all ``creators`` (``pools.register``) in these blocks, range by range, in order.
 
-    A range that the node finds too large is halved, a node that asks for patience gets it.
+    A range that the node finds too large is halved, a node that asks for patience gets it (``patient``; else the
+    first refusal is raised).
 
     Raises:
         NodeError: no answer even to a single block, or after several attempts; what was told before holds.
@@ -49,6 +63,8 @@ async def factory_logs(
             query = {**places, "topics": [topics], "fromBlock": hex(first), "toBlock": hex(end)}
             answer = await node.call("eth_getLogs", query)
         except NodeError as error:
+            if not patient:
+                raise
             failures += 1
             patience = throttled(error) or not isinstance(error, RpcError)
             hopeless = failures > MOST_FAILURES if patience else end == first
@@ -60,7 +76,7 @@ async def factory_logs(
                 # An answer that does not come may be too large as well.
                 span = max(1, (end - first + 1) // 2)
             continue
-        take(end, [_factory_log(one) for one in _listed(answer) if not one.get("removed")])
+        await take(end, [_factory_log(one) for one in _listed(answer) if not one.get("removed")])
         failures = 0
         pauses.reset()
         first, span = end + 1, min(span + span // 4 + 1, LARGEST_SPAN)
@@ -72,19 +88,74 @@ def throttled(error: NodeError) -> bool:
     return any(one in words for one in _THROTTLED)
 
 
-async def existing(node: Node, specs: Sequence[PoolSpec]) -> list[PoolSpec]:
+async def settle(
+    node: Node, register: Register, met: Iterable[Claim | Listing], place: str = "latest"
+) -> list[Refused]:
+    """Find out at block ``place`` what the pools are that logs only spoke of, and take them; those not taken.
+
+    Raises:
+        NodeError: the node does not answer; the rest of them is not known then.
+    """
+    claims: dict[Address, Claim] = {}
+    listings: dict[Address, Listing] = {}
+    for one in met:
+        if isinstance(one, Listing):
+            listings[one.contract] = one
+        else:
+            claims[one.pool] = one
+    for listing in listings.values():
+        for claim in await listed(node, listing, place):
+            claims.setdefault(claim.pool, claim)
+    # a list names what is known already each time that it is read
+    unknown = [claim for claim in claims.values() if claim.pool not in register.specs]
+    refused: list[Refused | None] = []
+    for start in range(0, len(unknown), CLAIMS_AT_ONCE):
+        some = unknown[start : start + CLAIMS_AT_ONCE]
+        questions: list[Question[Told]] = [
+            Question(claim.pool, claim.ask, f"contract {checksum(claim.pool)}") for claim in some
+        ]
+        told = await answers(node, questions, place)
+        refused += [register.told(claim, one) for claim, one in zip(some, told, strict=True)]
+    return [one for one in refused if one is not None]
+
+
+async def listed(node: Node, listing: Listing, place: str) -> list[Claim]:
+    """The pools on a contract's list.
+
+    Raises:
+        NodeError: no answer, or one that is no list of pools.
+    """
+    where, at = f"{node.shown_url}: the pools listed by {checksum(listing.contract)}", hex0x(listing.contract)
+    count = int.from_bytes(read_bytes(await node.call("eth_call", {"to": at, "data": hex0x(POOL_COUNT)}, place), where))
+    if count > _MOST_LISTED:
+        raise NodeError(f"{where}: it says that they are {count}")
+    questions = ({"to": at, "data": hex0x(POOL_LIST + index.to_bytes(32, "big"))} for index in range(count))
+    claims = []
+    for answer in await node.batch([("eth_call", (question, place)) for question in questions]):
+        if isinstance(answer, RpcFailure):
+            raise NodeError(f"{where}: {answer}")
+        word = read_bytes(answer, where)
+        if len(word) != 32:
+            raise NodeError(f"{where}: {answer!r:.80} is no address")
+        pool = Address(word[12:])
+        claims.append(Claim(pool, partial(listing.ask, pool), listing.source))
+    return claims
+
+
+async def existing(node: Node, named: Sequence[PoolSpec | Claim]) -> list[PoolSpec | Claim]:
     """Those that have code now.
 
     Raises:
         NodeError: no answer for one of them.
     """
-    answers = await node.batch([("eth_getCode", (hex0x(spec.address), "latest")) for spec in specs])
+    places = [one.pool if isinstance(one, Claim) else one.address for one in named]
+    codes = await node.batch([("eth_getCode", (hex0x(at), "latest")) for at in places])
     found = []
-    for spec, answer in zip(specs, answers, strict=True):
-        if isinstance(answer, RpcFailure):
-            raise NodeError(f"{node.shown_url}: eth_getCode {hex0x(spec.address)}: {answer}")
-        if read_bytes(answer, "eth_getCode"):
-            found.append(spec)
+    for one, at, code in zip(named, places, codes, strict=True):
+        if isinstance(code, RpcFailure):
+            raise NodeError(f"{node.shown_url}: eth_getCode {hex0x(at)}: {code}")
+        if read_bytes(code, "eth_getCode"):
+            found.append(one)
     return found
 
 

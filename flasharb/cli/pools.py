@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from flasharb.adapters.blockfile import read_block
 from flasharb.adapters.capture import CHUNK_BYTES
 from flasharb.adapters.lists import known_deployments, read_pool_file, read_tokens
 from flasharb.adapters.node import Node, open_node
-from flasharb.adapters.pool_discovery import existing, factory_logs
+from flasharb.adapters.pool_discovery import existing, factory_logs, settle
 from flasharb.adapters.whole_file import write_whole
 from flasharb.cli import trio_main
 from flasharb.cli.loading import load_settings
@@ -26,17 +26,18 @@ from flasharb.feed.messages import MalformedMessage, decode
 from flasharb.feed.named import named
 from flasharb.feed.pool_cache import DamagedCache, PoolCache, read_pool_cache
 from flasharb.feed.reframer import Reframer
-from flasharb.pools.creation import FactoryLog
+from flasharb.pools.creation import Claim, FactoryLog, Listing
 from flasharb.pools.files import PoolFile, pool_file_json
 from flasharb.pools.identify import possible
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
-from flasharb.pools.register import Refused, Register, creators
+from flasharb.pools.register import Refusal, Refused, Register, creators
+from flasharb.pools.spec import PoolSpec
 from flasharb.safe_json import decode_json
-from flasharb.settings import Settings
+from flasharb.settings import Settings, v4_manager
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import offered
 from flasharb.simulation.replay import Replay
-from flasharb.units import address, checksum
+from flasharb.units import Address, address, checksum
 
 _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -66,7 +67,12 @@ class Wanted:
 @click.option("--rpc", "rpc_url", metavar="URL", help="Node whose factories' logs are read, with --from or --tokens.")
 @click.option("--from", "first", type=click.IntRange(0), help="First block; default: after the last one in FILE.")
 @click.option("--to", "last", type=click.IntRange(0), help="Last block; default: the head.")
-@click.option("--tokens", "token_file", type=_EXISTING_FILE, help="Token list: pools of its pairs that exist now.")
+@click.option(
+    "--tokens",
+    "token_file",
+    type=_EXISTING_FILE,
+    help="Token file or published token list: pools of its pairs that exist now.",
+)
 @click.option("--cache", type=_EXISTING_FILE, help="Pool cache of the bus's makers (TLV).")
 @click.option("--block", type=_EXISTING_FILE, help="Recorded block: the pools among its contracts.")
 @click.option("--capture", type=_EXISTING_FILE, help="Bus capture: the pools that its messages name.")
@@ -101,12 +107,12 @@ def discover(as_json: bool, **options: Any) -> int:
 class Search:
     """One passage over the sources."""
 
-    def __init__(self, wanted: Wanted, chain_id: int) -> None:
+    def __init__(self, wanted: Wanted, chain_id: int, manager: Address | None) -> None:
         self.wanted = wanted
         self.chain_id = chain_id
         self.old = read_pool_file(wanted.out, chain_id) if wanted.out.exists() else PoolFile(chain_id, ())
         further = [] if wanted.factories is None else [read_pool_file(wanted.factories, chain_id)]
-        self.register = Register(chain_id, known_deployments([self.old, *further], chain_id))
+        self.register = Register(chain_id, known_deployments([self.old, *further], chain_id, manager))
         if not creators(chain_id, self.register.deployments):
             raise UsageError(f"no factories are known on chain {chain_id}: name them in a pool file for --factories")
         for spec in self.old.pools:
@@ -176,18 +182,25 @@ class Search:
         if wanted.token_file is not None:
             tokens = [token.address for token in read_tokens([str(wanted.token_file)], self.chain_id)]
             specs = list(possible(tokens, self.register.deployments))
-            for spec in await existing(node, specs):
-                self.register.offer(spec, f"tokens of {wanted.token_file}")
+            source = f"tokens of {wanted.token_file}"
+            found = await existing(node, specs)
+            for spec in found:
+                if isinstance(spec, PoolSpec):
+                    self.register.offer(spec, source)
+            await settle(node, self.register, (replace(one, source=source) for one in found if isinstance(one, Claim)))
         if wanted.first is not None or not _other_sources(wanted):
             await self._scan(node)
 
     async def _scan(self, node: Node) -> None:
         first, last = self._range(await chain.head_number(node))
         known = self.span
+        read: set[Address] = set()
 
-        def take(end: int, logs: Sequence[FactoryLog]) -> None:
-            for log in logs:
-                self.register.created(log)
+        async def take(end: int, logs: Sequence[FactoryLog]) -> None:
+            met = [one for one in map(self.register.created, logs) if isinstance(one, Claim | Listing)]
+            # a list is read as it is now, so that once is enough
+            await settle(node, self.register, [one for one in met if _place(one) not in read])
+            read.update(one.contract for one in met if isinstance(one, Listing))
             if known is None:
                 self.span = first, end
             elif end >= known[0] - 1:
@@ -228,20 +241,27 @@ class Search:
         }
 
 
+def _manager(settings: Settings, chain_id: int) -> Address | None:
+    """The configured V4 manager, where the configuration is for this chain."""
+    return v4_manager(settings) if settings.chain.id == chain_id else None
+
+
 async def _search(wanted: Wanted, settings: Settings) -> Search:
     block = None if wanted.block is None else read_block(wanted.block)
     cache = None if wanted.cache is None else _read_cache(wanted.cache)
     if wanted.rpc_url is None:
         if wanted.token_file is not None or wanted.first is not None or not _other_sources(wanted):
             raise UsageError("--rpc is needed: the node that is asked")
-        search = Search(wanted, _chain_id(wanted, block, cache, None))
+        chain_id = _chain_id(wanted, block, cache, None)
+        search = Search(wanted, chain_id, _manager(settings, chain_id))
         search.read_files(block, cache)
         search.save()
         return search
     async with open_node(
         wanted.rpc_url, timeout_s=settings.node.request_timeout_s, batch_size=settings.node.batch_size
     ) as node:
-        search = Search(wanted, _chain_id(wanted, block, cache, await chain.chain_id(node)))
+        chain_id = _chain_id(wanted, block, cache, await chain.chain_id(node))
+        search = Search(wanted, chain_id, _manager(settings, chain_id))
         try:
             search.read_files(block, cache)
             await search.ask(node)
@@ -255,6 +275,10 @@ async def _search(wanted: Wanted, settings: Settings) -> Search:
             raise
     search.save()
     return search
+
+
+def _place(one: Claim | Listing) -> Address:
+    return one.contract if isinstance(one, Listing) else one.pool
 
 
 def _other_sources(wanted: Wanted) -> bool:
@@ -300,11 +324,17 @@ def _refused(one: Refused) -> dict[str, str]:
 
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
+    plain = {Refusal.UNKNOWN_CODE.value, Refusal.NOT_TRADED.value}
     for one in report["refused"]:
+        if one["refusal"] in plain:
+            continue  # hundreds of a chain's pools; the reasons are told below, each with its number
         yield f"refused {one['pool']} ({one['source']}): {one['refusal']}: {one['detail']}"
     kinds = ", ".join(f"{report['by_protocol'][name]} {name}" for name in PROTOCOLS if name in report["by_protocol"])
     blocks = report["blocks"]
     where = "" if blocks is None else f", factories' logs of blocks {blocks[0]} to {blocks[1]}"
     yield f"{report['file']}: {report['pools']} pools ({report['new']} new){': ' + kinds if kinds else ''}{where}"
+    reasons = Counter((one["refusal"], one["detail"]) for one in report["refused"] if one["refusal"] in plain)
+    for (refusal, detail), count in reasons.most_common():
+        yield f"{count} {refusal}: {detail}"
     if report["counts"]:
         yield "not taken: " + ", ".join(f"{count} {kind}" for kind, count in sorted(report["counts"].items()))

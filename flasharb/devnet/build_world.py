@@ -25,10 +25,15 @@ from flasharb.devnet.layout import (
     BY_ADDRESS,
     BY_SYMBOL,
     CONTRACTS,
+    CURVE_POOL,
     MANAGED_POOLS,
     POOLS,
+    SHARE,
+    SHARE_POOLS,
     SINK,
     SINK_CODE,
+    SOLIDLY,
+    SOLIDLY_POOLS,
     TOKENS,
     VAULT_POOLS,
     DevToken,
@@ -38,6 +43,7 @@ from flasharb.devnet.layout import (
     tick_bounds,
 )
 from flasharb.devnet.ledger import Account, StateTries
+from flasharb.devnet.stand_ins import create_curve, create_solidly, deploy_solidly
 from flasharb.devnet.transactions import address_of
 from flasharb.devnet.world import (
     FIXTURES,
@@ -57,7 +63,7 @@ from flasharb.units import WEI_PER_ETH, ZERO_ADDRESS, Address, checksum
 
 GAS: Final = 60_000_000
 FOREVER: Final = 2**63
-ROUTERS: Final = ("uniswap_v2_router", "sushiswap_v2_router", "uniswap_v3_router", "balancer_vault")
+ROUTERS: Final = ("uniswap_v2_router", "sushiswap_v2_router", "uniswap_v3_router", "balancer_vault", "solidly_router")
 UNISWAP_PAIR_HASH: Final = bytes.fromhex("96e8ac4277198ff8b6f785478aa9a39f403cb768dd02cbee326c3e7da348845f")
 TRADER_USD: Final = 40e6
 VAULT_USD: Final = 30e6
@@ -203,6 +209,16 @@ def supply(builder: Builder, token: DevToken, account: Address, usd: float) -> N
         builder.call(builder.deployer, token.address, "mint(address,uint256)", account, amount)
 
 
+def share_out(builder: Builder, lp: Address, traders: list[Address]) -> None:
+    """Give each trader some of the Curve pool's LP token, and leave to sell it in the pairs that have it."""
+    approval = CONTRACTS["uniswap_v2_router"], 2**256 - 1
+    builder.call(lp, SHARE.address, "approve(address,uint256)", *approval)
+    for trader in traders:
+        amount = SHARE.units(CURVE_POOL.trader_usd)
+        builder.call(lp, SHARE.address, "transfer(address,uint256)", trader, amount)
+        builder.call(trader, SHARE.address, "approve(address,uint256)", *approval)
+
+
 def create_pool(builder: Builder, plan: PoolPlan, lp: Address) -> Address:
     """Create a pool through its factory and fill it through the router or the position manager."""
     token0, token1 = plan.tokens
@@ -287,7 +303,9 @@ def build() -> dict[str, Any]:
     builder.place(BEACON_ROOTS, SYSTEM_CODES[BEACON_ROOTS])
     builder.place(BLOCK_HASHES, SYSTEM_CODES[BLOCK_HASHES])
     deploy_contracts(builder)
-    lp_usd = 2 * sum(plan.side_usd for plan in POOLS) + sum(plan.value_usd for plan in VAULT_POOLS)
+    solidly = deploy_solidly(builder, creation_code("DevSolidlyPair"))
+    two_sided = sum(plan.side_usd for plan in (*POOLS, *SHARE_POOLS, CURVE_POOL, *SOLIDLY_POOLS))
+    lp_usd = 2 * two_sided + sum(plan.value_usd for plan in VAULT_POOLS)
     for token in TOKENS:
         supply(builder, token, lp, lp_usd)
         supply(builder, token, CONTRACTS["balancer_vault"], VAULT_USD)
@@ -295,13 +313,18 @@ def build() -> dict[str, Any]:
             builder.call(lp, token.address, "approve(address,uint256)", CONTRACTS[spender], 2**256 - 1)
         for trader in traders:
             supply(builder, token, trader, TRADER_USD)
-            for spender in ROUTERS:
-                builder.call(trader, token.address, "approve(address,uint256)", CONTRACTS[spender], 2**256 - 1)
+            for name in (*ROUTERS, *(["curve_pool"] if token in CURVE_POOL.coins else [])):
+                builder.call(trader, token.address, "approve(address,uint256)", CONTRACTS[name], 2**256 - 1)
     fund_v4_user(builder, TRADER_USD * TRADERS)
     pools = [listed(create_pool(builder, plan, lp), plan) for plan in POOLS]
     kept = [create_managed(builder, plan, lp) for plan in MANAGED_POOLS]
     kept += [create_in_vault(builder, plan, lp) for plan in VAULT_POOLS]
-    pools += pool_file_json(PoolFile(DEVNET_CHAIN_ID, tuple(kept)))["pools"]
+    kept.append(create_curve(builder, CURVE_POOL, lp))
+    share_out(builder, lp, traders)
+    pools += [listed(create_pool(builder, plan, lp), plan) for plan in SHARE_POOLS]
+    kept += [create_solidly(builder, plan, lp) for plan in SOLIDLY_POOLS]
+    pool_file = pool_file_json(PoolFile(DEVNET_CHAIN_ID, tuple(kept), {SOLIDLY: solidly}))
+    pool_file["pools"] = pools + pool_file["pools"]
     names = {
         **CONTRACTS,
         "flasharb": deploy_flasharb(builder, signer),
@@ -315,7 +338,7 @@ def build() -> dict[str, Any]:
     builder.state.set_account(deployer, None)
     # The zero address was only the fee recipient of the construction.
     builder.state.set_account(ZERO_ADDRESS, None)
-    return to_json(builder.state, names, pools, miner)
+    return to_json(builder.state, names, pool_file, miner)
 
 
 def deploy_flasharb(builder: Builder, signer: Address) -> Address:
@@ -327,7 +350,7 @@ def deploy_flasharb(builder: Builder, signer: Address) -> Address:
 
 
 def to_json(
-    state: DictState, names: dict[str, Address], pools: list[dict[str, Any]], coinbase: Address
+    state: DictState, names: dict[str, Address], pool_file: dict[str, Any], coinbase: Address
 ) -> dict[str, Any]:
     """The world as the value of its file."""
     accounts, codes = {}, {}
@@ -362,10 +385,7 @@ def to_json(
                 for token in BY_ADDRESS.values()
             ],
         },
-        "pools": {
-            "chain_id": DEVNET_CHAIN_ID,
-            "pools": pools,
-        },
+        "pools": pool_file,
     }
 
 

@@ -32,8 +32,16 @@ CONTRACTS: Final[dict[str, Address]] = {
     "balancer_fees": address("0x97207B095e4D5C9a6e4cfbfcd2C3358E03B90c4A"),
     "v4_manager": address("0x000000000004444c5dc75cB358380D2e3dE08A90"),
     "v4_user": address("0x00000000000000000000000000000000000051a4"),
+    "solidly_factory": address("0x00000000000000000000000000000000000051a5"),
+    "solidly_router": address("0x00000000000000000000000000000000000051a6"),
+    "curve_pool": address("0x00000000000000000000000000000000000051a7"),
+    "curve_share": address("0x00000000000000000000000000000000000051a8"),
 }
-"""``v4_user`` is ours: it holds what it trades with, and swaps in the V4 manager for whoever calls it."""
+"""``v4_user`` is ours: it holds what it trades with, and swaps in the V4 manager for whoever calls it. Those of Solidly
+and Curve are ours, too.
+"""
+SOLIDLY: Final = "velodrome_v1"
+"""Which kind of Solidly's family our pairs are like."""
 SINK: Final = address("0x00000000000000000000000000000000000051a0")
 """Where the crowd's gas goes; see :data:`SINK_CODE`."""
 SINK_CODE: Final = bytes.fromhex("5f35515000")
@@ -73,8 +81,10 @@ TOKENS: Final = (
     DevToken("dai", "Dai Stablecoin", "DAI", 18, 1.0),
     DevToken("wbtc", "Wrapped BTC", "WBTC", 8, 90_000.0),
 )
-BY_SYMBOL: Final = {token.symbol: token for token in TOKENS}
-BY_ADDRESS: Final = {token.address: token for token in TOKENS}
+SHARE: Final = DevToken("curve_share", "Devnet stable pool", "devSTABLE", 18, 1.0)
+"""The LP token of the Curve pool, which makes it."""
+BY_SYMBOL: Final = {token.symbol: token for token in (*TOKENS, SHARE)}
+BY_ADDRESS: Final = {token.address: token for token in (*TOKENS, SHARE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,40 @@ class VaultPlan:
         return Address(keccak(f"flasharb devnet {self.name}".encode())[12:])
 
 
+@dataclass(frozen=True, slots=True)
+class CurvePlan:
+    """The StableSwap pool with ``side_usd`` of each coin, the first of 18 decimals and the second of 6.
+
+    ``fee`` in 10^-10; ``trader_usd`` of its LP token is for each trader.
+    """
+
+    symbols: tuple[str, str]
+    side_usd: float
+    amplification: int
+    fee: int
+    trader_usd: float
+
+    @property
+    def coins(self) -> tuple[DevToken, DevToken]:
+        first, second = self.symbols
+        return BY_SYMBOL[first], BY_SYMBOL[second]
+
+
+@dataclass(frozen=True, slots=True)
+class SolidlyPlan:
+    """A pair of our Solidly factory with ``side_usd`` worth of each token in it."""
+
+    pair: tuple[str, str]
+    side_usd: float
+    stable: bool
+
+    @property
+    def tokens(self) -> tuple[DevToken, DevToken]:
+        """token0 and token1, in the order of their addresses as on chain."""
+        first, second = (BY_SYMBOL[symbol] for symbol in self.pair)
+        return (first, second) if first.address < second.address else (second, first)
+
+
 def _v2(protocol: str, first: str, second: str, side_usd: float) -> PoolPlan:
     return PoolPlan(protocol, (first, second), 3000, 0, side_usd)
 
@@ -177,6 +221,16 @@ VAULT_POOLS: Final = (
     VaultPlan("60 WETH 40 DAI", ("DAI", "WETH"), 2.5e6, (4 * 10**17, 6 * 10**17)),
     VaultPlan("thirds of WBTC, USDC, WETH", ("WBTC", "USDC", "WETH"), 4.5e6, (33 * 10**16, 33 * 10**16, 34 * 10**16)),
     VaultPlan("dollars", ("DAI", "USDC", "USDT"), 4e6, amplification=200),
+)
+CURVE_POOL: Final = CurvePlan(("DAI", "USDC"), 5e6, amplification=200, fee=1_000_000, trader_usd=1e6)
+SHARE_POOLS: Final = (_v2("uniswap_v2", "WETH", SHARE.symbol, 1e6),)
+"""Pairs with the Curve pool's LP token, so that whoever wants to level their price goes through that pool."""
+SOLIDLY_FEES_BPS: Final = (1, 20)
+"""Of stable and of volatile pairs."""
+SOLIDLY_POOLS: Final = (
+    SolidlyPlan(("WETH", "USDC"), 1.5e6, stable=False),
+    SolidlyPlan(("DAI", "WETH"), 1e6, stable=False),
+    SolidlyPlan(("USDC", "USDT"), 1e6, stable=True),
 )
 
 RANGES: Final = (

@@ -16,25 +16,20 @@ from typing import Final
 
 from eth_hash.auto import keccak
 
+from flasharb.devnet import swaps
 from flasharb.devnet.abi import call_data
 from flasharb.devnet.chain import Block, Chain
-from flasharb.devnet.keepers import KEY, key_fields
 from flasharb.devnet.layout import BY_ADDRESS, CONTRACTS, SINK, DevToken
 from flasharb.devnet.pending import Refused
 from flasharb.devnet.state import pool_at_head
+from flasharb.devnet.swaps import FOREVER
 from flasharb.devnet.transactions import decode, sign_dynamic_fee
 from flasharb.devnet.world import TRADERS, World, devnet_key
 from flasharb.execution.fees import next_base_fee
 from flasharb.pools import Pool, PoolSpec
-from flasharb.pools.balancer import admission as balancer
-from flasharb.pools.concentrated.tick_math import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
 from flasharb.pools.files import parse_pools
-from flasharb.pools.managed import key as managed_key
 from flasharb.units import Address
 
-FOREVER: Final = 2**63
-KEPT: Final = (managed_key.PROTOCOL, balancer.WEIGHTED, balancer.STABLE)
-"""Protocols whose pools share a contract."""
 V2_RESERVES_SLOT: Final = 8
 V3_SLOT0: Final = 0
 V3_LIQUIDITY_SLOT: Final = 4
@@ -46,6 +41,10 @@ MOVE_SPREAD: Final = 0.7
 LARGEST_MOVE: Final = 0.02
 DOLLAR_MOVE: Final = 0.05
 """How much less pools between two dollars are moved."""
+SMALL_PART: Final = 1000
+"""What part of a reserve is a small swap."""
+DEEPEST: Final = 50
+"""How many times its reserve a flat pool is taken to have at most: Solidly's stable curve is all but straight."""
 PULL: Final = 40.0
 """Excess probability of a swap towards the fair price, per unit of (log) distance from it."""
 FAIR_DRIFT: Final = 0.0008
@@ -61,20 +60,15 @@ CROWD_NOISE: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class TradedPool:
-    """A pool of the world that traders use."""
+    """Two tokens of a pool of the world that traders use; a pool of more tokens counts for each pair of them."""
 
-    address: Address
-    protocol: str
+    spec: PoolSpec
     token0: DevToken
     token1: DevToken
-    fee_pips: int
-    tick_spacing: int
-    kept: PoolSpec | None = None
-    """What it is, for a pool in Uniswap V4's manager or Balancer's Vault; one of the latter counts for each pair."""
 
     @property
     def is_v3(self) -> bool:
-        return self.tick_spacing > 0 and self.kept is None
+        return self.spec.protocol in swaps.V3
 
     @property
     def between_dollars(self) -> bool:
@@ -160,36 +154,16 @@ class Traders:
         reserve = state.reserve0 if zero_for_one else state.reserve1
         trader = f"trader {self._random.randrange(TRADERS)}"
         # No finer than ten digits, so that the last bits of the host's mathematics do not show.
-        return self._swap_action(pool, trader, zero_for_one, _rounded(reserve * move / 2))
-
-    def _swap_action(self, pool: TradedPool, role: str, zero_for_one: bool, amount_in: int) -> Action:
-        token_in, token_out = (
-            (pool.token0.address, pool.token1.address) if zero_for_one else (pool.token1.address, pool.token0.address)
-        )
-        recipient = self._addresses[role]
-        if pool.kept is not None:
-            return _kept_swap(pool.kept, role, recipient, (token_in, token_out), amount_in)
-        if pool.is_v3:
-            data = call_data(
-                "exactInputSingle((address,address,uint24,address,uint256,uint256,uint256,uint160))",
-                (token_in, token_out, pool.fee_pips, recipient, FOREVER, amount_in, 0, 0),
-            )
-            return Action(role, CONTRACTS["uniswap_v3_router"], data, 600_000)
-        data = call_data(
-            "swapExactTokensForTokens(uint256,uint256,address[],address,uint256)",
-            amount_in,
-            0,
-            [token_in, token_out],
-            recipient,
-            FOREVER,
-        )
-        return Action(role, CONTRACTS[f"{pool.protocol}_router"], data, 250_000)
+        token0, token1 = pool.token0.address, pool.token1.address
+        way = (token0, token1) if zero_for_one else (token1, token0)
+        call = swaps.swap_call(pool.spec, self._addresses[trader], way, _rounded(reserve * move / 2))
+        return Action(trader, call.to, call.data, call.gas_limit)
 
     def _provide(self) -> Action:
         """A new position around or beside the price of some V3 pool, a few percent as deep as what is there."""
         pool = self._random.choice([pool for pool in self._pools if pool.is_v3])
         state = self._read(pool)
-        spacing = pool.tick_spacing
+        spacing = pool.spec.tick_spacing
         here = math.floor(math.log(state.price, 1.0001) / spacing)
         width = self._random.randint(3, 40)
         lower = (here + self._random.randint(-width, width // 3)) * spacing
@@ -199,7 +173,7 @@ class Traders:
             (
                 pool.token0.address,
                 pool.token1.address,
-                pool.fee_pips,
+                pool.spec.fee_pips,
                 lower,
                 lower + width * spacing,
                 _rounded(state.reserve0 * share),
@@ -256,9 +230,9 @@ class Traders:
         return float(usd0 / usd1 * 10.0 ** (pool.token1.decimals - pool.token0.decimals))
 
     def _read(self, pool: TradedPool) -> PoolState:
-        if pool.kept is not None:
-            return _kept_state(pool_at_head(self._chain, pool.kept), pool)
-        storage = self._chain.ledger.accounts[pool.address].storage
+        if pool.spec.protocol not in (*swaps.V2, *swaps.V3):
+            return _loaded_state(pool_at_head(self._chain, pool.spec), pool)
+        storage = self._chain.ledger.accounts[pool.spec.address].storage
         if pool.is_v3:
             root = (storage[V3_SLOT0] & (1 << 160) - 1) / 2**96
             liquidity = storage.get(V3_LIQUIDITY_SLOT, 0)
@@ -280,35 +254,22 @@ def _rounded(amount: float) -> int:
 
 def _traded_pools(world: World) -> Iterator[TradedPool]:
     for spec in parse_pools(world.pools).pools:
-        kept = spec if spec.protocol in KEPT else None
         for one, other in combinations([token for token in spec.tokens if token in BY_ADDRESS], 2):
-            tokens = BY_ADDRESS[one], BY_ADDRESS[other]
-            yield TradedPool(spec.address, spec.protocol, *tokens, spec.fee_pips, spec.tick_spacing, kept)
+            yield TradedPool(spec, BY_ADDRESS[one], BY_ADDRESS[other])
 
 
-def _kept_state(state: Pool, pool: TradedPool) -> PoolState:
+def _loaded_state(state: Pool, pool: TradedPool) -> PoolState:
     i, j = state.spec.ends(pool.token0.address, pool.token1.address)
     # The fees of both directions fall out.
     price = math.sqrt(state.marginal_rate(i, j) / state.marginal_rate(j, i))
-    return PoolState(price, float(state.reserve_in(i, j)), float(state.reserve_in(j, i)))
+    return PoolState(price, _virtual_reserve(state, i, j), _virtual_reserve(state, j, i))
 
 
-def _kept_swap(spec: PoolSpec, role: str, trader: Address, tokens: tuple[Address, Address], amount_in: int) -> Action:
-    """A swap in the manager, out of the funds of the contract that trades there, or in the Vault, out of one's own."""
-    if spec.protocol == managed_key.PROTOCOL:
-        key, zero_for_one = managed_key.key_of(spec), tokens[0] == spec.token0
-        limit = MIN_SQRT_PRICE_X96 + 1 if zero_for_one else MAX_SQRT_PRICE_X96 - 1
-        swap = call_data(
-            f"swap({KEY},(bool,int256,uint160),bytes)", key_fields(key), (zero_for_one, -amount_in, limit), b""
-        )
-        parties = CONTRACTS["v4_manager"], key.currency0, key.currency1
-        data = call_data("execute(address,address,address,bytes)", *parties, swap)
-        return Action(role, CONTRACTS["v4_user"], data, 600_000)
-    data = call_data(
-        "swap((bytes32,uint8,address,address,uint256,bytes),(address,bool,address,bool),uint256,uint256)",
-        (balancer.pool_id_of(spec), 0, *tokens, amount_in, b""),
-        (trader, False, trader, False),
-        0,
-        FOREVER,
-    )
-    return Action(role, CONTRACTS["balancer_vault"], data, 500_000)
+def _virtual_reserve(pool: Pool, i: int, j: int) -> float:
+    """The reserve of a constant-product pool whose price a small swap would move as much, within ``DEEPEST``."""
+    reserve = pool.reserve_in(i, j)
+    amount = reserve // SMALL_PART
+    at_once = pool.marginal_rate(i, j) * amount
+    lost = at_once - pool.amount_out(i, j, amount)
+    deepest = DEEPEST * float(reserve)
+    return min(amount * (at_once / lost - 1), deepest) if lost > 0 else deepest

@@ -8,15 +8,16 @@ the chain was reorganised, and the assembler takes its blocks again from there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 from flasharb.feed.events import (
     BlockHeader,
     ClosedBlock,
     Event,
     Heartbeat,
+    LastReserves,
     NewHead,
     PoolEvent,
     PoolLog,
@@ -27,7 +28,7 @@ from flasharb.feed.events import (
     V3Mint,
     V3Swap,
 )
-from flasharb.feed.pool_runs import PoolRun
+from flasharb.feed.pool_runs import PoolRun, last_reserves
 from flasharb.units import Address
 
 MAX_AHEAD: Final = 100_000
@@ -36,6 +37,8 @@ MAX_EVENTS: Final = 200_000
 """Pool events kept of one block; the pools of a block with more are reported unreliable instead."""
 _KEPT_HEADERS: Final = 256
 _MAX_WITHHELD: Final = 64
+_MANY: Final = 64
+"""Single syncs of one block from which on only the last of each pool is kept."""
 
 _POOL_EVENTS: Final = (V2Sync, V3Swap, V3Mint, V3Burn, V3Initialize, PoolLog, PoolUnreliable)
 
@@ -219,16 +222,39 @@ class _OpenBlock:
     def in_order_of_arrival(self) -> tuple[PoolEvent | PoolUnreliable, ...]:
         return (*_taken_apart(self._arrived), *self._indexed.values())
 
-    def in_order(self) -> tuple[PoolEvent | PoolUnreliable, ...]:
+    def in_order(self) -> tuple[PoolEvent | PoolUnreliable | LastReserves, ...]:
         if self._unreliable is not None:
             return tuple(self._unreliable.values())
-        return (*_taken_apart(self._arrived), *(event for _, event in sorted(self._indexed.items())))
+        return (*_conflated(self._arrived), *(event for _, event in sorted(self._indexed.items())))
 
 
 def _taken_apart(arrived: Iterable[PoolEvent | PoolUnreliable | PoolRun]) -> Iterator[PoolEvent | PoolUnreliable]:
-    """Single events; of a run those that a later one of the same run does not supersede."""
     for event in arrived:
         if isinstance(event, PoolRun):
-            yield from event.newest()
+            yield from event.events()
         else:
             yield event
+
+
+def _conflated(
+    arrived: Sequence[PoolEvent | PoolUnreliable | PoolRun],
+) -> Iterator[PoolEvent | PoolUnreliable | LastReserves]:
+    """Single events; where syncs came in runs, of all of them only the last reserves of each pool, behind all others.
+
+    They may stand there, because nothing else moves such a pool.
+    """
+    syncs = [event for event in arrived if isinstance(event, V2Sync) or _is_of_syncs(event)]
+    few = len(syncs) < _MANY and not any(map(_is_of_syncs, syncs))
+    for event in arrived:
+        if isinstance(event, PoolRun):
+            if not _is_of_syncs(event):
+                yield from event.events()
+        elif few or not isinstance(event, V2Sync):
+            yield event
+    last = None if few else last_reserves(syncs)
+    if last is not None:
+        yield last
+
+
+def _is_of_syncs(event: object) -> TypeGuard[PoolRun]:
+    return isinstance(event, PoolRun) and event.kind == "sync"

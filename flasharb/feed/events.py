@@ -9,7 +9,9 @@ ten times as long to build (0.96 against 0.09 µs); the rest are dataclasses. Bo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import msgspec
 
@@ -55,6 +57,24 @@ class V2Sync(msgspec.Struct, frozen=True, gc=False):
     reserve1: int
     block_number: int
     log_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastReserves:
+    """The reserves that a block left to many constant-product pools: as many syncs, one a pool."""
+
+    block_number: int
+    pools: Sequence[Address]
+    reserve0: Sequence[int]
+    reserve1: Sequence[int]
+
+    def __len__(self) -> int:
+        """How many pools."""
+        return len(self.pools)
+
+    def events(self) -> list[V2Sync]:
+        """The syncs."""
+        return list(map(V2Sync, self.pools, self.reserve0, self.reserve1, repeat(self.block_number)))
 
 
 class V3Initialize(msgspec.Struct, frozen=True, gc=False):
@@ -179,9 +199,11 @@ Event = PoolEvent | PoolNamed | NewHead | Heartbeat | PoolUnreliable | PoolsInva
 class ClosedBlock:
     """All pool events of one complete block, in chain order, as ``feed.blocks.BlockAssembler`` releases them.
 
+    Events that cannot matter to each other may have changed places, and syncs that a later one supersedes be gone.
+
     ``header`` is None where the feed has no node behind it and the header has not arrived.
     """
 
     number: int
-    events: tuple[PoolEvent | PoolUnreliable, ...]
+    events: tuple[PoolEvent | PoolUnreliable | LastReserves, ...]
     header: BlockHeader | None

@@ -13,10 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import compress
+from operator import attrgetter, not_
+from typing import Any, Final
 
 from flasharb.feed.events import (
     BlockHeader,
     ClosedBlock,
+    LastReserves,
     PoolEvent,
     PoolLog,
     PoolsInvalidated,
@@ -24,10 +28,12 @@ from flasharb.feed.events import (
 )
 from flasharb.market.index import Index, pair_of
 from flasharb.market.transition import Inconsistent, next_state
-from flasharb.pools import Pool
+from flasharb.pools import Pool, V2Pool
 from flasharb.pools.contract import is_timed
 from flasharb.pools.spec import Token
 from flasharb.units import Address
+
+_SPEC: Final = attrgetter("spec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +226,15 @@ class _Change:
         market, header = self.market, closed.header
         self.time = header.timestamp if header is not None else None
         for event in closed.events:
-            self._take(event)
+            if isinstance(event, LastReserves):
+                self._take_reserves(event)
+            else:
+                self._take(event)
         moved = {address: pool for address, pool in self.changed.items() if address not in self.unknown}
         active = moved.keys()
         by_clock = {address: market.pools[address] for address in market.moving_with_time()}
-        moved = {address: market._timely(pool, header) for address, pool in (by_clock | moved).items()}
+        if market.index.timed:
+            moved = {address: market._timely(pool, header) for address, pool in (by_clock | moved).items()}
         after = replace(
             market,
             number=self.number,
@@ -245,6 +255,23 @@ class _Change:
             if event.pool in self.market.index.by_source and event.pool not in self.market.pools:
                 return
         self._take_for(event.pool, event)
+
+    def _take_reserves(self, told: LastReserves) -> None:
+        """Many syncs at once; those that need a closer look come one by one."""
+        known, loaded_at, unknown, number = self.market.pools, self.market.loaded_at, self.unknown, self.number
+        pools = list(map(known.get, told.pools))
+        plain = [
+            type(pool) is V2Pool and loaded_at.get(address, -1) < number and address not in unknown
+            for address, pool in zip(told.pools, pools, strict=True)
+        ]
+        columns: tuple[Iterable[Any], ...] = (told.pools, pools, told.reserve0, told.reserve1)
+        if not all(plain):
+            for event in compress(told.events(), map(not_, plain)):
+                self._take(event)
+            columns = tuple(compress(column, plain) for column in columns)
+        addresses, before, reserve0, reserve1 = map(list, columns)
+        self.changed.update(zip(addresses, map(V2Pool, map(_SPEC, before), reserve0, reserve1), strict=True))
+        self.applied += len(addresses)
 
     def _take_for(self, address: Address, event: PoolEvent | PoolUnreliable) -> None:
         pool = self.changed.get(address, self.market.pools.get(address))

@@ -108,6 +108,19 @@ def rounding(pool: Pool, i: int, j: int) -> tuple[int, int]:
     return units
 
 
+def whole_inputs(pool: Pool, i: int, j: int, amount: int) -> tuple[int, ...]:
+    """The inputs next to ``amount`` of which the pool's fee leaves a whole number, so that none of it is lost.
+
+    A pool that rounds what its fee leaves says so in a method of this name; of others every input is as good.
+
+    Raises:
+        QuoteUnavailable: as for a quote.
+    """
+    known = getattr(pool, "whole_inputs", None)
+    inputs: tuple[int, ...] = () if known is None else known(i, j, amount)
+    return inputs
+
+
 After = TypeVar("After")
 
 

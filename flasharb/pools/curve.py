@@ -6,7 +6,15 @@ The facts of every pool of the kind ``curve`` answer ``Called``, so that the enc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
+
+from flasharb.units import Address
+
+_FORWARDERS: Final = (
+    # minimal proxies (EIP-1167), and what the compilers before 0.2.9 made
+    (bytes.fromhex("363d3d373d3d3d363d73"), bytes.fromhex("5af43d82803e903d91602b57fd5bf3")),
+    (bytes.fromhex("366000600037611000600036600073"), bytes.fromhex("5af4602c57600080fd5b6110006000f3")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,14 @@ class Called(Protocol):
     def called(self) -> CurveFacts:
         """How the pool is called."""
         ...
+
+
+def forwards_to(code: bytes) -> Address | None:
+    """The contract that a factory's pool delegates all its calls to; None where this code is no such forwarder."""
+    for head, tail in _FORWARDERS:
+        if len(code) == len(head) + 20 + len(tail) and code.startswith(head) and code.endswith(tail):
+            return Address(code[len(head) : len(head) + 20])
+    return None
 
 
 def coins_digits(item: object, scale: int) -> tuple[int, ...]:

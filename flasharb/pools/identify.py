@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import combinations
 from typing import Final
 
+from flasharb.pools.creation import Claim
 from flasharb.pools.protocols import PROTOCOLS, Deployment, Protocol, pool_address
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import ZERO_ADDRESS, Address
@@ -38,14 +41,28 @@ def identify(
     return None
 
 
-def possible(tokens: Sequence[Address], deployments: Mapping[str, Deployment]) -> Iterator[PoolSpec]:
-    """Every pool that known factories would create for a pair of these tokens in their own tiers; few of them exist."""
-    for position, one in enumerate(sorted(set(tokens))):
-        for other in sorted(set(tokens))[position + 1 :]:
-            for spec in candidates(ZERO_ADDRESS, (one, other), deployments):
-                at = pool_address(deployments[spec.protocol], spec)
-                if at is not None:
-                    yield replace(spec, address=at)
+def possible(tokens: Sequence[Address], deployments: Mapping[str, Deployment]) -> Iterator[PoolSpec | Claim]:
+    """Every pool that known factories would create for a pair of these tokens in their own tiers; few of them exist.
+
+    A ``Claim`` where tokens and address do not say all of it.
+    """
+    for pair in combinations(sorted(set(tokens)), 2):
+        for spec in candidates(ZERO_ADDRESS, pair, deployments):
+            at = pool_address(deployments[spec.protocol], spec)
+            if at is not None:
+                yield replace(spec, address=at)
+        yield from _drafts(pair, deployments)
+
+
+def _drafts(tokens: tuple[Address, Address], deployments: Mapping[str, Deployment]) -> Iterator[Claim]:
+    for name, deployment in deployments.items():
+        protocol = PROTOCOLS[name]
+        if protocol.drafts is None or protocol.completed is None:
+            continue
+        for draft in protocol.drafts(deployment.factory, tokens):
+            at = pool_address(deployment, draft)
+            if at is not None:
+                yield Claim(at, partial(protocol.completed, replace(draft, address=at)))
 
 
 def candidates(

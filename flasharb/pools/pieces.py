@@ -2,12 +2,15 @@
 
 Within one range of constant liquidity (V2: everywhere) a swap is
 
-    out(x) = offset_out + virtual_out * gamma * u / (virtual_in + gamma * u),   u = x - offset_in
+    out(u) = virtual_out * gamma * u / (virtual_in + gamma * u)
 
-for inputs from ``offset_in`` to ``end_in``. The pieces of a pool follow each other in the swap's direction; the next
-one begins at ``end_in`` with its own virtual reserves. Stretches without liquidity are left out (the rate jumps there).
-The chain ends where the pool runs dry or where its ticks are no longer known: an optimum must not lie beyond the last
-``end_in``, and the exact quote ``amount_out`` of the pool has the last word in any case.
+for further inputs u up to ``room``, counted from where the range begins. The pieces of a pool follow each other in the
+swap's direction, each with its own virtual reserves; where the ones before it are used up, the next one begins.
+Stretches without liquidity are left out (the rate jumps there). The chain ends where the pool runs dry or where its
+ticks are no longer known: an optimum must not lie beyond the last ``room``, and the exact quote ``amount_out`` of the
+pool has the last word in any case.
+
+A piece does not say how much came before it: so the range between two ticks is the same piece wherever a swap began.
 """
 
 from __future__ import annotations
@@ -16,15 +19,9 @@ from typing import NamedTuple
 
 
 class Piece(NamedTuple):
-    """One range; amounts in the tokens' smallest units as floats, ``gamma`` is one less the fee.
-
-    ``room`` is ``end_in - offset_in`` without the cancellation that a small range after large ones would suffer.
-    """
+    """One range; amounts in the tokens' smallest units as floats, ``gamma`` is one less the fee."""
 
     gamma: float
     virtual_in: float
     virtual_out: float
-    offset_in: float
-    offset_out: float
-    end_in: float
     room: float

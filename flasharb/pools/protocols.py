@@ -15,24 +15,27 @@ from typing import Any, Final, TypeAlias
 
 from eth_hash.auto import keccak
 
+from flasharb.pools import untried
 from flasharb.pools.balancer import admission as balancer
 from flasharb.pools.balancer import events as balancer_events
 from flasharb.pools.balancer import files as balancer_files
+from flasharb.pools.balancer.creation import POOL_REGISTERED
 from flasharb.pools.concentrated import storage as concentrated
 from flasharb.pools.concentrated.creation import POOL_CREATED
 from flasharb.pools.concentrated.known_part import known_part
 from flasharb.pools.concentrated.storage import V3Layout
 from flasharb.pools.constant_product import forks
 from flasharb.pools.constant_product import storage as constant_product
-from flasharb.pools.constant_product.creation import pair_created
+from flasharb.pools.constant_product.creation import FORK_CREATED, pair_created
 from flasharb.pools.constant_product.storage import V2Layout
 from flasharb.pools.constant_rate import files as constant_rate_files
 from flasharb.pools.constant_rate import storage as constant_rate
 from flasharb.pools.contract import Pool
-from flasharb.pools.creation import Creation
+from flasharb.pools.creation import AskAbout, Creation
 from flasharb.pools.cryptoswap import files as cryptoswap_files
 from flasharb.pools.cryptoswap import storage as cryptoswap
 from flasharb.pools.cryptoswap.admission import PROTOCOL as CRYPTOSWAP
+from flasharb.pools.cryptoswap.creation import CREATIONS as CRYPTOSWAP_CREATIONS
 from flasharb.pools.cryptoswap.events import RULES as CRYPTOSWAP_RULES
 from flasharb.pools.events import Rule, topics_of
 from flasharb.pools.managed import files as managed_files
@@ -40,16 +43,17 @@ from flasharb.pools.managed import key as managed_key
 from flasharb.pools.managed import storage as managed
 from flasharb.pools.managed.creation import INITIALIZE
 from flasharb.pools.quoted import NOT_MODELLED
+from flasharb.pools.solidly import creation as solidly_creation
 from flasharb.pools.solidly import files as solidly_files
 from flasharb.pools.solidly import storage as solidly
 from flasharb.pools.solidly.facts import LAYOUTS as SOLIDLY_KINDS
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import files as stableswap_files
 from flasharb.pools.stableswap import storage as stableswap
-from flasharb.pools.stableswap.admission import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.codes import PROTOCOL as STABLESWAP
+from flasharb.pools.stableswap.creation import CREATIONS as STABLESWAP_CREATIONS
 from flasharb.pools.stableswap.events import RULES as STABLESWAP_RULES
 from flasharb.pools.storage import Elsewhere, Needs, Refused
-from flasharb.pools.vault_shares import files as vault_files
 from flasharb.pools.vault_shares import pool as vault_pool
 from flasharb.pools.vault_shares import storage as vault_shares
 from flasharb.pools.wrapped_steth import pool as wrapped_pool
@@ -61,7 +65,6 @@ ReadPlace: TypeAlias = Callable[[Address, int], int | None]
 """A storage slot of a contract, None where it is not known."""
 
 Load: TypeAlias = Callable[[PoolSpec, Mapping[int, int], Elsewhere, int | None], Pool | Needs | Refused]
-Identify: TypeAlias = Callable[[Address, Mapping[int, int], Elsewhere], PoolSpec | Needs | Refused | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +110,15 @@ class Protocol:
     - ``identify``: from an address, its slots and what is known elsewhere to the spec of the pool there, to what is
       missing to say so, or to the reason why it is none that is traded; None where the contract is no such pool at all.
     - ``timed``: its pools answer for one block time (``contract.Timed``).
-    - ``factory``: the factory that the facts name, which must be the deployment's.
-    - ``probed``: only a trial in the local EVM says what a pool does; no file can vouch for one, so that the service
-      does not meet them, and their topics (every token's Transfer) are not asked for.
+    - ``factory``: the factory (or the singleton) that the facts name, which must be the deployment's; ``singletons``:
+      those that are known by chain without a deployment.
+    - ``probed``: only a trial in the local EVM says what a pool does (``pools.untried``). The service tries them out at
+      each head and reads their state anew, so that their topics (every token's Transfer) are not asked for.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
     - ``write_facts``: the other way round, for pool files that discovery writes.
-    - ``creation``: the log by which a factory (or the singleton) tells of a new pool.
+    - ``creations``: the logs by which factories (or the singleton) tell of a new pool.
+    - ``drafts``: from factory and tokens to the pools that CREATE2 gives them, as far as it says what they are;
+      ``completed`` asks such a pool for the rest.
     - ``sorted_tokens``: a pool has two tokens, the lower address first (pool files call them token0 and token1).
     - ``known_part``: the pool as far as a state knows it of which only some slots are known (a recorded block): exact
       in a part of its range; None where nothing is known. Without it a pool is known whole or not at all.
@@ -133,14 +139,17 @@ class Protocol:
     named: Callable[[PoolSpec], object] = _own_facts
     vouch: Callable[[PoolSpec, int], str | None] | None = None
     create2_salt: Callable[[PoolSpec], bytes] | None = None
-    identify: Identify | None = None
+    identify: AskAbout | None = None
     timed: bool = False
     factory: Callable[[PoolSpec], Address] | None = None
+    singletons: Mapping[int, Address] = field(default_factory=dict)
     probed: bool = False
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
     known_part: Callable[[PoolSpec, ReadPlace], Pool | None] | None = None
     write_facts: Callable[[Any], Mapping[str, Any]] | None = None
-    creation: Creation | None = None
+    creations: tuple[Creation, ...] = ()
+    drafts: Callable[[Address, tuple[Address, Address]], tuple[PoolSpec, ...]] | None = None
+    completed: Callable[[PoolSpec, Mapping[int, int], Elsewhere], PoolSpec | Needs | Refused] | None = None
     sorted_tokens: bool = False
     flash: bool = False
     callback: str | None = None
@@ -169,7 +178,7 @@ def _v2(name: str, fee_pips: int, callback: str = "uniswapV2Call") -> Protocol:
         gas=50_000,
         default_fee_pips=fee_pips,
         create2_salt=lambda spec: keccak(spec.token0 + spec.token1),
-        creation=pair_created(fee_pips),
+        creations=(pair_created(fee_pips),),
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(address,uint256,uint256,bytes)",
@@ -189,7 +198,7 @@ def _v3(name: str, tick_spacings: dict[int, int], layout: V3Layout, callback: st
         known_part=lambda spec, read: _known_v3(spec, layout, read),
         gas=60_000,
         create2_salt=_v3_salt,
-        creation=POOL_CREATED,
+        creations=(POOL_CREATED,),
         sorted_tokens=True,
         flash=True,
         callback=f"{callback}(int256,int256,bytes)",
@@ -206,10 +215,12 @@ def _balancer(name: str, rules: Mapping[bytes, Rule], *, timed: bool) -> Protoco
         gas=60_000,
         default_fee_pips=0,
         rules=rules,
+        timed=timed,
         sources=lambda spec: (balancer.vault_of(spec),),
         holder=balancer.vault_of,
         named=balancer.pool_id_of,
         vouch=balancer.vouch,
+        creations=(POOL_REGISTERED,),
         read_facts=balancer_files.read_facts,
         write_facts=balancer_files.write_facts,
     )
@@ -227,6 +238,9 @@ def _solidly(name: str) -> Protocol:
         factory=lambda spec: solidly.facts_of(spec).factory,
         read_facts=solidly_files.reader(name),
         write_facts=solidly_files.write_facts,
+        creations=(solidly_creation.PAIR_CREATED, solidly_creation.POOL_CREATED),
+        drafts=lambda factory, tokens: solidly_creation.drafts(name, factory, tokens),
+        completed=solidly_creation.completed,
         flash=True,
     )
 
@@ -273,6 +287,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 identify=forks.identify,
                 gas=50_000,
                 vouch=forks.vouch,
+                creations=(FORK_CREATED,),
                 sorted_tokens=True,
                 flash=True,
             ),
@@ -287,12 +302,14 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 rules=managed.RULES,
                 sources=lambda spec: (managed_key.facts_of(spec).manager,),
                 holder=lambda spec: managed_key.facts_of(spec).manager,
+                factory=lambda spec: managed_key.facts_of(spec).manager,
+                singletons=managed_files.MANAGERS,
                 named=managed_key.key_of,
                 known_part=_known_v4,
                 vouch=managed_files.vouch,
                 read_facts=managed_files.read_facts,
                 write_facts=managed_files.write_facts,
-                creation=INITIALIZE,
+                creations=(INITIALIZE,),
                 most_spacing=managed_key.MAX_TICK_SPACING,
             ),
             _balancer(balancer.WEIGHTED, balancer_events.WEIGHTED_RULES, timed=False),
@@ -306,7 +323,9 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 default_fee_pips=0,
                 rules=vault_shares.RULES,
                 sources=lambda spec: (spec.tokens[vault_pool.ASSET],),
-                vouch=vault_files.vouch,
+                vouch=untried.vouch,
+                read_facts=untried.read_facts,
+                write_facts=untried.write_facts,
                 probed=True,
             ),
             Protocol(
@@ -317,7 +336,9 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 default_fee_pips=0,
                 rules=wrapped_steth.RULES,
                 sources=lambda spec: (spec.tokens[wrapped_pool.STETH],),
-                vouch=vault_files.vouch,
+                vouch=untried.vouch,
+                read_facts=untried.read_facts,
+                write_facts=untried.write_facts,
                 probed=True,
             ),
             Protocol(
@@ -337,6 +358,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 rules=constant_rate.PSM_RULES,
                 vouch=constant_rate_files.vouch,
                 read_facts=constant_rate_files.read_psm_facts,
+                write_facts=constant_rate_files.write_psm_facts,
             ),
             Protocol(
                 STABLESWAP,
@@ -347,9 +369,11 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 gas=100_000,
                 default_fee_pips=0,
                 rules=STABLESWAP_RULES,
+                sources=stableswap.sources,
                 vouch=stableswap_files.vouch,
                 read_facts=stableswap_files.read_facts,
                 write_facts=stableswap_files.write_facts,
+                creations=STABLESWAP_CREATIONS,
             ),
             Protocol(
                 CRYPTOSWAP,
@@ -363,6 +387,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 vouch=cryptoswap_files.vouch,
                 read_facts=cryptoswap_files.read_facts,
                 write_facts=cryptoswap_files.write_facts,
+                creations=CRYPTOSWAP_CREATIONS,
             ),
             _quoted("v2", 50_000),
             _quoted("v3", 60_000),
@@ -431,6 +456,26 @@ DEPLOYMENTS: Final[Mapping[int, Mapping[str, Deployment]]] = MappingProxyType(
                 ),
             }
         ),
+        10: MappingProxyType(
+            {
+                "velodrome_v1": _deployment(
+                    "0x25CbdDb98b35ab1FF77413456B31EC81A6B6B746",
+                    "c1ac28b1c4ebe53c0cff67bab5878c4eb68759bb1e9f73977cd266b247d149f0",
+                ),
+                "velodrome_v2": _deployment(
+                    "0xF1046053aa5682b4F9a81b5481394DA16BE5FF5a",
+                    "c0629f1c7daa09624e54d4f711ba99922a844907cce02997176399e4cc7e8fcf",
+                ),
+            }
+        ),
+        8453: MappingProxyType(
+            {
+                "velodrome_v2": _deployment(
+                    "0x420DD381b31aEf6683db6B902084cB0FFECe40Da",
+                    "6f178972b07752b522a4da1c5b71af6524e8b0bd6027ccb29e5312b0e5bcdc3c",
+                )
+            }
+        ),
         DEVNET_CHAIN_ID: MappingProxyType(
             {
                 "uniswap_v2": _deployment(
@@ -465,13 +510,16 @@ def check_address(
     A protocol without a known deployment on this chain is such a reason too: nothing vouches for the address.
     """
     protocol = PROTOCOLS[spec.protocol]
+    deployment = deployments.get(chain_id, {}).get(spec.protocol)
+    maker = protocol.singletons.get(chain_id) if deployment is None else deployment.factory
+    if maker is None and (protocol.vouch is None or protocol.factory is not None):
+        return f"no deployment of {spec.protocol} is known on chain {chain_id}"
+    if protocol.factory is not None and maker is not None and (named := protocol.factory(spec)) != maker:
+        real = checksum(maker)
+        return f"{checksum(named)} is not the factory of {spec.protocol} on chain {chain_id}: that is {real}"
     if protocol.vouch is not None:
         return protocol.vouch(spec, chain_id)
-    deployment = deployments.get(chain_id, {}).get(spec.protocol)
-    if deployment is None:
-        return f"no deployment of {spec.protocol} is known on chain {chain_id}"
-    if protocol.factory is not None and protocol.factory(spec) != deployment.factory:
-        return f"{checksum(protocol.factory(spec))} is not the factory of {spec.protocol} on chain {chain_id}"
+    assert deployment is not None
     expected = pool_address(deployment, spec)
     if expected is None:
         return f"nothing says where pools of {spec.protocol} are"

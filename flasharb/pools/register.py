@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from flasharb.pools.creation import Creation, FactoryLog
+from flasharb.pools.creation import Claim, Creation, FactoryLog, Listing, Told
 from flasharb.pools.identify import identify
 from flasharb.pools.protocols import PROTOCOLS, Deployment, check_address
 from flasharb.pools.spec import PoolSpec
+from flasharb.pools.storage import Refused as NotTraded
 from flasharb.units import Address, checksum
 
 
@@ -25,6 +26,10 @@ class Refusal(StrEnum):
     """No factory that is known creates it at that address."""
     UNWRITABLE = "unwritable"
     """It is one, and its protocol does not say how its facts stand in a pool file."""
+    UNKNOWN_CODE = "unknown_code"
+    """A known factory or registry names it, and its code is none whose mathematics is known here."""
+    NOT_TRADED = "not_traded"
+    """It is of a known kind, and something about it is not modelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,11 @@ def creators(chain_id: int, deployments: Mapping[str, Deployment]) -> list[tuple
     """Who tells of new pools on a chain: protocol, emitting contract, and the log."""
     found = []
     for name, protocol in PROTOCOLS.items():
-        deployment, creation = deployments.get(name), protocol.creation
-        if creation is None:
-            continue
-        emitter = creation.emitters.get(chain_id) if deployment is None else deployment.factory
-        if emitter is not None:
-            found.append((name, emitter, creation))
+        deployment = deployments.get(name)
+        factory = () if deployment is None else (deployment.factory,)
+        for creation in protocol.creations:
+            emitters = dict.fromkeys((*factory, *creation.emitters.get(chain_id, ())))
+            found += [(name, emitter, creation) for emitter in emitters]
     return found
 
 
@@ -89,19 +93,33 @@ class Register:
         """Note a pool that somebody named and that no factory creates for the tokens it is said to have."""
         return self._refuse(pool, Refusal.IMPOSTOR, detail, source)
 
-    def created(self, log: FactoryLog) -> Refused | None:
-        """Take the pool that a factory's log tells of; logs that tell of none are let pass."""
+    def created(self, log: FactoryLog) -> Refused | Claim | Listing | None:
+        """Take the pool that a factory's log tells of; logs that tell of none are let pass.
+
+        Where the log does not say all of it, the answer is how to find out; see ``told``.
+        """
         for name, emitter, creation in creators(self.chain_id, self.deployments):
             if emitter != log.emitter or not creation.fits(log):
                 continue
             source = f"{name} factory, block {log.block_number}"
             try:
-                spec = creation.read(name, log, self.chain_id)
+                found = creation.read(name, log, self.chain_id)
             except ValueError as error:
                 return self.unknown(log.emitter, source, f"a log of its factory: {error}")
-            if spec is not None:
-                return self.offer_for_file(spec, source)
+            if isinstance(found, Claim | Listing):
+                return replace(found, source=source)
+            if found is not None:
+                return self.offer_for_file(found, source)
         return None
+
+    def told(self, claim: Claim, told: Told) -> Refused | None:
+        """Take a pool that was only named, now that it is known what it is."""
+        if told is None:
+            detail = "its code is none whose mathematics is known here"
+            return self._refuse(claim.pool, Refusal.UNKNOWN_CODE, detail, claim.source)
+        if isinstance(told, NotTraded):
+            return self._refuse(claim.pool, Refusal.NOT_TRADED, told.reason, claim.source)
+        return self.offer_for_file(told, claim.source)
 
     def named(self, pool: Address, tokens: tuple[Address, Address], source: str) -> Refused | None:
         """Take a pool of which only the tokens are told."""

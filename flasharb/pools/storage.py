@@ -20,13 +20,15 @@ class Needs:
     """What must be known before the pool can be built.
 
     ``slots`` are of the contract at the spec's address; ``elsewhere`` are (contract, slot) of others; ``code`` are
-    contracts whose code (or its hash) decides; ``timestamp``: the block's.
+    contracts whose code (or its hash) decides; ``timestamp``: the block's. ``calls`` are (contract, call data) whose
+    answers are wanted: only for what no storage layout tells, of contracts that somebody vouches for.
     """
 
     slots: frozenset[int] = frozenset()
     elsewhere: frozenset[tuple[Address, int]] = frozenset()
     code: frozenset[Address] = frozenset()
     timestamp: bool = False
+    calls: frozenset[tuple[Address, bytes]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Elsewhere:
 
     ``codes`` are the deployed codes, ``code_hashes`` their keccak-256. ``unknown`` are places (the pool's own slots
     too) that were asked for in vain: where only a part of the pool hangs on one, it is loaded without that part.
+    ``answers`` are what calls returned, nothing where they reverted.
     """
 
     slots: Mapping[tuple[Address, int], int] = field(default_factory=dict)
@@ -49,6 +52,7 @@ class Elsewhere:
     timestamp: int | None = None
     codes: Mapping[Address, bytes] = field(default_factory=dict)
     unknown: Set[tuple[Address, int]] = frozenset()
+    answers: Mapping[tuple[Address, bytes], bytes] = field(default_factory=dict)
 
 
 class CorruptPool(ValueError):

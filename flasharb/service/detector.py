@@ -33,18 +33,22 @@ class Detector:
         figures: Figures,
         report: Callable[[Report], None],
         looked: Callable[[Market, Findings], None] | None = None,
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
-        """``report`` and ``looked`` never block."""
+        """``report`` and ``looked`` never block. ``settle`` is called when all that lasts has been made."""
         self._search = search
         self._figures = figures
         self._report = report
         self._looked = looked
+        self._settle = settle
 
     async def run(self, updates: Conflated[Update], candidates: trio.MemorySendChannel[Candidates]) -> None:
         """Search every market that comes, at most one at a time."""
         async with candidates:
             async for update in updates:
                 found = self._look(update)
+                if update.touched is None:
+                    self._settle()
                 # A trade after its slot, or on a chain that has gone on without us, is worthless.
                 if self._figures.stale is None and trio.current_time() < update.deadline:
                     if found.trades:

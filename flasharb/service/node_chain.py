@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from flasharb.adapters import chain
 from flasharb.adapters.node import Node
 from flasharb.adapters.node_source import pool_logs
+from flasharb.adapters.pool_discovery import factory_logs, settle
 from flasharb.adapters.pool_loader import Loaded, load_pools
 from flasharb.execution.realised import Holdings
 from flasharb.feed.events import BlockHeader, PoolEvent
 from flasharb.market.prices import chainlink_usd
 from flasharb.market.snapshot import Market
+from flasharb.pools.creation import Claim, FactoryLog, Listing
 from flasharb.pools.protocols import PROTOCOLS, sources_of
+from flasharb.pools.register import Refusal, Refused, Register, creators
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.units import Address, Hash32
 
@@ -44,6 +47,11 @@ class NodeChain:
         wanted = self.specs.values() if only is None else [self.specs[one] for one in only if one in self.specs]
         return await load_pools(self.node, wanted, header.number, v3_words=self.v3_words)
 
+    async def reread(self, header: BlockHeader) -> Loaded:
+        """The pools that no log is followed for, at the end of a block; without such pools nothing is asked."""
+        probed = [at for at, spec in self.specs.items() if PROTOCOLS[spec.protocol].probed]
+        return await self.load(probed, header) if probed else Loaded(())
+
     def empty_market(self, header: BlockHeader) -> Market:
         """A market without pools, with the tokens of the configuration."""
         return Market.load(
@@ -64,10 +72,28 @@ class NodeChain:
         emitters = self._unheard_emitters()
         return await pool_logs(self.node, header.hash, emitters) if emitters else ()
 
+    async def created(self, first: int, last: int, register: Register) -> list[Refused]:
+        """Take what factories created in these blocks into the register; what it does not take.
+
+        Raises:
+            NodeError: the node does not answer.
+        """
+        refused: list[Refused] = []
+
+        async def take(end: int, logs: Sequence[FactoryLog]) -> None:
+            met = [register.created(log) for log in logs]
+            refused.extend(one for one in met if isinstance(one, Refused))
+            refused.extend(await settle(self.node, register, (one for one in met if isinstance(one, Claim | Listing))))
+
+        tellers = creators(register.chain_id, register.deployments)
+        await factory_logs(self.node, tellers, (first, last), take, patient=False)
+        return [one for one in refused if one.refusal is not Refusal.DUPLICATE]
+
     def _unheard_emitters(self) -> frozenset[Address]:
         if self.hears_all:
             return frozenset()
-        followed = [spec for spec in self.specs.values() if PROTOCOLS[spec.protocol].rules]
+        protocols = ((spec, PROTOCOLS[spec.protocol]) for spec in self.specs.values())
+        followed = [spec for spec, protocol in protocols if protocol.rules and not protocol.probed]
         return frozenset(at for spec in followed for at in (spec.address, *sources_of(spec)))
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:

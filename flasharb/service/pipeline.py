@@ -48,13 +48,14 @@ class Reads(Protocol):
 class Stages:
     """The stages, made; ``updater`` gets what tells reporter, simulator and detector without ever waiting.
 
-    ``follow`` reads the state at new heads before anybody asks for it. ``accountant`` None: nobody counts the real
-    arbitrages.
+    ``follow`` reads the state at new heads before anybody asks for it; ``try_out`` tries out the pools that only a
+    trial vouches for. ``accountant`` None: nobody counts the real arbitrages.
     """
 
     read: Reads
     updater: Callable[[Callable[[Report], None], Callable[[BlockHeader], None], Callable[[Batch], None]], Updater]
     follow: Callable[[Conflated[BlockHeader]], Awaitable[None]]
+    try_out: Callable[[Conflated[BlockHeader]], Awaitable[None]]
     detector: Callable[[Callable[[Report], None]], Detector]
     executor: Executor
     tracker: Tracker
@@ -71,6 +72,7 @@ async def run(stages: Stages) -> None:
     updates = Conflated[Update](newest)
     # State is worth reading at the newest head only.
     heads = Conflated[BlockHeader](lambda unread, newer: newer)
+    trial_heads = Conflated[BlockHeader](lambda unread, newer: newer)
     # Some blocks, while the node is slow with receipts; one more is left out of the account.
     closed_in, closed = trio.open_memory_channel[BlockHeader](16)
     # No place at all: a trade that nobody is ready for is stale when somebody is.
@@ -91,6 +93,7 @@ async def run(stages: Stages) -> None:
 
     def new_head(header: BlockHeader) -> None:
         heads.put(header)
+        trial_heads.put(header)
         if stages.accountant is not None:
             try:
                 closed_in.send_nowait(header)
@@ -99,6 +102,7 @@ async def run(stages: Stages) -> None:
 
     def no_more_heads() -> None:
         heads.close()
+        trial_heads.close()
         closed_in.close()
         if stages.accountant is not None:
             stages.accountant.hurry()
@@ -110,6 +114,7 @@ async def run(stages: Stages) -> None:
             reporting.start_soon(stages.executor.run, candidates, reports_in.clone(), sent_in)
             reporting.start_soon(detector.run, updates, candidates_in)
             reporting.start_soon(stages.follow, heads)
+            reporting.start_soon(stages.try_out, trial_heads)
             if stages.accountant is not None:
                 reporting.start_soon(stages.accountant.run, closed, reports_in.clone())
             updater = stages.updater(note, new_head, detector.glance)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
+from flasharb.pools.spec import PoolSpec
 from flasharb.service.facts import Fact
 from flasharb.simulation.opinion import Unconfirmed
 from flasharb.simulation.result import Simulation
@@ -46,6 +47,26 @@ class TokenRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """Try out a pool that only a trial vouches for (``simulation.probes``), with ``actor`` as who trades in it."""
+
+    parent: Hash32
+    facts: Sequence[Fact]
+    context: BlockContext
+    fork: Fork
+    spec: PoolSpec
+    actor: Address
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a trial showed: the spec with its facts, or why the pool is not modelled."""
+
+    found: PoolSpec | str
+
+
+@dataclass(frozen=True, slots=True)
 class Invalid:
     """No block could hold the transaction (nonce, balance, fee, gas)."""
 
@@ -60,5 +81,5 @@ class OverGas:
     budget: int
 
 
-Answer = Simulation | Verdict | MissingState | Invalid | OverGas | Unconfirmed
+Answer = Simulation | Verdict | Probed | MissingState | Invalid | OverGas | Unconfirmed
 """What a worker says to a request."""

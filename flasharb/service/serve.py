@@ -24,7 +24,7 @@ from flasharb.execution.limits import ChainFacts, is_devnet
 from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
 from flasharb.pools.register import Register
-from flasharb.service import pipeline
+from flasharb.service import garbage, pipeline
 from flasharb.service.accountant import Accountant, Ours
 from flasharb.service.detector import Detector
 from flasharb.service.executor import Executor, Ground, Identity, on_top_of
@@ -33,6 +33,7 @@ from flasharb.service.leftovers import here, settle
 from flasharb.service.newcomers import Newcomers
 from flasharb.service.node_chain import NodeChain
 from flasharb.service.preflight import Actors, Lists, Plan, cast, check_proofs, read_lists, survey
+from flasharb.service.probing import Probing
 from flasharb.service.reader import read
 from flasharb.service.reporter import Announcer, Book, Reporter
 from flasharb.service.reports import Notice, Report, Started
@@ -114,7 +115,7 @@ async def serve(
         simulation = settings.simulation
         command = limited_command(simulation.worker_memory_mb, simulation.wall_budget_s)
         workers = await stack.enter_async_context(open_workers(simulation.workers, simulation.wall_budget_s, command))
-        newcomers = _newcomers(settings, lists) if settings.pools.from_bus else None
+        newcomers = _newcomers(settings, lists) if settings.pools.from_bus or settings.pools.from_factories else None
         accountant = _accountant(settings, node, actors, lists, figures) if settings.strategy.account_missed else None
         reporter = Reporter(figures, Book(journal), announcer, _both(show, accountant))
         node_chain = _chain(settings, node, actors, lists)
@@ -132,6 +133,7 @@ async def serve(
             lists.roles.base,
             lambda detail: show(Notice("quarantine", detail)),
         )
+        probing = Probing(simulator, lists.specs, actors.contract, lambda detail: show(Notice("pool", detail)))
         executor = Executor(settings, identity, ground, node_chain, vetting, figures, reporter.write)
         stages = pipeline.Stages(
             read=partial(read, settings, figures, stop=stop),
@@ -141,11 +143,15 @@ async def serve(
             follow=lambda heads: simulator.follow(
                 heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)[0]
             ),
+            try_out=lambda heads: probing.follow(
+                heads, lambda header: on_top_of(header, ground, settings.chain.slot_s)
+            ),
             detector=lambda note: Detector(
                 Search(settings, lists.roles, quarantine=lambda: quarantine.tokens),
                 figures,
                 note,
                 accountant.looked if accountant else None,
+                garbage.settle,
             ),
             executor=executor,
             tracker=Tracker(node_chain, settings.chain.slot_s),
@@ -189,7 +195,7 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
 
 def _newcomers(settings: Settings, lists: Lists) -> Newcomers:
     register = Register(settings.chain.id, lists.deployments, dict(lists.specs))
-    return Newcomers(register, lists.sort, lists.specs, lists.left_out)
+    return Newcomers(register, lists.sort, lists.specs, lists.left_out, settings.pools.from_factories)
 
 
 def _accountant(settings: Settings, node: Node, actors: Actors, lists: Lists, figures: Figures) -> Accountant:

@@ -28,10 +28,11 @@ from flasharb.adapters.readers import NodeReader, StateReader
 from flasharb.errors import NodeError, StateDisproved, StateUnavailable
 from flasharb.evm import BlockContext, Fork, MissingState, UnsignedTransaction
 from flasharb.feed.events import BlockHeader
+from flasharb.pools.spec import PoolSpec
 from flasharb.service.conflated import Conflated
 from flasharb.service.facts import CodeFact, FactLog
 from flasharb.service.frames import Exhausted
-from flasharb.service.requests import Invalid, OverGas, Request, TokenRequest
+from flasharb.service.requests import Invalid, OverGas, Probed, ProbeRequest, Request, TokenRequest
 from flasharb.service.workers import Died, Overrun, Workers
 from flasharb.settings import Simulation as Settings
 from flasharb.simulation.discovery import named_by
@@ -104,6 +105,19 @@ class TokenTrial:
     parties: Parties
 
 
+@dataclass(frozen=True, slots=True)
+class PoolTrial:
+    """A pool to be tried out on top of a head, ``actor`` being who trades in it."""
+
+    head: Head
+    context: BlockContext
+    spec: PoolSpec
+    actor: Address
+
+
+Work = Job | TokenTrial | PoolTrial
+
+
 @dataclass(slots=True)
 class _Known:
     """What is known of the state at the end of one block."""
@@ -125,6 +139,7 @@ class Simulator:
         self._blocks: OrderedDict[Hash32, _Known] = OrderedDict()
         self._touched: OrderedDict[Address, deque[Touched]] = OrderedDict()
         self._latest: deque[Touched] = deque(maxlen=WARM_RUNS)
+        self._lacked: dict[Address, MissingState] = {}
         self._codes: dict[bytes, bytes] = {}
         self._node_lists_access = True
         self._half_noted = False
@@ -157,6 +172,7 @@ class Simulator:
             WorkerBug: our own code failed.
         """
         answer = await self._answered(job)
+        assert isinstance(answer, Simulation | Unsimulated)
         if isinstance(answer, Simulation):
             self._remember(job.route, answer.touched)
             if job.final and self._settings.second_opinion == "node":
@@ -166,7 +182,6 @@ class Simulator:
                 objection = unconfirmed(answer.transactions[-1], case, opinion)
                 if objection is not None:
                     return _objected(objection)
-        assert not isinstance(answer, Verdict)
         return answer
 
     async def check_token(self, trial: TokenTrial) -> Verdict | Unsimulated:
@@ -177,18 +192,34 @@ class Simulator:
             WorkerBug: our own code failed.
         """
         answer = await self._answered(trial)
-        assert not isinstance(answer, Simulation)
+        assert isinstance(answer, Verdict | Unsimulated)
         return answer
 
-    async def _answered(self, job: Job | TokenTrial) -> Simulation | Verdict | Unsimulated:
+    async def probe(self, trial: PoolTrial) -> Probed | Unsimulated:
+        """Try a pool out. What its last trial read is read beforehand, in one batch.
+
+        Raises:
+            NodeError: the node does not give the state.
+            WorkerBug: our own code failed.
+        """
+        answer = await self._answered(trial)
+        assert isinstance(answer, Probed | Unsimulated)
+        return answer
+
+    async def _answered(self, job: Work) -> Simulation | Verdict | Probed | Unsimulated:
         """Ask workers until nothing is lacking."""
         known = self._block(job.head)
         try:
             if isinstance(job, Job):
                 await self._prefetch(job, known)
+            elif isinstance(job, PoolTrial) and job.spec.address in self._lacked:
+                await self._fetch_unknown(known, self._lacked[job.spec.address])
             for _ in range(MAX_ROUNDS):
                 answer = await self._workers.call(lambda memory: self._request(job, known, memory))
                 if isinstance(answer, MissingState):
+                    if isinstance(job, PoolTrial):
+                        lacked = self._lacked.get(job.spec.address)
+                        self._lacked[job.spec.address] = answer if lacked is None else lacked | answer
                     await self._fetch(answer, known)
                     continue
                 return self._concluded(answer)
@@ -197,9 +228,9 @@ class Simulator:
             return Unsimulated(STATE_DISPROVED, str(disproved))
         return Unsimulated("simulation_endless", f"still lacks state after {MAX_ROUNDS} round trips")
 
-    def _concluded(self, answer: Any) -> Simulation | Verdict | Unsimulated:
+    def _concluded(self, answer: Any) -> Simulation | Verdict | Probed | Unsimulated:
         match answer:
-            case Simulation() | Verdict():
+            case Simulation() | Verdict() | Probed():
                 return answer
             case Unconfirmed():
                 return _objected(answer)
@@ -221,7 +252,7 @@ class Simulator:
             self._half_noted = True
             LOG.warning("%s has no eth_simulateV1: it confirms success and output only", opinion.engine)
 
-    def _request(self, job: Job | TokenTrial, known: _Known, memory: dict[Any, Any]) -> Request | TokenRequest:
+    def _request(self, job: Work, known: _Known, memory: dict[Any, Any]) -> Request | TokenRequest | ProbeRequest:
         """The request for a worker of which ``memory`` says what it has been told."""
         anew = len(memory.get("codes", ())) > KEPT_CODES
         if anew:
@@ -236,6 +267,8 @@ class Simulator:
         told[job.head.hash] = len(known.log)
         if isinstance(job, TokenTrial):
             return TokenRequest(job.head.hash, new, job.context, job.head.fork, job.token, job.parties, anew)
+        if isinstance(job, PoolTrial):
+            return ProbeRequest(job.head.hash, new, job.context, job.head.fork, job.spec, job.actor, anew)
         return Request(
             parent=job.head.hash,
             facts=new,

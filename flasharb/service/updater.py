@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import chain
 from typing import Final, Protocol
 
 import trio
@@ -18,9 +19,10 @@ from flasharb.errors import NodeError
 from flasharb.feed.blocks import BlockAssembler
 from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolEvent, PoolNamed, PoolsInvalidated
 from flasharb.feed.pool_runs import PoolRun
-from flasharb.market.history import History, NeedsReload
+from flasharb.market.history import Advanced, History, NeedsReload
 from flasharb.market.snapshot import Market
-from flasharb.pools.register import Refused
+from flasharb.pools.register import Refused, Register
+from flasharb.pools.spec import PoolSpec
 from flasharb.service.conflated import Conflated
 from flasharb.service.figures import Figures
 from flasharb.service.messages import Batch, Update
@@ -32,6 +34,8 @@ HEADER_POLL_S: Final = 0.02
 """The bus may be faster than the node; a header that is not there yet is asked for again after this."""
 FILLED_BLOCKS: Final = 64
 """Blocks without any event that are filled in by their headers; after a longer silence the market is loaded anew."""
+MOST_UNMET: Final = 1_000
+"""Blocks whose factories' logs are asked for later than they should; what is older waits for ``pools discover``."""
 STALE_SLOTS: Final = 3.0
 STALE_MARGIN_S: Final = 2.0
 
@@ -47,12 +51,20 @@ class Chain(Protocol):
         """The tracked pools (``None``: all of them) as they are at the end of a block."""
         ...
 
+    async def reread(self, header: BlockHeader) -> Loaded:
+        """Tracked pools whose logs nobody brings, as they are at the end of a block."""
+        ...
+
     async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
         """What happened in a block to tracked pools that the source of the batches has no events for."""
         ...
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:
         """The configured feed's price of ETH at the end of a block; None without a feed."""
+        ...
+
+    async def created(self, first: int, last: int, register: Register) -> list[Refused]:
+        """Put into the register what factories created in these blocks; what it does not take."""
         ...
 
     def empty_market(self, header: BlockHeader) -> Market:
@@ -90,6 +102,8 @@ class Updater:
         self._assembler = BlockAssembler()
         self._history: History | None = None
         self._in_doubt: str | None = "start"
+        self._met_until: int | None = None
+        """The last block whose newly created pools are known."""
 
     async def run(self, batches: trio.MemoryReceiveChannel[Batch], updates: Conflated[Update]) -> None:
         """Work until the source is closed."""
@@ -106,7 +120,7 @@ class Updater:
             updates.close()
 
     async def _next(self, batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
-        """The next batch; a silence of several slots makes the head stale, which is said once."""
+        """What has come, as one batch; a silence of several slots makes the head stale, which is said once."""
         with trio.move_on_after(self._slot_s * STALE_SLOTS + STALE_MARGIN_S) as patience:
             return await _received(batches)
         assert patience.cancelled_caught
@@ -131,12 +145,42 @@ class Updater:
         """Track a pool that the bus names, if that is wanted; it is loaded at the end of the next block."""
         met = None if self._newcomers is None else self._newcomers.take(named)
         if isinstance(met, Refused):
-            self._figures.skipped["unvouched_pools"] += 1
-            self._report(Notice("refused", str(met)))
+            self._refuse(met)
         elif met is not None:
-            self._report(Notice("pool", f"{checksum(met.address)}: {met.protocol}, named by the bus, is tracked now"))
-            if self._history is not None:
-                self._history.expect({met.address: "named by the bus"})
+            self._track(met, "named by the bus")
+
+    def _refuse(self, refused: Refused) -> None:
+        self._figures.skipped["unvouched_pools"] += 1
+        self._report(Notice("refused", str(refused)))
+
+    def _track(self, spec: PoolSpec, why: str) -> None:
+        self._report(Notice("pool", f"{checksum(spec.address)}: {spec.protocol}, {why}, is tracked now"))
+        if self._history is not None:
+            self._history.expect({spec.address: why})
+
+    async def _meet_created(self, header: BlockHeader, received_at: float, updates: Conflated[Update]) -> None:
+        """Track the pools that factories have created since the last time, after the block's own market is out.
+
+        A node that fails here costs nothing but time: the same blocks are asked for again after the next one.
+        """
+        newcomers, last = self._newcomers, header.number
+        if newcomers is None or not newcomers.from_factories:
+            return
+        # a block that was replaced is asked for again
+        first = last if self._met_until is None else max(min(self._met_until + 1, last), last - MOST_UNMET)
+        try:
+            refused = await self._chain.created(first, last, newcomers.register)
+        except NodeError as error:
+            self._report(Notice("newcomers", f"new pools of blocks {first} to {last} are not known yet: {error}"))
+            return
+        self._met_until = last
+        for one in refused:
+            self._refuse(one)
+        kept = newcomers.choose()
+        for spec in kept:
+            self._track(spec, "created by its factory")
+        if kept and self._history is not None and self._in_doubt is None:
+            await self._reload(self._history, header, received_at, updates)
 
     async def _close_or_doubt(self, closed: ClosedBlock, received_at: float, updates: Conflated[Update]) -> None:
         """Close a block; a node that fails meanwhile puts everything in doubt until a later block."""
@@ -164,11 +208,13 @@ class Updater:
         self._figures.stale = None
         if self._history is None or self._in_doubt is not None:
             await self._load_all(header, received_at, updates)
+            await self._meet_created(header, received_at, updates)
             return
         whole = await self._whole(closed, header)
         if closed.number <= self._history.head.number and not await self._reorganised():
             return
         await self._advance(self._history, whole, received_at, updates)
+        await self._meet_created(header, received_at, updates)
 
     async def _whole(self, closed: ClosedBlock, header: BlockHeader) -> ClosedBlock:
         """The block with the events that its source does not bring."""
@@ -206,8 +252,10 @@ class Updater:
         self, history: History, closed: ClosedBlock, received_at: float, updates: Conflated[Update]
     ) -> None:
         assert closed.header is not None
+        passed: frozenset[Address] = frozenset()
         for filler in await self._silent_blocks(history, closed):
-            history.advance(filler)
+            filled = history.advance(filler)
+            passed |= filled.market.touched if isinstance(filled, Advanced) else frozenset()
         advanced = history.advance(closed)
         if isinstance(advanced, NeedsReload):
             self._in_doubt = f"{advanced.reason}: {advanced.detail}"
@@ -219,9 +267,22 @@ class Updater:
             self._report(Notice("reorg", f"{advanced.dropped} blocks dropped, the head is {closed.number} now"))
             # The bus names no hashes: what moved on either branch is taken from the node, not from memory.
             market = history.withdraw(dict.fromkeys(market.touched, "reorganised"))
-        await self._publish(market, market.touched, received_at, updates)
+        market = await self._reread(history, closed.header)
+        await self._publish(market, market.touched | passed, received_at, updates)
         if market.reload:
             await self._reload(history, closed.header, received_at, updates)
+
+    async def _reread(self, history: History, header: BlockHeader) -> Market:
+        """Bring in at the head what is read at every block's end instead of followed by its logs."""
+        loaded = await self._chain.reread(header)
+        known = history.head.pools
+        moved = [pool for pool in loaded.pools if known.get(pool.spec.address) != pool]
+        if moved:
+            inserted = history.insert(moved, header.number, header.hash)
+            # the head is this very block
+            assert not isinstance(inserted, NeedsReload), inserted
+        gone = [pool for pool in loaded.refused if pool in known]
+        return history.retire(gone) if gone else history.head
 
     async def _silent_blocks(self, history: History, closed: ClosedBlock) -> list[ClosedBlock]:
         """Blocks between the head and this one in which nothing happened, as far as the feed says."""
@@ -271,7 +332,18 @@ class Updater:
 
 
 async def _received(batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
+    """All that waits, as one batch as old as its oldest part; None at the end.
+
+    A backlog is looked at once: of a pool that moved ten times meanwhile only the last state matters.
+    """
     try:
-        return await batches.receive()
+        first = await batches.receive()
     except trio.EndOfChannel:
         return None
+    events = [first.events]
+    while True:
+        try:
+            events.append(batches.receive_nowait().events)
+        except (trio.WouldBlock, trio.EndOfChannel):
+            break
+    return first if len(events) == 1 else Batch(tuple(chain.from_iterable(events)), first.received_at)

@@ -28,7 +28,7 @@ LOG: Final = logging.getLogger(__name__)
 
 QUARANTINED: Final = "token_quarantined"
 UNTRIED: Final = "token_untried"
-"""The token could not be tried out: the pool holds too little of it, or the trial itself failed."""
+"""The token could not be tried out: no pool of the route holds enough of it, or the trial itself failed."""
 SIMULATIONS_FAIL: Final = "simulations_fail"
 
 
@@ -81,34 +81,46 @@ class Vetting:
         return answer
 
     async def _refused(self, job: Job) -> Unsimulated | None:
+        """Why the route may not be run: one of its tokens, tried out by one of its pools that hold it.
+
+        A pool need not hold each of its tokens: a vault has none of its own shares, a Curve pool makes its LP token as
+        it is bought. The next pool on the route holds that; and what only one pool of the route has stays where it is.
+        """
+        holders: dict[Address, list[PoolSpec]] = {}
         for pool in job.route:
-            spec = self._specs[pool]
-            for token in spec.tokens:
+            for token in self._specs[pool].tokens:
                 if token not in self._trusted and token not in self._passed:
-                    async with self._trying:
-                        refused = await self._try_out(token, spec, job)
-                    if refused is not None:
-                        return refused
+                    holders.setdefault(token, []).append(self._specs[pool])
+        for token, specs in holders.items():
+            async with self._trying:
+                refused = await self._try_out(token, specs, job)
+            if refused is not None:
+                return refused
         return None
 
-    async def _try_out(self, token: Address, spec: PoolSpec, job: Job) -> Unsimulated | None:
+    async def _try_out(self, token: Address, specs: list[PoolSpec], job: Job) -> Unsimulated | None:
         known = self._quarantine.tokens.get(token)
         if known is not None:
             return Unsimulated(QUARANTINED, f"{checksum(token)}: {known.reason}, {known.evidence}")
         if token in self._passed:
             return None
-        parties = Parties(holder_of(spec), self._contract, self._owner)
-        trial = TokenTrial(job.head, job.context, token, parties)
-        verdict = await self._simulator.check_token(trial)
-        if isinstance(verdict, Unsimulated):
-            return Unsimulated(UNTRIED, f"{checksum(token)}: {verdict.reason}, {verdict.detail}")
-        if verdict.fault is None:
-            self._passed.add(token)
-            return None
-        if verdict.fault is TokenFault.NOT_HELD:
-            return Unsimulated(UNTRIED, f"{checksum(token)}: {verdict.evidence}")
-        await self._lock_away(token, Quarantined(verdict.fault, job.head.number, verdict.evidence))
-        return Unsimulated(QUARANTINED, f"{checksum(token)}: {verdict.fault}, {verdict.evidence}")
+        missing = "no pool of the route holds it"
+        for spec in specs:
+            if holder_of(spec) == token:
+                continue
+            parties = Parties(holder_of(spec), self._contract, self._owner)
+            trial = TokenTrial(job.head, job.context, token, parties)
+            verdict = await self._simulator.check_token(trial)
+            if isinstance(verdict, Unsimulated):
+                return Unsimulated(UNTRIED, f"{checksum(token)}: {verdict.reason}, {verdict.detail}")
+            if verdict.fault is None:
+                self._passed.add(token)
+                return None
+            if verdict.fault is not TokenFault.NOT_HELD:
+                await self._lock_away(token, Quarantined(verdict.fault, job.head.number, verdict.evidence))
+                return Unsimulated(QUARANTINED, f"{checksum(token)}: {verdict.fault}, {verdict.evidence}")
+            missing = verdict.evidence
+        return Unsimulated(UNTRIED, f"{checksum(token)}: {missing}") if len(specs) > 1 else None
 
     async def _learn(self, job: Job, simulation: Simulation) -> None:
         tokens = {token for pool in job.route for token in self._specs[pool].tokens}

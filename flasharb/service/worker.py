@@ -23,9 +23,10 @@ from flasharb.evm import InvalidTransaction, MissingState
 from flasharb.evm.machine import SHARED_COMPILER
 from flasharb.service.facts import tell
 from flasharb.service.frames import Exhausted, Failed, Ready, read_frame, unpack, write_frame
-from flasharb.service.requests import Answer, Invalid, OverGas, Request, TokenRequest
+from flasharb.service.requests import Answer, Invalid, OverGas, Probed, ProbeRequest, Request, TokenRequest
 from flasharb.simulation.fork_state import ForkState
 from flasharb.simulation.opinion import Case, gas_limit_of
+from flasharb.simulation.probes import PROBES
 from flasharb.simulation.revm import revm_objection
 from flasharb.simulation.simulate import Options, Run
 from flasharb.simulation.token_check import check_token
@@ -45,7 +46,7 @@ class Bench:
         self._states: OrderedDict[Hash32, ForkState] = OrderedDict()
         self._codes: dict[bytes, bytes] = {}
 
-    def work(self, request: Request | TokenRequest) -> Answer:
+    def work(self, request: Request | TokenRequest | ProbeRequest) -> Answer:
         """Run one request."""
         if request.anew:
             self._states.clear()
@@ -58,6 +59,10 @@ class Bench:
         tell(state, request.facts)
         if isinstance(request, TokenRequest):
             return check_token(request.token, request.parties, state, request.context, request.fork)
+        if isinstance(request, ProbeRequest):
+            probe = PROBES[request.spec.protocol]
+            found = probe(request.spec, request.actor, state, request.context, request.fork)
+            return found if isinstance(found, MissingState) else Probed(found)
         wanted = sum(gas_limit_of(transaction) for transaction in request.transactions)
         if wanted > request.gas_budget:
             return OverGas(wanted, request.gas_budget)

@@ -34,7 +34,7 @@ def probe_vault(
 ) -> VaultFacts | str | MissingState:
     """The facts of a vault, or why it is not modelled; state that ``source`` lacks is the answer then.
 
-    ``executor`` deposits and redeems in the trial; it needs to own nothing.
+    ``executor`` deposits and redeems in the trial; it needs to own nothing, and may own some.
     """
     probe = _Probe(vault, Trial(executor, source, context, fork))
     try:
@@ -138,6 +138,10 @@ class _Probe:
         trial, actor = self._trial, self._trial.actor
         machine = trial.machine(_slots(facts, held, supply))
         amount = held // 10
+        before = [trial.ask(machine, token, "balanceOf(address)", actor) for token in (facts.asset, self._vault)]
+        if None in before:
+            raise NotModelled("its tokens tell no balances")
+        assets_before, shares_before = (balance or 0 for balance in before)
         self._fund(machine, facts, amount)
         pool = VaultPool(spec_of(facts), facts, held - amount, supply)
         try:
@@ -147,8 +151,8 @@ class _Probe:
         done, shares = trial.act(machine, self._vault, "deposit(uint256,address)", amount, actor)
         self._same(machine, facts, "deposit", (done, shares), after)
         owned = trial.ask(machine, self._vault, "balanceOf(address)", actor)
-        if owned != shares:
-            raise NotModelled(f"a deposit said {shares} shares and gave {owned}")
+        if owned != shares_before + shares:
+            raise NotModelled(f"a deposit said {shares} shares, the owner of {shares_before} has {owned} then")
         most = trial.ask(machine, self._vault, "maxRedeem(address)", actor)
         if most is None or most < shares:
             raise NotModelled(f"redemptions are limited: {most} of {shares} shares")
@@ -158,7 +162,7 @@ class _Probe:
             redeemed = trial.act(machine, self._vault, "redeem(uint256,address,address)", part, actor, actor)
             self._same(machine, facts, "redemption", redeemed, after)
             paid += redeemed[1]
-        if trial.ask(machine, facts.asset, "balanceOf(address)", actor) != paid:
+        if trial.ask(machine, facts.asset, "balanceOf(address)", actor) != assets_before + paid:
             raise NotModelled(f"redemptions said {paid} and gave otherwise")
 
     def _same(
@@ -174,7 +178,7 @@ class _Probe:
             )
 
     def _fund(self, machine: Machine, facts: VaultFacts, amount: int) -> None:
-        """Assets for the actor, who has none, out of what the vault holds, and leave to deposit them."""
+        """Assets for the actor out of what the vault holds, and leave to deposit them."""
         trial = self._trial
         paid = trial.act(machine, facts.asset, "transfer(address,uint256)", trial.actor, amount, sender=self._vault)
         allowed = trial.act(machine, facts.asset, "approve(address,uint256)", self._vault, amount)

@@ -17,7 +17,10 @@ from flasharb.units import Address
 def probe_wrapped(
     facts: WrappedFacts, executor: Address, source: StateSource, context: BlockContext, fork: Fork
 ) -> str | MissingState | None:
-    """None: it does; or why it does not. ``executor`` must hold no stETH; state that ``source`` lacks is the answer."""
+    """None: it does; or why it does not. State that ``source`` lacks is the answer.
+
+    ``executor`` needs to own nothing, and may own some.
+    """
     trial = Trial(executor, source, context, fork)
     try:
         before = trial.machine()
@@ -48,19 +51,27 @@ def _check(facts: WrappedFacts, trial: Trial, slots: dict[tuple[Address, int], i
 def _move(facts: WrappedFacts, trial: Trial, pool: WrappedPool, world: dict[tuple[bytes, int], int]) -> None:
     """The wrapper sends stETH to the actor, who wraps it and unwraps that again."""
     machine, actor = trial.machine(world), trial.actor
+
+    def owned(contract: Address, signature: str) -> int:
+        told = trial.ask(machine, contract, signature, actor)
+        if told is None:
+            raise NotModelled(f"{signature} gives no number")
+        return told
+
+    shares, wrapper_shares = owned(facts.steth, "sharesOf(address)"), owned(facts.wsteth, "balanceOf(address)")
     amount = (trial.ask(machine, facts.steth, "balanceOf(address)", facts.wsteth) or 0) // 1000 | 1
     sent = trial.act(machine, facts.steth, "transfer(address,uint256)", actor, amount, sender=facts.wsteth)
-    held = trial.ask(machine, facts.steth, "balanceOf(address)", actor)
-    if not sent[0] or held != pool.received(amount):
-        raise NotModelled(f"of {amount} stETH sent {held} arrive, computed {pool.received(amount)}")
+    held = pool.received(amount)
+    arrived = owned(facts.steth, "sharesOf(address)") - shares
+    if not sent[0] or pool.pooled_of(arrived) != held:
+        raise NotModelled(f"of {amount} stETH sent {arrived} shares arrive, computed worth {held}")
     trial.act(machine, facts.steth, "approve(address,uint256)", facts.wsteth, held)
     wrapped = trial.act(machine, facts.wsteth, "wrap(uint256)", held)
     given = pool.amount_out(STETH, WSTETH, held)
-    if wrapped != (True, given) or trial.ask(machine, facts.wsteth, "balanceOf(address)", actor) != given:
+    if wrapped != (True, given) or owned(facts.wsteth, "balanceOf(address)") != wrapper_shares + given:
         raise NotModelled(f"{held} stETH are wrapped to {wrapped}, computed {given}")
-    before = trial.ask(machine, facts.steth, "sharesOf(address)", actor)
+    before = owned(facts.steth, "sharesOf(address)")
     unwrapped = trial.act(machine, facts.wsteth, "unwrap(uint256)", given)
-    after = trial.ask(machine, facts.steth, "sharesOf(address)", actor)
-    moved = None if before is None or after is None else after - before
-    if not unwrapped[0] or moved is None or pool.pooled_of(moved) != pool.amount_out(WSTETH, STETH, given):
+    moved = owned(facts.steth, "sharesOf(address)") - before
+    if not unwrapped[0] or pool.pooled_of(moved) != pool.amount_out(WSTETH, STETH, given):
         raise NotModelled(f"{given} wstETH are unwrapped to {moved} shares, computed otherwise")

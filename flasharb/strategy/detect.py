@@ -33,9 +33,10 @@ import numpy as np
 
 from flasharb.feed.events import Event
 from flasharb.feed.pool_runs import PoolRun
+from flasharb.market.index import Index
 from flasharb.market.snapshot import Market
-from flasharb.strategy.screen import BATCH, MOST_HOPS, THRESHOLD, Numbers
-from flasharb.strategy.token_graph import TokenCycle, TokenGraph
+from flasharb.strategy.screen import MOST_HOPS, SCREENED, THRESHOLD, Numbers
+from flasharb.strategy.token_graph import Leg, TokenCycle, TokenGraph
 from flasharb.strategy.trade import Cycle, Hop, Opportunity
 from flasharb.units import Address
 
@@ -81,6 +82,7 @@ class Detector:
         self._walked: tuple[tuple[float, Cycle], ...] = ()
         self._curtailed_before = 0
         self._excluded: frozenset[Address] = frozenset()
+        self._index: Index | None = None
         self._number = -1
         self._glanced: list[Numbers] = []
         self._sighted: set[TokenCycle] = set()
@@ -89,7 +91,7 @@ class Detector:
     def update(
         self, market: Market, touched: Collection[Address] | None, excluded: Collection[Address] = ()
     ) -> list[Opportunity]:
-        """All cycles open in ``market``, best marginal rate first (then by pool addresses).
+        """All cycles open in ``market``, best marginal rate first (then by addresses of pools and tokens).
 
         ``touched`` names at least the pools that differ from the market of the call before (None: look at all);
         ``excluded`` the pools to leave out. Each report of a cycle has an id of its own.
@@ -100,11 +102,15 @@ class Detector:
         if graph is None or touched is None:
             moved = market.pools.keys() if graph is None else market.pools.keys() | graph.placed.keys()
         else:
-            moved = {*touched, *self._glanced_at(graph)}
+            moved = frozenset(touched)
             if leave_out is not self._excluded:
                 moved |= leave_out ^ self._excluded
-        self._excluded, self._number = leave_out, market.number
-        if graph is None or not all(graph.holds(address, market.pools.get(address)) for address in moved):
+        # The index is another one whenever the pools are others.
+        same_pools = market.index is self._index
+        self._excluded, self._number, self._index = leave_out, market.number, market.index
+        if graph is None or not (
+            same_pools or all(graph.holds(address, market.pools.get(address)) for address in moved)
+        ):
             self._curtailed_before = self.curtailed
             graph = self._graph = TokenGraph(market, self._rank, self._max_hops, self._compiled)
             self._open.clear()
@@ -112,10 +118,14 @@ class Detector:
             self._sighted.clear()
             self._walked = ()
             moved = graph.placed.keys()
-        self._glanced.clear()
+            self._glanced.clear()
         batch = graph.rates(market, moved, leave_out)
+        only_glanced = self._only_glanced(graph, batch["slot"])
+        if only_glanced:
+            batch = np.concatenate((batch, graph.rates(market, only_glanced, leave_out)))
+        self._glanced.clear()
         self._look_again(graph, batch)
-        if batch:
+        if len(batch):
             self._walked = tuple(self._walk(graph))
         return self._report(market.number)
 
@@ -136,8 +146,15 @@ class Detector:
         self._sighted |= sighted
         return [tuple(graph.tokens[token] for token in cycle) for cycle in sighted]
 
-    def _glanced_at(self, graph: TokenGraph) -> set[Address]:
-        return graph.owners(np.unique(np.concatenate(self._glanced)).tolist()) if self._glanced else set()
+    def _only_glanced(self, graph: TokenGraph, taken: Numbers) -> set[Address]:
+        """The pools that were glanced at, but are not among those whose rates are taken."""
+        if not self._glanced:
+            return set()
+        left = np.zeros(len(graph.screen.layout.slots), np.bool_)
+        for slots in self._glanced:
+            left[slots] = True
+        left[taken] = False
+        return graph.owners(np.flatnonzero(left).tolist())
 
     @property
     def tables(self) -> tuple[Numbers, ...] | None:
@@ -168,7 +185,7 @@ class Detector:
             legs = _legs(tokens)
             if tokens in self._open or any(uses[leg] == _MOST_SHARING for leg in legs):
                 continue
-            pools = [graph.leg(graph.screen.pair(*leg), *leg)[:_WALKED_PER_LEG] for leg in legs]
+            pools = [graph.choices(leg, graph.leg(*leg), 0.0)[:_WALKED_PER_LEG] for leg in legs]
             combinations = sorted(_combinations(pools), key=_by_rate)
             uses.update(legs)
             kept += bool(combinations)
@@ -176,36 +193,47 @@ class Detector:
             if kept == _MOST_WALKED:
                 return
 
-    def _look_again(self, graph: TokenGraph, batch: list[tuple[float, float, int]]) -> None:
+    def _look_again(self, graph: TokenGraph, batch: Numbers) -> None:
         """Hand the moved rates to the screen; open or close what they concern."""
-        passing = graph.screen.update(np.array(batch, BATCH))
+        passing = graph.screen.update(batch)
         again = {cycle for pair in passing.stale for cycle in self._open_through.get(pair, ())}
         again.update(map(graph.from_base, passing.cycles))
         again |= self._sighted
         self._sighted.clear()
+        legs: dict[tuple[int, int], Leg] = {}
         for cycle in again:
-            self._reopen(graph, cycle)
+            self._reopen(graph, cycle, legs)
+        opened = graph.screen.open
+        for pair in {leg.pair for leg in legs.values()}:
+            opened[pair] = len(self._open_through.get(pair, ()))
 
-    def _reopen(self, graph: TokenGraph, tokens: TokenCycle) -> None:
+    def _reopen(self, graph: TokenGraph, tokens: TokenCycle, known_legs: dict[tuple[int, int], Leg]) -> None:
         """Expand a token cycle that passes at the best rates into all combinations of pools that pass, or close it.
 
         It stays open with no combination where all would use a pool twice: a worse pool that gets better may open one
         although no best rate rises.
         """
-        pairs = [graph.screen.pair(*leg) for leg in _legs(tokens)]
-        legs = [graph.leg(pair, *leg) for pair, leg in zip(pairs, _legs(tokens), strict=True)]
-        known = tokens in self._open
-        if prod(leg[0][0] if leg else 0.0 for leg in legs) > THRESHOLD:
-            self._open[tokens] = _combinations([leg[: self._pools_per_leg] for leg in legs])
-            if not known:
-                for pair in pairs:
-                    self._open_through.setdefault(pair, set()).add(tokens)
-        elif known:
+        ends = _legs(tokens)
+        for leg_ends in ends:
+            if leg_ends not in known_legs:
+                known_legs[leg_ends] = graph.leg(*leg_ends)
+        legs = [known_legs[leg_ends] for leg_ends in ends]
+        was_open, rate = tokens in self._open, prod(leg.best for leg in legs)
+        if rate > THRESHOLD:
+            # With the best pools of the other legs, a pool needs this share of the best rate of its own.
+            share = SCREENED / rate
+            choices = [
+                graph.choices(leg_ends, leg, leg.best * share)[: self._pools_per_leg]
+                for leg_ends, leg in zip(ends, legs, strict=True)
+            ]
+            self._open[tokens] = _combinations(choices)
+            if not was_open:
+                for leg in legs:
+                    self._open_through.setdefault(leg.pair, set()).add(tokens)
+        elif was_open:
             del self._open[tokens]
-            for pair in pairs:
-                self._open_through[pair].discard(tokens)
-        for pair in pairs:
-            graph.screen.open[pair] = len(self._open_through.get(pair, ()))
+            for leg in legs:
+                self._open_through[leg.pair].discard(tokens)
 
     def _report(self, block_number: int) -> list[Opportunity]:
         found = sorted(chain(self._walked, *self._open.values()), key=_by_rate)
@@ -214,8 +242,9 @@ class Detector:
         return [Opportunity(first + n, cycle, rate, block_number) for n, (rate, cycle) in enumerate(found)]
 
 
-def _by_rate(candidate: tuple[float, Cycle]) -> tuple[float, list[Address]]:
-    return -candidate[0], [hop.pool for hop in candidate[1]]
+def _by_rate(candidate: tuple[float, Cycle]) -> tuple[float, list[Address], list[Address]]:
+    rate, cycle = candidate
+    return -rate, [hop.pool for hop in cycle], [hop.token_out for hop in cycle]
 
 
 def _legs(tokens: TokenCycle) -> list[tuple[int, int]]:

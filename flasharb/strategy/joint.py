@@ -103,7 +103,7 @@ class _Edge:
                 if piece is None:
                     return amount, output, 0.0
                 self.pieces.append(piece)
-            gamma, virtual_in, virtual_out, _, _, _, room = self.pieces[position]
+            gamma, virtual_in, virtual_out, room = self.pieces[position]
             moved = sqrt(gamma * virtual_in * virtual_out / ratio)  # where the rate is the ratio: virtual_in + gamma·u
             used = (moved - virtual_in) / gamma
             if used <= 0.0:

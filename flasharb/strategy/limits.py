@@ -21,13 +21,15 @@ class Limits:
 
     ``position_share`` is in parts of ``SHARE_SCALE``: amount_in of each hop is at most that share of the pool's
     input-side reserve (V3: virtual reserve at the current price); None: no bound. At most ``max_evaluations`` exact
-    evaluations of the route are spent on whole units; the search ends before when no more than the share
-    ``good_enough`` of the profit can still be missing (``good_enough_quoted`` where a pool has no closed form, whose
-    quotes are dear).
+    evaluations of the route are spent on whole units; ``max_after_whole`` where it is known of which units a pool's fee
+    takes nothing too much: these are tried first, and others hardly gain more. The search ends before when no more than
+    the share ``good_enough`` of the profit can still be missing (``good_enough_quoted`` where a pool has no closed
+    form, whose quotes are dear).
     """
 
     position_share: int | None
     max_evaluations: int = 48
+    max_after_whole: int = 6
     good_enough: float = 1e-9
     good_enough_quoted: float = 1e-4
 
@@ -46,5 +48,5 @@ class Limits:
 UNLIMITED: Final = Limits(None)
 """No bound by position: for comparing with what others did."""
 
-THOROUGH: Final = Limits(None, max_evaluations=1000, good_enough_quoted=1e-9)
+THOROUGH: Final = Limits(None, max_evaluations=1000, max_after_whole=1000, good_enough_quoted=1e-9)
 """The same where time does not matter."""

@@ -17,22 +17,21 @@ certificate. Routes of V2 pools alone are solved in exact integers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import inf, isqrt, sqrt
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from flasharb.pools.constant_product.pool import V2Pool
 from flasharb.pools.contract import Piecewise
+from flasharb.pools.pieces import Piece
 from flasharb.strategy.ceiling import Ceiling, Curve, Curves, Lines
-from flasharb.strategy.route import Leg, Route
+from flasharb.strategy.route import Route
 from flasharb.units import PIPS, WAD
 
 _SLACK: Final = 1e-13
 """Relative error allowed for the composed floats when a gain is bounded from above."""
 
 
-@dataclass(frozen=True, slots=True)
-class Optimum:
+class Optimum(NamedTuple):
     """The real optimum: ``amount_in`` (0: nothing to gain), and upper bounds on the gain of whole inputs.
 
     ``exhausted``: the known or existing liquidity ended before the marginal gain did.
@@ -60,107 +59,88 @@ def _constant_product(route: Route, loan_fee_wad: int, most: int | None) -> Opti
     """y(x) = K·x / (M + N·x) with integer K, M, N."""
     k, m, n = 1, 1, 0
     for leg in route.legs:
-        pool = leg.pool
-        assert isinstance(pool, V2Pool)
-        reserves = pool.reserve0, pool.reserve1
-        reserve_in, reserve_out = reserves[leg.i], reserves[leg.j]
-        gamma = PIPS - pool.spec.fee_pips
-        n = reserve_in * PIPS * n + gamma * k
-        m *= reserve_in * PIPS
-        k *= gamma * reserve_out
-    # gain · WAD = WAD·K·x/(M + N·x) - cost·x
-    cost = WAD + loan_fee_wad
-    root = isqrt(k * m * WAD * cost)
-    amount = (root - m * cost) // (n * cost) if n else 0
-    if amount < 0 or (amount == 0 and k * WAD <= m * cost):
+        pool = cast("V2Pool", leg.pool)
+        reserve_in, reserve_out = pool.reserve0 * PIPS, pool.reserve1
+        if leg.i:
+            reserve_in, reserve_out = pool.reserve1 * PIPS, pool.reserve0
+        paid = (PIPS - pool.spec.fee_pips) * k
+        n = reserve_in * n + paid
+        m *= reserve_in
+        k = paid * reserve_out
+    # gain · unit = unit·K·x/(M + N·x) - cost·x
+    unit, cost = (WAD, WAD + loan_fee_wad) if loan_fee_wad else (1, 1)
+    root = isqrt(k * m * unit * cost)
+    dear = m * cost
+    amount = (root - dear) // (n * cost) if n else 0
+    if amount <= 0 and (amount < 0 or k * unit <= dear):
         return NOTHING
-    curve = Curve(k / m, n / m, float(amount), inf)
     if most is not None and amount >= most:
-        bound = (WAD * k * most // (m + n * most) - cost * most) // WAD + 1
-        return Optimum(most, Curves(bound, most, cost / WAD, _slack(most), curve._replace(at=float(most)), None))
-    # the largest gain is (sqrt(K·WAD) - sqrt(M·cost))² / N, and isqrt errs towards a higher bound
-    bound = (WAD * k + m * cost - 2 * root) // (n * WAD)
-    return Optimum(max(amount, 1), Curves(bound, amount, cost / WAD, _slack(amount), curve, curve))
-
-
-class _LegState:
-    """Where a leg stands: virtual reserves at that point, and the input that its range still takes."""
-
-    __slots__ = ("following", "gamma", "room", "virtual_in", "virtual_out")
-
-    def __init__(self, leg: Leg) -> None:
-        self.following = cast("Piecewise", leg.pool).pieces(leg.i, leg.j)
-        self.gamma = self.virtual_in = self.virtual_out = self.room = 0.0
-
-    def next_range(self) -> bool:
-        """Go on to the next range; False if there is none (the pool runs dry, or its ticks are not known)."""
-        piece = next(self.following, None)
-        if piece is None:
-            return False
-        self.gamma, self.virtual_in, self.virtual_out = piece.gamma, piece.virtual_in, piece.virtual_out
-        self.room = piece.room
-        return True
-
-    def move(self, amount: float) -> float:
-        """Take an input within the range; return what it gives."""
-        paid = self.gamma * amount
-        after = self.virtual_in + paid
-        given = self.virtual_out * paid / after
-        self.virtual_in = after
-        self.virtual_out -= given
-        self.room -= amount
-        return given
+        bound = (unit * k * most // (m + n * most) - cost * most) // unit + 1
+        curve = Curve(k / m, n / m, float(most), inf)
+        return Optimum(most, Curves(bound, most, cost / unit, most * _SLACK, curve, None))
+    # the largest gain is (sqrt(K·unit) - sqrt(M·cost))² / N, and isqrt errs towards a higher bound
+    bound = (unit * k + dear - 2 * root) // (n * unit)
+    curve = Curve(k / m, n / m, float(amount), inf)
+    return Optimum(amount or 1, Curves(bound, amount, cost / unit, amount * _SLACK, curve, curve))
 
 
 def _walk(route: Route, cost: float, most: int | None) -> Optimum:
-    legs = [_LegState(leg) for leg in route.legs]
-    if not all(leg.next_range() for leg in legs):
-        return Optimum(0, Lines(0), exhausted=True)
+    following = [cast("Piecewise", leg.pool).pieces(leg.i, leg.j) for leg in route.legs]
+    try:
+        ranges = [next(pieces) for pieces in following]
+    except StopIteration:
+        return Optimum(0, Lines(0), True)
     reached = output = 0.0
     before: Curve | None = None
     while True:
-        rate, n, end, first = _compose(legs)
+        rate, n, end, first = _compose(ranges)
         step = (sqrt(rate / cost) - 1.0) / n
         if step <= 0.0:
             return _at(reached, output, cost, before, Curve(rate, n, 0.0, end)) if reached > 0.0 else NOTHING
-        left = inf if most is None else most - reached
-        if left <= step and left <= end:
-            output += rate * left / (1.0 + n * left) if left > 0.0 else 0.0
-            bounded = _at(float(most or 0), output, cost, Curve(rate, n, max(left, 0.0), end), None)
-            return Optimum(most or 0, bounded.ceiling)
+        if most is not None:
+            left = most - reached
+            if left <= step and left <= end:
+                output += rate * left / (1.0 + n * left) if left > 0.0 else 0.0
+                bounded = _at(float(most), output, cost, Curve(rate, n, max(left, 0.0), end), None)
+                return Optimum(most, bounded.ceiling)
         if step <= end:
             curve = Curve(rate, n, step, end)
             return _at(reached + step, output + rate * step / (1.0 + n * step), cost, curve, curve)
         reached += end
-        amount = end
-        for leg in legs:
-            amount = leg.move(amount)
-        output += amount
         before = Curve(rate, n, end, end)
-        if not legs[first].next_range():
-            return replace(_at(reached, output, cost, before, None), exhausted=True)
+        output += _move(ranges, end)
+        beyond = next(following[first], None)
+        if beyond is None:
+            return _at(reached, output, cost, before, None)._replace(exhausted=True)
+        ranges[first] = beyond
 
 
-def _compose(legs: list[_LegState]) -> tuple[float, float, float, int]:
+def _move(ranges: list[Piece], amount: float) -> float:
+    """Take an input that every range has room for: what is left of them; return what the last one gives."""
+    for position, (gamma, virtual_in, virtual_out, room) in enumerate(ranges):
+        paid = gamma * amount
+        after = virtual_in + paid
+        given = virtual_out * paid / after
+        ranges[position] = Piece(gamma, after, virtual_out - given, room - amount)
+        amount = given
+    return amount
+
+
+def _compose(ranges: list[Piece]) -> tuple[float, float, float, int]:
     """The chain's R and N, the input at which its first range ends, and that range's leg."""
     rate, n = 1.0, 0.0
     end, first = inf, -1
-    for position, leg in enumerate(legs):
-        room = leg.room
+    for position, (gamma, virtual_in, virtual_out, room) in enumerate(ranges):
         if room != inf:
             slope = rate - room * n
             if slope > 0.0 and room < end * slope:
                 end, first = room / slope, position
-        n += leg.gamma * rate / leg.virtual_in
-        rate *= leg.gamma * (leg.virtual_out / leg.virtual_in)
+        n += gamma * rate / virtual_in
+        rate *= gamma * (virtual_out / virtual_in)
     return rate, n, end, first
 
 
 def _at(amount: float, output: float, cost: float, left: Curve | None, right: Curve | None) -> Optimum:
-    slack = _slack(output + amount)
-    bound = max(int(output - cost * amount + slack) + 1, 0)
-    return Optimum(int(amount), Curves(bound, amount, cost, slack, left, right))
-
-
-def _slack(amount: float) -> float:
-    return amount * _SLACK
+    slack = (output + amount) * _SLACK
+    bound = int(output - cost * amount + slack) + 1
+    return Optimum(int(amount), Curves(max(0, bound), amount, cost, slack, left, right))

@@ -213,7 +213,7 @@ class QuotedEdge:
         known = self._quotes.get(amount)
         if known is None:
             try:
-                known = self._quotes[amount] = self._leg.out(amount)
+                known = self._quotes[amount] = self._leg.pool.amount_out(self._leg.i, self._leg.j, amount)
             except QuoteUnavailable:
                 return None
         return known

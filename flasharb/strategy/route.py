@@ -24,10 +24,6 @@ class Leg:
         """The hop bound to its pool."""
         return Leg(pool, *pool.spec.ends(hop.token_in, hop.token_out))
 
-    def out(self, amount: int) -> int:
-        """What the pool gives for exactly this input."""
-        return self.pool.amount_out(self.i, self.j, amount)
-
     def least_input(self, amount: int) -> int:
         """The least input for which the pool gives at least ``amount``."""
         return self.pool.amount_in(self.i, self.j, amount)
@@ -88,7 +84,7 @@ class Route:
         amounts = [amount]
         try:
             for leg in self.legs:
-                amount = leg.out(amount)
+                amount = leg.pool.amount_out(leg.i, leg.j, amount)
                 amounts.append(amount)
         except QuoteUnavailable:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from flasharb.feed.events import Event
@@ -14,15 +14,14 @@ from flasharb.market.prices import Prices, usd_prices
 from flasharb.market.quarantine import Quarantined
 from flasharb.market.quarantine import excluded as quarantined_pools
 from flasharb.market.snapshot import Market
-from flasharb.pools import Pool
 from flasharb.settings import Settings
+from flasharb.strategy.candidates import Sizes, net_as_path, pays_as_path
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.limits import Limits
-from flasharb.strategy.profit import Costs, after_gas, estimate
+from flasharb.strategy.profit import Costs, estimate
 from flasharb.strategy.select import choose
-from flasharb.strategy.size import size
 from flasharb.strategy.split import Terms, splits
-from flasharb.strategy.trade import Cycle, Opportunity, Rejected, Trade
+from flasharb.strategy.trade import Opportunity, Rejected, Trade
 from flasharb.units import Address
 
 
@@ -76,7 +75,7 @@ class Search:
         self._quarantined: Mapping[Address, Excluded] = {}
         self._excluded: Mapping[Address, Excluded] = {}
         self._left_out: frozenset[Address] = frozenset()
-        self._sized: dict[Cycle, tuple[tuple[Pool | None, ...], Trade | Rejected]] = {}
+        self._sizes = Sizes(settings, self._limits, loan_fee_wad)
 
     def update(
         self,
@@ -93,7 +92,7 @@ class Search:
         excluded = self._leave_out(market, prices, touched)
         opportunities = self._detector.update(market, touched, self._left_out)
         costs = Costs(base_fee_per_gas, self._tokens.wrapped_native, prices)
-        sized = self._size_all(market, opportunities)
+        sized = self._sizes.of(market, opportunities, costs)
         trades, rejected = self._estimate_all(sized, costs)
         chosen, others = choose(
             [*trades, *self._splits(market, sized, costs)], self._settings.strategy.max_trades_per_block
@@ -117,34 +116,14 @@ class Search:
             self._left_out = frozenset(self._excluded)
         return self._excluded
 
-    def _size_all(self, market: Market, opportunities: Iterable[Opportunity]) -> list[Trade | Rejected]:
-        """Size each cycle; one whose pools have not changed has the size of the block before."""
-        sized: dict[Cycle, tuple[tuple[Pool | None, ...], Trade | Rejected]] = {}
-        results = []
-        for opportunity in opportunities:
-            pools = tuple(market.pools.get(hop.pool) for hop in opportunity.cycle)
-            known = self._sized.get(opportunity.cycle)
-            if known is not None and all(old is new for old, new in zip(known[0], pools, strict=True)):
-                result = replace(known[1], id=opportunity.id, block_number=market.number)
-            else:
-                result = size(market, opportunity, self._limits, self._loan_fee_wad)
-            sized[opportunity.cycle] = pools, result
-            results.append(result)
-        self._sized = sized
-        return results
-
     def _splits(self, market: Market, sized: Iterable[Trade | Rejected], costs: Costs) -> list[Trade]:
         """What several cycles make as one trade; also those that a transaction of their own would not pay for."""
         max_paths = self._settings.strategy.max_paths
         if max_paths == 1:
             return []
-        gaining = [result for result in sized if isinstance(result, Trade)]
+        gaining = [result for result in sized if isinstance(result, Trade) and pays_as_path(result, costs)]
 
-        def net(trade: Trade) -> int:
-            """Dearer than the least gas: a path that only just pays for that is not worth its risk."""
-            return after_gas(replace(trade, gas_estimate=trade.gas_estimate * 3 // 2), costs)
-
-        terms = Terms(self._limits, self._loan_fee_wad, net, max_paths)
+        terms = Terms(self._limits, self._loan_fee_wad, lambda trade: net_as_path(trade, costs), max_paths)
         return self._estimate_all(splits(market, gaining, terms), costs)[0]
 
     def _estimate_all(self, sized: Iterable[Trade | Rejected], costs: Costs) -> tuple[list[Trade], list[Rejected]]:

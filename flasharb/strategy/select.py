@@ -48,6 +48,22 @@ def choose(trades: Iterable[Trade], most: int) -> tuple[list[Trade], list[Reject
     return chosen, others
 
 
+def never_chosen_below(trades: Iterable[Trade], most: int) -> float:
+    """The net profit up to which no further trade can be among the best ``most``, whatever its pools.
+
+    With a further trades a set has the best ``most - a`` of these and a times their net profit at most; up to the
+    answer that is never more than the best ``most`` of these.
+    """
+    ordered = sorted(trades, key=lambda trade: -trade.net_profit_wei_estimate)
+    sums = []
+    for count in range(most + 1):
+        choice = _Choice(ordered, count)
+        if not choice.proven:
+            return 0.0
+        sums.append(choice.best_sum)
+    return min((sums[most] - sums[most - further]) / further for further in range(1, most + 1))
+
+
 class _Choice:
     """The search; ``best`` has the positions of the chosen in ``trades``, ``proven`` whether it went to its end."""
 

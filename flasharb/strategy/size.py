@@ -8,6 +8,9 @@ that can be reached is reached that way, so nothing is lost. It starts where the
 until the bound on the gain (``optimum``) shows that no more than a negligible rest can be missing, or until the real
 gain further out is less than the whole-unit gain in hand.
 
+A concentrated pool takes its fee of whole units, and so up to one of them too much. Where the coarsest token goes into
+such a pool, the units next to the optimum of which it takes nothing too much are tried first (``_kept_whole``).
+
 ``max_position_pct`` is part of the problem, not a filter behind it: the gain is concave, so with a bound on the input
 the best is either the free optimum or the bound itself, which is found exactly, again by inverse quotes. The end of
 the loaded ticks bounds the input in the same way.
@@ -26,6 +29,7 @@ from math import inf
 from typing import Final
 
 from flasharb.market.snapshot import Market
+from flasharb.pools.contract import whole_inputs
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.strategy.bracket import search
 from flasharb.strategy.ceiling import Ceiling, Lines
@@ -259,7 +263,8 @@ def _most_input(problem: Problem) -> int:
     """The largest input with which no hop exceeds its cap."""
     most = problem.caps[0]
     for legs, cap in enumerate(problem.caps[1:], start=1):
-        over = problem.route.least_input(cap + 1, legs)
+        # nothing gives more than no bound, and a pool without an inverse of its own would search long for it
+        over = problem.route.least_input(cap + 1, legs) if cap < NO_BOUND else None
         if over is not None:
             most = min(most, over - 1)
     return most
@@ -298,6 +303,14 @@ def best_amounts(
     most_spent, enough = limits.max_evaluations, limits.good_enough
     if not problem.route.is_piecewise():
         most_spent, enough = most_spent // _DEARER, limits.good_enough_quoted
+    short = max(rest.values()) - best_gain > best_gain * enough
+    whole = _kept_whole(problem, start[position], position) if short else ()
+    for unit in whole:
+        amounts = _reaching(problem, unit, position)
+        if amounts is not None:
+            best_gain, best = max((best_gain, best), (problem.gain(amounts), amounts), key=_first)
+    if whole:
+        most_spent = min(most_spent, limits.max_after_whole)
     spent = step = 0
     while rest and spent < most_spent and max(rest.values()) - best_gain > best_gain * enough:
         for side in tuple(rest) if step else (1,):
@@ -337,6 +350,21 @@ def _climbed(problem: Problem, start: tuple[int, ...], position: int, most_spent
             if amounts is not None and problem.gain(amounts) > best_gain:
                 best, best_gain, better = amounts, problem.gain(amounts), True
     return best
+
+
+def _kept_whole(problem: Problem, unit: int, position: int) -> tuple[int, ...]:
+    """The units next to ``unit`` that the following pool takes without loss.
+
+    Of others it takes part of a unit for nothing, which of a coarse token is worth more than what is lost by going as
+    far from the optimum.
+    """
+    if position == len(problem.route.legs):
+        return ()
+    leg = problem.route.legs[position]
+    try:
+        return whole_inputs(leg.pool, leg.i, leg.j, unit)
+    except QuoteUnavailable:
+        return ()
 
 
 def _first(pair: tuple[int, tuple[int, ...]]) -> int:

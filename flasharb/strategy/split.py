@@ -34,8 +34,8 @@ from flasharb.units import WAD, Address
 _MOST_HOPS: Final = 4
 _SHORT: Final = 1 - 1e-10
 """The real amounts less their error, so that none lies beyond the end of the known ticks."""
-_MOST_CENTRES: Final = 4
-_MOST_NEAR: Final = 12
+MOST_CENTRES: Final = 4
+MOST_NEAR: Final = 12
 """Bounds of the work in one block: neighbourhoods looked at, and other cycles in each of them."""
 
 
@@ -164,7 +164,7 @@ def splits(market: Market, trades: Sequence[Trade], terms: Terms) -> list[Trade]
     ordered = sorted(trades, key=lambda trade: -terms.net(trade))
     covered: set[int] = set()
     found = []
-    for alone in ordered[:_MOST_CENTRES]:
+    for alone in ordered[:MOST_CENTRES]:
         ends = {one.hop.pool: _ends(one.hop) for one in alone.hops}
         near = [
             trade
@@ -173,7 +173,7 @@ def splits(market: Market, trades: Sequence[Trade], terms: Terms) -> list[Trade]
             and trade.base_token == alone.base_token
             and any(one.hop.pool in ends for one in trade.hops)
             and all(ends.get(one.hop.pool, _ends(one.hop)) == _ends(one.hop) for one in trade.hops)
-        ][:_MOST_NEAR]
+        ][:MOST_NEAR]
         if alone.id in covered or not near:
             continue
         covered.update(trade.id for trade in near)

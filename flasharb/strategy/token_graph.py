@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from itertools import combinations, repeat
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import combinations, compress, repeat
+from operator import attrgetter, not_
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,6 +23,17 @@ from flasharb.units import PIPS, Address
 TokenCycle = tuple[int, ...]
 """Numbers of two tokens or more, the base token first; the last leg leads back to it."""
 
+
+class Leg(NamedTuple):
+    """One step of token cycles: its pair, the rates of the pair's slots from the first one on, and the best of them."""
+
+    pair: int
+    first: int
+    rates: list[float]
+    best: float
+
+
+_RESERVE0, _RESERVE1, _FEE_PIPS = attrgetter("reserve0"), attrgetter("reserve1"), attrgetter("spec.fee_pips")
 _NOTHING: Final = (0.0, 0.0)
 
 
@@ -68,6 +80,7 @@ class TokenGraph:
         }
         self.screen = Screen(tables, max_hops, compiled=compiled)
         self._early = _EarlyRates(market, self.placed)
+        self._hops: tuple[dict[int, Hop], dict[int, Hop]] = ({}, {})
 
     def holds(self, address: Address, pool: Pool | None) -> bool:
         """Whether a pool, if there is one, has its place here."""
@@ -76,20 +89,34 @@ class TokenGraph:
         placed = self.placed.get(address)
         return placed is not None and placed.tokens == pool.spec.tokens
 
-    def rates(
-        self, market: Market, moved: Iterable[Address], leave_out: Collection[Address]
-    ) -> list[tuple[float, float, int]]:
+    def rates(self, market: Market, moved: Iterable[Address], leave_out: Collection[Address]) -> Numbers:
         """The moved pools' rates, for the screen; zeros for pools that are gone or left out."""
-        batch = []
-        for address in moved:
-            placed = self.placed.get(address)
-            if placed is None:
-                continue
-            pool = None if address in leave_out else market.pools.get(address)
-            for slot, i, j in placed.edges:
-                forward, backward = _NOTHING if pool is None else (_rate(pool, i, j), _rate(pool, j, i))
-                batch.append((forward, backward, slot))
-        return batch
+        addresses = list(moved)
+        pools = list(map(market.pools.get, addresses))
+        slots = list(map(self._early.slot_of["sync"].get, addresses))
+        plain = [
+            type(pool) is V2Pool and slot is not None and bool(pool.reserve0 and pool.reserve1)
+            for pool, slot in zip(pools, slots, strict=True)
+        ]
+        if leave_out:
+            plain = [fits and address not in leave_out for fits, address in zip(plain, addresses, strict=True)]
+        others: list[tuple[float, float, int]] = []
+        if not all(plain):
+            for address, pool in compress(zip(addresses, pools, strict=True), map(not_, plain)):
+                others += self._rates(address, None if address in leave_out else pool)
+            pools, slots = list(compress(pools, plain)), list(compress(slots, plain))
+        prices = np.fromiter(map(_RESERVE1, pools), np.float64, len(pools))
+        prices /= np.fromiter(map(_RESERVE0, pools), np.float64, len(pools))
+        gamma = (PIPS - np.fromiter(map(_FEE_PIPS, pools), np.float64, len(pools))) / PIPS
+        batch = self._early.batch(np.array(slots, np.int32), prices, gamma)
+        return np.concatenate((batch, np.array(others, BATCH))) if others else batch
+
+    def _rates(self, address: Address, pool: Pool | None) -> Iterator[tuple[float, float, int]]:
+        """One pool's rates, whatever it is."""
+        placed = self.placed.get(address)
+        for slot, i, j in () if placed is None else placed.edges:
+            forward, backward = _NOTHING if pool is None else (_rate(pool, i, j), _rate(pool, j, i))
+            yield forward, backward, slot
 
     def early_rates(self, events: Iterable[Event | PoolRun], after: int) -> Numbers:
         """What events of blocks later than ``after`` say of rates, for the screen.
@@ -97,9 +124,12 @@ class TokenGraph:
         Pools whose rate is zero, because they are left out or not known, are passed over: only the market can say.
         """
         slots, prices = self._early.told(events, after)
-        listed = slots >= 0
-        listed[listed] = self.screen.layout.slots["forward"][slots[listed]] > 0.0
-        return self._early.batch(slots[listed], prices[listed])
+        ours = slots >= 0
+        slots, prices = slots[ours], prices[ours]
+        last = self._early.is_last(slots)
+        last &= self.screen.layout.slots["forward"][slots] > 0.0
+        slots = slots[last]
+        return self._early.batch(slots, prices[last], self._early.gamma[slots])
 
     def owners(self, slots: Iterable[int]) -> set[Address]:
         """The pools of some slots."""
@@ -111,16 +141,28 @@ class TokenGraph:
         position = min((rank[token], at) for at, token in enumerate(tokens) if rank[token] >= 0)[1]
         return tokens[position:] + tokens[:position]
 
-    def leg(self, pair: int, start: int, end: int) -> list[tuple[float, Hop]]:
-        """The pools of a pair that give anything from ``start`` to ``end``, best rate first, then by address."""
-        slots = self.screen.slots_between(pair)
+    def leg(self, start: int, end: int) -> Leg:
+        """What there is from ``start`` to ``end``."""
+        pair = self.screen.pair(start, end)
+        between = self.screen.slots_between(pair)
         column = self.screen.layout.slots["forward" if start < end else "backward"]
+        rates = column[between.start : between.stop].tolist()
+        return Leg(pair, between.start, rates, max(rates))
+
+    def choices(self, ends: tuple[int, int], leg: Leg, least: float) -> list[tuple[float, Hop]]:
+        """The pools of a leg whose rate is above ``least``, each with its rate, best first, then by address."""
         ranked = sorted(
-            (-rate, self._owner[slot])
-            for slot, rate in zip(slots, column[slots.start : slots.stop].tolist(), strict=True)
+            (-rate, self._owner[slot], slot) for slot, rate in enumerate(leg.rates, leg.first) if rate > least
         )
-        token_in, token_out = self.tokens[start], self.tokens[end]
-        return [(-rate, Hop(pool, token_in, token_out)) for rate, pool in ranked if rate]
+        return [(-rate, self._hop(slot, *ends)) for rate, _, slot in ranked]
+
+    def _hop(self, slot: int, start: int, end: int) -> Hop:
+        """One object for all who ask for it: a busy pool is in many cycles, block after block."""
+        hops = self._hops[start < end]
+        hop = hops.get(slot)
+        if hop is None:
+            hop = hops[slot] = Hop(self._owner[slot], self.tokens[start], self.tokens[end])
+        return hop
 
 
 class _EarlyRates:
@@ -128,36 +170,45 @@ class _EarlyRates:
 
     def __init__(self, market: Market, placed: Mapping[Address, Placed]) -> None:
         count = sum(len(pool.edges) for pool in placed.values())
-        self._slot_of: dict[str, dict[bytes, int]] = {"sync": {}, "swap": {}}
-        self._gamma = np.zeros(count)
+        # events of constant-product pools, and of concentrated ones
+        self.slot_of: dict[str, dict[bytes, int]] = {"sync": {}, "swap": {}}
+        self.gamma = np.zeros(count)
+        self._place = np.zeros(count, np.int32)
         self._direct = np.zeros(count, np.bool_)
         for address, (_, edges) in placed.items():
             pool = market.pools[address]
             if isinstance(pool, V2Pool | V3Pool):
                 (edge,) = edges
-                self._slot_of["sync" if isinstance(pool, V2Pool) else "swap"][address] = edge.slot
-                self._gamma[edge.slot] = (PIPS - pool.spec.fee_pips) / PIPS
+                self.slot_of["sync" if isinstance(pool, V2Pool) else "swap"][address] = edge.slot
+                self.gamma[edge.slot] = (PIPS - pool.spec.fee_pips) / PIPS
                 self._direct[edge.slot] = edge.i == 0
 
     def told(self, events: Iterable[Event | PoolRun], after: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Slots (-1: not ours) and prices, in the order of the events."""
-        slots: list[int] = []
-        prices: list[float] = []
+        slots, prices = [np.empty(0, np.int32)], [np.empty(0)]
         for event in events:
             if isinstance(event, PoolRun):
                 if event.block_number > after:
-                    slots += map(self._slot_of[event.kind].get, event.pools(), repeat(-1))
-                    prices += event.prices().tolist()
+                    of_run = map(self.slot_of[event.kind].get, event.pools(), repeat(-1))
+                    slots.append(np.fromiter(of_run, np.int32, len(event)))
+                    prices.append(event.prices())
             elif isinstance(event, V2Sync | V3Swap) and event.block_number > after:
-                slots.append(self._slot_of["sync" if isinstance(event, V2Sync) else "swap"].get(event.pool, -1))
-                prices.append(_price(event))
-        return np.array(slots, np.int32), np.array(prices, np.float64)
+                slot = self.slot_of["sync" if isinstance(event, V2Sync) else "swap"].get(event.pool, -1)
+                slots.append(np.array((slot,), np.int32))
+                prices.append(np.array((_price(event),)))
+        return np.concatenate(slots), np.concatenate(prices)
 
-    def batch(self, slots: NDArray[np.int32], prices: NDArray[np.float64]) -> Numbers:
+    def is_last(self, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Of each slot that comes several times only the last place passes."""
+        places = np.arange(len(slots), dtype=np.int32)
+        self._place[slots] = places
+        last: NDArray[np.bool_] = self._place[slots] == places
+        return last
+
+    def batch(self, slots: NDArray[np.int32], prices: NDArray[np.float64], gamma: NDArray[np.float64]) -> Numbers:
         batch = np.zeros(len(slots), BATCH)
         there = np.isfinite(prices) & (prices > 0.0)
         up, down = np.zeros(len(slots)), np.zeros(len(slots))
-        gamma = self._gamma[slots]
         np.multiply(gamma, prices, out=up, where=there)
         np.divide(gamma, prices, out=down, where=there)
         direct = self._direct[slots]

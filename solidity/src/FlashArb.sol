@@ -6,7 +6,7 @@ import {IERC20} from "./interfaces/IERC20.sol";
 import {IPoolManager} from "./interfaces/IPoolManager.sol";
 import {IUniswapV2Pair} from "./interfaces/IUniswapV2Pair.sol";
 import {IUniswapV3Pool} from "./interfaces/IUniswapV3Pool.sol";
-import {IERC4626, IWstETH} from "./interfaces/IVaults.sol";
+import {IERC4626, ILitePsm, IWstETH} from "./interfaces/IVaults.sol";
 import {IWETH9} from "./interfaces/IWETH9.sol";
 
 /// @title FlashArb: runs an arbitrage cycle with borrowed money, or changes nothing.
@@ -71,8 +71,9 @@ import {IWETH9} from "./interfaces/IWETH9.sol";
 ///                    Token: what is approved; not given for ether and for 4 and 5.
 ///     0x30 VAULT_SWAP   op pool id 32 token in 20 token out 20 amount 16      one Balancer V2 swap of exact input
 ///     0x33 VAULT_BATCH  op count 1 amount 16 token in 20, count × (pool id 32 token out 20)   several in a row
-///     0x34 WRAPPER   op wrapper 20 how 1 amount 16 [token 20] how: 0 ERC-4626 deposit, 1 redeem; 2 wstETH wrap,
-///                    3 unwrap. Token: what is approved, for 0 and 2.
+///     0x34 WRAPPER   op wrapper 20 how 1 amount 16 [token 20] [bought 16]     how: 0 ERC-4626 deposit, 1 redeem;
+///                    2 wstETH wrap, 3 unwrap; 4 Maker PSM sellGem, 6 buyGem. Token: what is approved, for the even
+///                    ones. Bought: for 6, which takes what that costs, at most the amount.
 ///     0x01 WRAP      op amount 16                             ether to WETH
 ///     0x02 UNWRAP    op amount 16                             WETH to ether
 ///
@@ -169,6 +170,8 @@ contract FlashArb {
     uint256 private constant VAULT_REDEEM = 0xba087652;
     uint256 private constant WSTETH_WRAP = 0xea598cb0;
     uint256 private constant WSTETH_UNWRAP = 0xde0e9a3e;
+    uint256 private constant PSM_SELL = 0x95991276;
+    uint256 private constant PSM_BUY = 0x8d7ef9bb;
 
     uint256 private constant UNEXPECTED_CALLBACK = 0xc2221189;
     uint256 private constant CALLBACK_MISSING = 0xe2481207;
@@ -238,6 +241,8 @@ contract FlashArb {
         assert(bytes4(uint32(VAULT_REDEEM)) == IERC4626.redeem.selector);
         assert(bytes4(uint32(WSTETH_WRAP)) == IWstETH.wrap.selector);
         assert(bytes4(uint32(WSTETH_UNWRAP)) == IWstETH.unwrap.selector);
+        assert(bytes4(uint32(PSM_SELL)) == ILitePsm.sellGem.selector);
+        assert(bytes4(uint32(PSM_BUY)) == ILitePsm.buyGem.selector);
         assert(bytes4(uint32(UNEXPECTED_CALLBACK)) == UnexpectedCallback.selector);
         assert(bytes4(uint32(CALLBACK_MISSING)) == CallbackMissing.selector);
         assert(bytes4(uint32(DEADLINE_PASSED)) == DeadlinePassed.selector);
@@ -678,9 +683,24 @@ contract FlashArb {
                 }
                 case 2 { mstore(0x00, WSTETH_WRAP) }
                 case 3 { mstore(0x00, WSTETH_UNWRAP) }
+                case 4 { size := putPsm(PSM_SELL, recipient(op, next), amount) }
+                case 6 {
+                    // By exact output: what the amount does not reach another unit for stays here.
+                    amount := shr(128, calldataload(next))
+                    next := add(next, 16)
+                    size := putPsm(PSM_BUY, recipient(op, next), amount)
+                }
                 default { fail(UNKNOWN_COMMAND, at) }
                 if iszero(call(gas(), vault_, 0, 0x1c, size, 0, 0)) { passOn() }
                 if token { revoke(token, vault_) }
+            }
+
+            // The call of a PSM. Says its size.
+            function putPsm(selector, to, amount) -> size {
+                mstore(0x00, selector)
+                mstore(0x20, to)
+                mstore(0x40, amount)
+                size := 0x44
             }
 
             // WRAP, UNWRAP and SEND

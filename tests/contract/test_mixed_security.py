@@ -140,6 +140,8 @@ def pulling(pool: Address, token: Address, weth: Address) -> dict[str, Command]:
         "batch": SwapVaultBatch(token, ETHER, ((bytes(32), weth), (bytes(32), weth)), Recipient.SELF),
         "deposit": Wrapper(pool, WrapperCall.DEPOSIT, ETHER, token),
         "wrap": Wrapper(pool, WrapperCall.WRAP_STETH, ETHER, token),
+        "psm sell": Wrapper(pool, WrapperCall.SELL_GEM, ETHER, token),
+        "psm buy": Wrapper(pool, WrapperCall.BUY_GEM, ETHER, token, bought=1),
     }
 
 
@@ -151,6 +153,7 @@ def through(world: MixedWorld, command: Command, profit: int = 1) -> bytes:
 CASES = [
     *(("curve", takes, kind) for takes in (0, 1, ETHER) for kind in ("DevToken", "NoReturnToken", "HookToken")),
     *((name, ETHER // 2, "NoReturnToken") for name in ("curve", "curve add", "vault", "batch", "deposit", "wrap")),
+    *((name, ETHER // 2, "NoReturnToken") for name in ("psm sell", "psm buy")),
 ]
 
 
@@ -177,7 +180,7 @@ def test_a_pool_that_pulls_gets_what_the_command_says_and_nothing_later(name: st
 
 def test_the_refusal_is_passed_on_of_a_pool_that_pulls() -> None:
     """It asks for more than it may have: the token says no, the pool reverts, and so does everything before it."""
-    for name in ("curve", "vault", "batch", "deposit"):
+    for name in ("curve", "vault", "batch", "deposit", "psm buy"):
         world, token, pool = hostile_puller(ETHER + 1, gives=ETHER)
         before = wealth(world, token, world.weth)
         # Without a profit to ask for only the refusal can undo it.
@@ -323,6 +326,22 @@ def test_a_free_op_byte_is_no_command(op: int) -> None:
     data = encode(Execution(world.number, 0, 0, None, False, (Pay(None),)))[:-1]
 
     result = world.send(world.contract, data + bytes((op,)) + bytes(120), sender=OWNER)
+
+    assert result.output[:4] == selector("UnknownCommand(uint256)")
+
+
+@pytest.mark.parametrize("how", [5, 7, 8, 255])
+def test_a_wrapper_has_no_other_functions(how: int) -> None:
+    world = MixedWorld()
+    token = world.token()
+    world.give(token, world.contract, ETHER)
+    command = Wrapper(STRANGER, WrapperCall.DEPOSIT, ETHER, token)
+    data = bytearray(encode(Execution(world.number, 0, 0, None, False, (command,))) + bytes(16))
+    place = data.index(STRANGER) + 20
+    assert data[place] == WrapperCall.DEPOSIT
+    data[place] = how
+
+    result = world.send(world.contract, bytes(data), sender=OWNER)
 
     assert result.output[:4] == selector("UnknownCommand(uint256)")
 

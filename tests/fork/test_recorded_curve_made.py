@@ -15,7 +15,7 @@ from flasharb.evm import MissingState
 from flasharb.pools import PoolSpec
 from flasharb.pools.cryptoswap import CryptoSwapPool
 from flasharb.pools.quoted.pool import UnknownState
-from flasharb.pools.stableswap import NG, StableSwapPool
+from flasharb.pools.stableswap import StableSwapPool
 from flasharb.pools.stableswap.rules import StableFacts
 from flasharb.simulation.made_swaps import Gift, find_gift, made_pool
 from flasharb.simulation.recorded_pools import known_pools, offered
@@ -53,17 +53,17 @@ def test_flasharb_gets_what_is_quoted(mainnet_blocks: Path, number: str) -> None
     assert made == HOPS[number]
 
 
-def _coins_only(spec: PoolSpec) -> PoolSpec:
-    """Of the pools that are their own LP token the block knows no supply."""
-    facts = spec.facts
-    if not isinstance(facts, StableFacts) or facts.rules is not NG:
+def _coins_only(pool: StableSwapPool | CryptoSwapPool) -> PoolSpec:
+    """Without the LP token where the block does not know its supply."""
+    spec, facts = pool.spec, pool.spec.facts
+    if not isinstance(facts, StableFacts) or pool.supply is not None:
         return spec
-    return replace(spec, tokens=spec.tokens[:-1], facts=replace(facts, supply_slot=None))
+    return replace(spec, tokens=spec.tokens[: facts.lp_index], facts=replace(facts, supply_slot=None))
 
 
 def _made(pool: object, place: Place) -> Iterator[tuple[str, int, int]]:
     assert isinstance(pool, StableSwapPool | CryptoSwapPool)
-    spec = _coins_only(pool.spec)
+    spec = _coins_only(pool)
     by_code = made_pool(spec, place, dict(_gifts(spec, place)))
     for i, j in permutations(range(len(spec.tokens)), 2):
         try:

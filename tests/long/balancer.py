@@ -1,7 +1,10 @@
-"""Pools of the Vault against their bytecode, thousands of cases of each kind.
+"""Pools of the Vault against their bytecode, thousands of cases of each version.
 
-Run ``python -m tests.long.balancer [CASES [KIND...]]``; it prints a line a kind and exits 1 on any difference. 3,000
-cases of each take about five minutes on one idle core.
+Run ``python -m tests.long.balancer [CASES [VERSION...]]`` (2,000 of each by default); it prints a line a version and
+kind of swap and exits 1 on any difference. Versions whose code is not in this repository are run where
+``FLASHARB_BALANCER`` names a folder with it (see ``tests.support.balancer_world``), and then
+``python -m tests.long.balancer record [CASES]`` writes what they answer to ``fixtures/balancer/cases.json.gz``.
+All of it takes about a quarter of an hour on one idle core.
 """
 
 from __future__ import annotations
@@ -13,20 +16,32 @@ os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 import sys
 from time import perf_counter
 
-from tests.support.balancer_cases import KINDS, run_case
+from tests.support.balancer_cases import STABLE_KINDS, WEIGHTED_KINDS, run_case
+from tests.support.balancer_recorded import VERSIONS, record
+from tests.support.balancer_world import ARTIFACTS
 
 
 def main() -> None:
-    """Run all kinds."""
-    cases = int(sys.argv[1]) if len(sys.argv) > 1 else 3_000
-    failed = False
-    for kind in tuple(sys.argv[2:]) or KINDS:
-        start = perf_counter()
-        problems = [problem for number in range(cases) if (problem := run_case(kind, number))]
-        failed = failed or bool(problems)
-        print(f"{kind:8} {cases} cases, {len(problems)} differ, {perf_counter() - start:.0f} s", flush=True)
-        for problem in problems[:10]:
-            print(f"    {problem}", flush=True)
+    """Run all versions, or record those whose code is elsewhere."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["record"]:
+        if not ARTIFACTS:
+            raise SystemExit("FLASHARB_BALANCER must name the folder with the code")
+        record(int(arguments[1]) if len(arguments) > 1 else 400)
+        return
+    cases, failed = int(arguments[0]) if arguments else 2_000, False
+    here = (*WEIGHTED_KINDS, *STABLE_KINDS, *(VERSIONS if ARTIFACTS else ()))
+    for version in arguments[1:] or here:
+        for kind in ("weighted",) if version.startswith("weighted") else ("stable", "bpt"):
+            start = perf_counter()
+            problems = [problem for number in range(cases) if (problem := run_case(kind, number, version))]
+            failed = failed or bool(problems)
+            print(
+                f"{version:19} {kind:8} {cases} cases, {len(problems)} differ, {perf_counter() - start:.0f} s",
+                flush=True,
+            )
+            for problem in problems[:10]:
+                print(f"    {problem}", flush=True)
     raise SystemExit(int(failed))
 
 

@@ -113,7 +113,7 @@ MUTANTS: Final = (
 
 def artifact_of(mutant: Mutant, folder: Path) -> Path:
     """Compile the mutant in ``folder``."""
-    for name in ("src", "test"):
+    for name in ("src", "test", "devnet"):
         shutil.copytree(REPOSITORY / "solidity" / name, folder / name)
     for name in ("build.mjs", "package.json"):
         shutil.copy(REPOSITORY / "solidity" / name, folder / name)

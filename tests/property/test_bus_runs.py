@@ -11,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flasharb.feed.blocks import BlockAssembler
-from flasharb.feed.events import ClosedBlock, Event, Heartbeat, V2Sync, V3Swap
+from flasharb.feed.events import ClosedBlock, Event, Heartbeat, LastReserves, V2Sync, V3Swap
 from flasharb.feed.messages import encode
-from flasharb.feed.pool_runs import PoolRun
+from flasharb.feed.pool_runs import PoolRun, last_reserves
 from flasharb.feed.records import PoolSwap, PoolSync
 from flasharb.feed.reframer import Reframer
 from flasharb.feed.runs import Run
 from flasharb.feed.stream import BusDecoder, bus_decoder
 from flasharb.feed.tick_check import MAX_SQRT_PRICE_X96, MAX_TICK, MIN_SQRT_PRICE_X96, MIN_TICK, sqrt_price_x96_at
 from flasharb.feed.wire import Dialect, Frame
+from flasharb.units import Address
 from tests.fuzz.bus import mutated, resign
 from tests.support.bus_samples import random_frame
 
@@ -131,16 +132,17 @@ def test_events_counts_and_requests_are_those_of_the_decoder_without_runs(seed: 
         assert tables.take_requests(20, 7) == plain.take_requests(20, 7)
 
 
-def states_of(blocks: list[ClosedBlock]) -> list[tuple[int, dict[bytes, list[object]]]]:
-    """For each block and pool what decides its state: all that is told, but of syncs in a row only the last."""
+def states_of(blocks: list[ClosedBlock]) -> list[tuple[int, dict[bytes, tuple[V2Sync | None, list[object]]]]]:
+    """For each block and pool what decides its state: the last sync, and all other events in their order."""
     found = []
     for block in blocks:
-        pools: dict[bytes, list[object]] = {}
-        for event in block.events:
-            told = pools.setdefault(event.pool, [])
-            if told and isinstance(event, V2Sync) and isinstance(told[-1], V2Sync):
-                told.pop()
-            told.append(event)
+        pools: dict[bytes, tuple[V2Sync | None, list[object]]] = {}
+        events = [
+            one for event in block.events for one in (event.events() if isinstance(event, LastReserves) else [event])
+        ]
+        for event in events:
+            sync, others = pools.get(event.pool, (None, []))
+            pools[event.pool] = (event, others) if isinstance(event, V2Sync) else (sync, [*others, event])
         found.append((block.number, pools))
     return found
 
@@ -155,7 +157,7 @@ def blocks_of(decoder: BusDecoder, pieces: list[bytes]) -> tuple[list[ClosedBloc
 @given(st.integers(0, 2**32))
 @settings(max_examples=100)
 def test_blocks_say_the_same_of_every_pool(seed: int) -> None:
-    """A superseded sync of the same run may be missing; nothing else may."""
+    """Superseded syncs may be missing; nothing else may."""
     random = Random(seed)
     pieces = pieces_of(stream_of(random), random)
     plain, counted = blocks_of(bus_decoder(), pieces)
@@ -183,8 +185,9 @@ def test_a_run_comes_as_one_event() -> None:
     assert isinstance(run, PoolRun)
     assert len(run) == 100
     assert run.prices()[:3].tolist() == [2 / 1, 3 / 2, 4 / 3]
-    assert [event.pool[0] for event in run.newest()] == [0, 1, 2, 3, 4]
-    assert [event.reserve0 for event in run.newest() if isinstance(event, V2Sync)] == [96, 97, 98, 99, 100]
+    last = last_reserves([run])
+    assert last is not None
+    assert dict(zip(last.pools, last.reserve0, strict=True)) == {bytes([n]) * 20: 96 + n for n in range(5)}
 
 
 @pytest.mark.parametrize("sync_first", [True, False])
@@ -220,7 +223,7 @@ def test_a_run_of_concentrated_pools_tells_every_price() -> None:
     ]
     *_, run = bus_decoder(runs=True).feed(b"".join(parts))
     assert isinstance(run, PoolRun)
-    assert run.newest() == [V3Swap(bytes(20), (3 << 96) + n, 21974, 10**25, 7) for n in range(20)]  # type: ignore[arg-type]
+    assert run.events() == [V3Swap(bytes(20), (3 << 96) + n, 21974, 10**25, 7) for n in range(20)]  # type: ignore[arg-type]
     assert run.prices().tolist() == pytest.approx([9.0] * 20)
 
 
@@ -247,6 +250,29 @@ def test_extreme_prices_are_judged_as_one_by_one(price: int, tick: int, dialect:
         for n in range(20)
     )
     assert taken_apart(bus_decoder(runs=True).feed(stream)) == bus_decoder().feed(stream)
+
+
+def sync(pool: int, reserve: int) -> V2Sync:
+    return V2Sync(Address(bytes([pool]) * 20), reserve, 1, 7)
+
+
+def test_a_single_sync_and_a_run_supersede_each_other_in_their_order() -> None:
+    """Of two pools in a run, one is told again by a single message; then both by another run."""
+    (run,) = bus_decoder(runs=True).feed(b"".join(syncs(10)))
+    (later,) = bus_decoder(runs=True).feed(b"".join(syncs(20)))
+    assert isinstance(run, PoolRun)
+    assert isinstance(later, PoolRun)
+    first, second = last_reserves([run, sync(1, 99)]), last_reserves([run, sync(1, 99), later])
+    assert first is not None
+    assert second is not None
+    told = [dict(zip((pool[0] for pool in last.pools), last.reserve0, strict=True)) for last in (first, second)]
+    assert told == [{0: 6, 1: 99, 2: 8, 3: 9, 4: 10}, {0: 16, 1: 17, 2: 18, 3: 19, 4: 20}]
+    assert last_reserves([sync(1, 99), sync(2, 5), sync(1, 98)]) == LastReserves(7, *_columns({2: 5, 1: 98}))
+    assert last_reserves([]) is None
+
+
+def _columns(reserve0: dict[int, int]) -> tuple[list[Address], list[int], list[int]]:
+    return [Address(bytes([pool]) * 20) for pool in reserve0], list(reserve0.values()), [1] * len(reserve0)
 
 
 def test_a_price_beyond_twenty_bytes_is_no_price() -> None:

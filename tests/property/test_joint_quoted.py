@@ -138,7 +138,7 @@ def least_dual(legs: Sequence[Leg]) -> float:
     def gain(leg: Leg, price: float, amount: int) -> float:
         paid, earned = (1.0, price) if leg.pool.spec.tokens[leg.i] == ONE else (price, 1.0)
         try:
-            return earned * leg.out(amount) - paid * amount
+            return earned * leg.pool.amount_out(leg.i, leg.j, amount) - paid * amount
         except QuoteUnavailable:
             return -inf
 

@@ -13,13 +13,16 @@ from flasharb.market import Market
 from flasharb.pools import InsufficientLiquidity, Pool, QuoteUnavailable, V2Pool, ends
 from flasharb.pools.inverse import least_input
 from flasharb.strategy.bracket import search
+from flasharb.strategy.fit import fitted
 from flasharb.strategy.limits import SHARE_SCALE, UNLIMITED, Limits
 from flasharb.strategy.size import size
 from flasharb.strategy.trade import Cycle, Hop, Opportunity, Rejected, Trade
 from flasharb.units import Address
 from tests.support.market_samples import DAI, USDC, WBTC, WETH, Basket, address_of, basket, market, v2, v3
 
-THOROUGH = Limits(UNLIMITED.position_share, max_evaluations=20_000, good_enough=0.0, good_enough_quoted=0.0)
+THOROUGH = Limits(
+    UNLIMITED.position_share, max_evaluations=20_000, max_after_whole=20_000, good_enough=0.0, good_enough_quoted=0.0
+)
 FEES = st.sampled_from([0, 100, 500, 2500, 3000, 10_000])
 OTHERS = (WBTC, USDC, DAI)
 
@@ -174,6 +177,28 @@ def test_no_input_gains_more_through_tick_ranges(pools: list[Pool]) -> None:
     assert trade.gain_bound >= best
 
 
+@given(
+    gap=st.floats(0.002, 0.05),
+    depth=st.integers(10**14, 10**16),
+    fee=st.sampled_from([100, 500, 3000, 10_000]),
+    narrow=st.integers(0, 10**16),
+)
+def test_no_number_of_a_coarse_token_nearby_gains_more(gap: float, depth: int, fee: int, narrow: int) -> None:
+    """The fee takes up to a satoshi too much: the live search finds the inputs of which it does not."""
+    tick = 260_220
+    price = 1.0001**tick * (1 + gap) ** -1 * 0.997 * (1 - fee / 10**6)
+    pair = v2("a", (WETH.address, 3 * 10**20), (WBTC.address, int(3e20 / price)))
+    positions = [(tick - 6000, tick + 6000, depth), (tick - 60, tick + 60, narrow)]
+    pools: list[Pool] = [pair, v3("b", (WETH.address, WBTC.address), tick, positions, fee)]
+    trade = sized(pools, UNLIMITED)
+    assert isinstance(trade, Trade)
+    unit = trade.hops[1].amount_in
+    i, j = pair.spec.ends(WETH.address, WBTC.address)
+    nearby = (gain(pools, pair.amount_in(i, j, other)) or 0 for other in range(max(unit - 520, 1), unit + 520))
+    best = max(nearby)
+    assert trade.gross_profit >= best - best // 10**7
+
+
 @given(mixed_decimals(), st.integers(1, SHARE_SCALE // 2))
 def test_position_limit_is_kept_and_used_up(pools: list[Pool], share: int) -> None:
     free, trade = sized(pools), sized(pools, Limits(share))
@@ -260,6 +285,22 @@ def test_a_search_over_quotes_gains_as_much_as_any_other_input(pools: list[Pool]
     assert gain(pools, trade.amount_in) == trade.gross_profit
     assert trade.gain_bound >= best
     assert trade.gross_profit >= best - rounding_noise(trade) - best // 10**6
+
+
+@given(gap=st.floats(5e-4, 0.05), grain=st.sampled_from([1, 10**6, 10**9]), first=st.integers(10**18, 10**20))
+def test_a_fit_needs_few_quotes_however_coarsely_they_are_rounded(gap: float, grain: int, first: int) -> None:
+    """A line through quotes that differ by little more than their rounding would lead anywhere."""
+    depth, quotes = 10**21, []
+
+    def gained(amount: int) -> int:
+        quotes.append(amount)
+        return int(depth * (1 + gap)) * amount // (depth + amount) // grain * grain - amount
+
+    about = fitted(gained, 1 + gap, 1.0, first, 10**30)
+    top = depth * ((1 + gap) ** 0.5 - 1)
+    assert about is not None
+    assert abs(about - top) <= top * 1e-3 + grain
+    assert len(quotes) <= 10
 
 
 def test_the_bound_of_a_search_over_quotes_is_tight() -> None:

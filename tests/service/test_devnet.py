@@ -29,7 +29,7 @@ from flasharb.devnet.world import devnet_key, load_world
 from flasharb.execution.bundle import Bundle
 from flasharb.execution.replies import Acknowledged, Refused
 from flasharb.execution.signing import SigningKey
-from flasharb.feed.events import FeedGap, Heartbeat, NewHead, V2Sync, V3Swap
+from flasharb.feed.events import FeedGap, Heartbeat, NewHead, PoolLog, V2Sync, V3Swap
 from flasharb.feed.messages import Heartbeat as HeartbeatMessage
 from flasharb.feed.messages import decode, encode
 from flasharb.feed.reframer import Reframer
@@ -207,7 +207,8 @@ class Told:
     def add(self, event: Any) -> None:
         if isinstance(event, NewHead):
             self.heads.append(event)
-        elif not isinstance(event, Heartbeat):
+        elif not isinstance(event, Heartbeat | PoolLog):
+            # The bus has messages for pairs and V3 pools; the logs of others come from the node alone.
             # All of an event but its log index, which the bus does not have.
             content = {name: getattr(event, name) for name in event.__slots__ if name != "log_index"}
             self.blocks.setdefault(event.block_number, []).append((type(event), content))

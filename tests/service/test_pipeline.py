@@ -57,6 +57,7 @@ class House:
         self.seen: list[Report] = []
         self.counts: list[int] = []
         self.heads: list[int] = []
+        self.tried_at: list[int] = []
         self.simulator = FakeSimulator(5 * WEI_PER_ETH)
         ours = Ours(CONTRACT, Known(DEVNET_CHAIN_ID, WETH, {}, {}), Reach({}, (WETH,), 3))
         self.accountant = Accountant(self.receipts, ours, SLOT_S, self.figures)
@@ -83,6 +84,10 @@ class House:
         async for head in heads:
             self.heads.append(head.number)
 
+    async def _try_out(self, heads: Conflated[BlockHeader]) -> None:
+        async for head in heads:
+            self.tried_at.append(head.number)
+
     def _dropped(self) -> None:
         self.figures.notes_dropped += 1
 
@@ -95,6 +100,7 @@ class House:
                     self.chain, SLOT_S, self.figures, note, self.counts.append, new_head, glance
                 ),
                 follow=self._follow,
+                try_out=self._try_out,
                 detector=lambda note: Detector(search, self.figures, note, self.accountant.looked),
                 executor=self.executor,
                 tracker=Tracker(self.chain, SLOT_S),
@@ -136,7 +142,7 @@ async def test_events_become_landed_bundles_and_the_stop_waits_for_them(
     assert included.net_profit_wei == 7
     assert house.figures.net_profit_wei == 7
     assert house.figures.bundles_included == 1
-    assert house.heads == [2]
+    assert house.heads == house.tried_at == [2]
     assert house.figures.sightings == 0, "there was no market yet when the first block came"
     assert journal.open_intents == []
 

@@ -62,7 +62,8 @@ async def scan(node: Any, first: int, last: int) -> tuple[list[int], list[int]]:
     told: list[int] = []
     ends: list[int] = []
 
-    def take(end: int, logs: Any) -> None:
+    async def take(end: int, logs: Any) -> None:
+        await trio.lowlevel.checkpoint()
         ends.append(end)
         told.extend(log.block_number for log in logs)
         assert all(isinstance(log, FactoryLog) for log in logs)
@@ -117,9 +118,13 @@ async def test_a_single_block_that_is_refused_is_a_failure() -> None:
         await scan(FakeNode(frozenset({3}), most=0), 0, 10)
 
 
+async def nothing(_end: int, _logs: Any) -> None:
+    await trio.lowlevel.checkpoint()
+
+
 async def test_a_chain_without_factories_is_not_asked() -> None:
     node: Any = FakeNode()
-    await factory_logs(node, creators(31_337, {}), (0, 10), lambda end, logs: None)
+    await factory_logs(node, creators(31_337, {}), (0, 10), nothing)
     assert node.ranges == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +17,7 @@ from eth_hash.auto import keccak
 from flasharb.adapters.journal import Journal
 from flasharb.adapters.lists import read_pools
 from flasharb.adapters.node import open_node
+from flasharb.adapters.pool_discovery import settle
 from flasharb.adapters.receipts import Receipts
 from flasharb.adapters.web3_provider import web3_on
 from flasharb.cli.pools import command
@@ -27,7 +29,14 @@ from flasharb.errors import FlasharbError, OutsideError, UsageError
 from flasharb.execution.outcome import DryRun
 from flasharb.feed.messages import encode
 from flasharb.feed.records import PoolSync
+from flasharb.pools.balancer.admission import pool_id_of
+from flasharb.pools.balancer.code import VAULT
+from flasharb.pools.balancer.creation import POOL_REGISTERED
+from flasharb.pools.constant_product.creation import pair_created
+from flasharb.pools.creation import POOL_COUNT, POOL_LIST, Claim, FactoryLog
 from flasharb.pools.protocols import DEPLOYMENTS
+from flasharb.pools.register import Register
+from flasharb.pools.spec import PoolSpec
 from flasharb.service.figures import Figures
 from flasharb.service.preflight import Plan
 from flasharb.service.reports import Report, Started
@@ -39,6 +48,7 @@ from tests.service.test_node import http_server, jsonrpc, result
 from tests.service.test_node_source_on_anvil import ETH, Chain
 from tests.service.test_serve_on_anvil import ANVIL_CHAIN_ID, World
 from tests.support.node_tools import running_anvil
+from tests.support.pool_bytecode import deployed_code
 
 USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 WETH = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
@@ -76,7 +86,15 @@ async def test_the_devnets_pools_are_found_by_tokens_and_new_ones_by_logs(tmp_pa
         assert by_tokens["blocks"] is None
         assert {spec.address for spec in read_pools([str(out)], DEVNET_CHAIN_ID)} == own
 
+        # Pairs of Solidly's family follow from the factory that the devnet's own file names; their tokens say the rest.
+        solidly = [spec for spec in listed if spec.protocol == "velodrome_v1"]
+        named = ("--factories", ready["pool_file"], "--out", tmp_path / "more.json")
+        more = await discovered("--rpc", ready["rpc_url"], "--tokens", ready["token_file"], *named)
+        assert more["by_protocol"]["velodrome_v1"] == len(solidly) > 0
+        assert set(solidly) <= set(read_pools([str(tmp_path / "more.json")], DEVNET_CHAIN_ID))
+
         async with open_node(ready["rpc_url"]) as node:
+            await _vault_pools_are_settled(node, listed)
             created = await _create_pair(node, own)
         by_logs = await discovered("--rpc", ready["rpc_url"], "--from", "0", "--out", out)
         assert (by_logs["new"], by_logs["counts"]) == (1, {})
@@ -85,6 +103,22 @@ async def test_the_devnets_pools_are_found_by_tokens_and_new_ones_by_logs(tmp_pa
         assert again["new"] == 0
         assert again["blocks"][0] == 0
     assert len(read_pools([str(out)], DEVNET_CHAIN_ID)) == len(own) + 1
+
+
+async def _vault_pools_are_settled(node: Any, listed: Sequence[PoolSpec]) -> None:
+    """What the Vault logged of its pools (before the devnet's genesis) becomes what the devnet's own file says."""
+    vault = [spec for spec in listed if spec.protocol.startswith("balancer_")]
+    assert vault
+    register = Register(DEVNET_CHAIN_ID, DEPLOYMENTS[DEVNET_CHAIN_ID])
+    claims = []
+    for spec in vault:
+        pool_id = pool_id_of(spec)
+        topics = (POOL_REGISTERED.topic, pool_id, spec.address.rjust(32, b"\0"))
+        claim = register.created(FactoryLog(VAULT, topics, pool_id[20:22].rjust(32, b"\0"), 0))
+        assert isinstance(claim, Claim)
+        claims.append(claim)
+    assert await settle(node, register, claims) == []
+    assert set(register.specs.values()) == set(vault)
 
 
 async def _create_pair(node: Any, own: set[Any]) -> int:
@@ -287,6 +321,92 @@ async def test_what_was_found_before_a_node_failed_is_kept_and_gone_on_from(tmp_
 
 def topic(text: str) -> str:
     return "0x" + address(text).rjust(32, b"\0").hex()
+
+
+STABLE_FACTORY, SAITA_FACTORY = (
+    "0x6A8cbed756804B16E05E741eDaBd5cB544AE21bf",
+    "0x35113a300ca0D7621374890ABFEAC30E88f214b1",
+)
+PAIR, PROXY, PLAIN = ("0x" + digit * 40 for digit in "789")
+
+
+class MainnetNode:
+    """A node of chain 1 with two logs, of Curve's factory and of a fork of Uniswap's, and what they are about."""
+
+    def __init__(self) -> None:
+        self.lists_read = 0
+        self.codes = {
+            PAIR: deployed_code("UniswapV2Pair"),
+            PROXY: bytes.fromhex(f"363d3d373d3d3d363d73{'77' * 20}5af43d82803e903d91602b57fd5bf3"),
+        }
+
+    def answer(self, request: Any) -> Any:
+        if isinstance(request, list):
+            return [self.answer(one) for one in request]
+        method, params = request["method"], request["params"]
+        return result(request, getattr(self, method)(*params))
+
+    def eth_chainId(self) -> str:
+        return "0x1"
+
+    def eth_blockNumber(self) -> str:
+        return hex(19_000_100)
+
+    def eth_getLogs(self, query: Any) -> list[Any]:
+        assert {SAITA_FACTORY.lower(), STABLE_FACTORY.lower()} <= set(query["address"])
+        pair = {
+            "address": SAITA_FACTORY,
+            "topics": [hex0x(pair_created(3000).topic), topic(USDC), topic(WETH)],
+            "data": topic(PAIR) + "00" * 32,
+            "blockNumber": hex(19_000_001),
+        }
+        plain = {
+            "address": STABLE_FACTORY,
+            "topics": [hex0x(keccak(b"PlainPoolDeployed(address[],uint256,uint256,address)"))],
+            "data": "0x" + "00" * 32 * 7,
+            "blockNumber": hex(19_000_002),
+        }
+        return [pair, plain, plain]
+
+    def eth_call(self, call: Any, block: str) -> str:
+        assert call["to"] == STABLE_FACTORY.lower()
+        data = bytes.fromhex(call["data"][2:])
+        if data == POOL_COUNT:
+            self.lists_read += 1
+            return "0x" + (3).to_bytes(32, "big").hex()
+        assert data[:4] == POOL_LIST
+        return topic((PROXY, PLAIN, PAIR)[int.from_bytes(data[4:], "big")])
+
+    def eth_getCode(self, at: str, block: str) -> str:
+        return hex0x(self.codes.get(at, b"\x60"))
+
+    def eth_getStorageAt(self, at: str, slot: str, block: str) -> str:
+        return topic({6: USDC, 7: WETH}[int(slot, 16)]) if at == PAIR else "0x" + "00" * 32
+
+
+async def test_logs_that_say_too_little_are_followed_up_at_the_node(tmp_path: Path) -> None:
+    """A pair by its code and storage; a list is read once, and the unknown on it are refused with a count."""
+    chain, out = MainnetNode(), tmp_path / "pools.json"
+    async with http_server(jsonrpc(chain.answer)) as url:
+        report = await discovered("--rpc", url, "--from", 19_000_000, "--out", out)
+    assert chain.lists_read == 1
+    assert report["by_protocol"] == {"v2_fork": 1}
+    assert report["counts"] == {"unknown_code": 2}
+    assert {one["pool"].lower() for one in report["refused"]} == {PROXY, PLAIN}
+    (spec,) = read_pools([str(out)], 1)
+    assert (hex0x(spec.address), spec.tokens, spec.fee_pips) == (PAIR, (address(USDC), address(WETH)), 3000)
+
+
+async def test_many_that_are_not_modelled_are_one_line(tmp_path: Path) -> None:
+    chain, out = MainnetNode(), tmp_path / "pools.json"
+    async with http_server(jsonrpc(chain.answer)) as url:
+        arguments = ["discover", "--rpc", url, "--from", "19000000", "--out", str(out)]
+        answer = await trio.to_thread.run_sync(partial(CliRunner().invoke, command, arguments))
+    assert answer.exit_code == 0, answer.output
+    first, second, third = answer.stdout.splitlines()
+    assert first.endswith("1 pools (1 new): 1 v2_fork, factories' logs of blocks 19000000 to 19000100")
+    assert second == "2 unknown_code: its code is none whose mathematics is known here"
+    assert third == "not taken: 2 unknown_code"
 
 
 def test_a_node_that_is_not_there_is_an_outside_failure(tmp_path: Path) -> None:

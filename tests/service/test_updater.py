@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import trio
@@ -105,6 +106,7 @@ async def test_what_the_bus_has_no_messages_for_is_asked_of_the_node() -> None:
         await bench.feed(sync(CHEAP, 80, 250_000, 8), Heartbeat(9, 0))
         third = await bench.latest()
         assert (third.market.number, reserve0(third, CHEAP), reserve0(third, DEAR)) == (8, 80, 77)
+        assert third.touched == {CHEAP, DEAR}, "what moved in the silent block is told with the next one"
         bench.send.close()
     assert "reloaded" not in bench.notices()
 
@@ -127,6 +129,44 @@ async def test_a_slow_reader_gets_the_newest_market_with_all_that_moved() -> Non
     assert update.market.number == 29
     assert update.touched == {CHEAP, DEAR}
     assert bench.updates.merged == 27
+
+
+async def test_a_pool_without_logs_is_read_at_the_end_of_every_block() -> None:
+    """It moves without an event, is not touched where it did not, leaves when it is refused, and comes back."""
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000), pool(DEAR, 100, 210_000)])
+    chain.probed, chain.refused = frozenset({DEAR}), {DEAR: "not tried out yet"}
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+
+        async def block(number: int, dear: int) -> Update:
+            chain.headers[number] = header(number)
+            chain.pools[number] = {one.spec.address: one for one in (pool(CHEAP, 1, 1), pool(DEAR, dear, 210_000))}
+            await bench.feed(sync(CHEAP, number, 200_000, number), Heartbeat(number + 1, 0))
+            return await bench.latest()
+
+        await bench.feed(Heartbeat(6, 0))
+        first = await bench.latest()
+        assert first.market.pools.keys() == {CHEAP}
+
+        chain.refused = {}
+        admitted = await block(6, 100)
+        assert (admitted.touched, reserve0(admitted, DEAR)) == ({CHEAP, DEAR}, 100)
+        moved = await block(7, 77)
+        assert (moved.touched, reserve0(moved, DEAR), reserve0(moved, CHEAP)) == ({CHEAP, DEAR}, 77, 7)
+        still = await block(8, 77)
+        assert (still.touched, reserve0(still, DEAR)) == ({CHEAP}, 77)
+        chain.refused = {DEAR: "a fee"}
+        out = await block(9, 77)
+        assert out.market.pools.keys() == {CHEAP}
+        assert DEAR in (out.touched or ())
+        assert out.market.reload == {}
+        chain.refused = {}
+        back = await block(10, 66)
+        assert reserve0(back, DEAR) == 66
+        bench.send.close()
+    assert [wanted for wanted, _ in chain.loads] == [None], "no reload is made for it"
 
 
 def newcomers(*listed: Address) -> Newcomers:
@@ -178,6 +218,53 @@ async def test_a_pool_that_no_factory_knows_is_refused_by_name_and_one_that_nobo
     assert met.left_out == {real_pool(): Excluded(Cause.NOT_TRACKED, USDC)}
     assert bench.notices() == ["refused"]
     assert bench.figures.skipped == {"unvouched_pools": 1}
+
+
+async def test_a_pool_that_a_factory_creates_is_traded_in_the_same_slot() -> None:
+    """The block's market comes first; then the pool is loaded, at that block, and the market told again with it."""
+    chain, created = FakeChain(), PoolSpec(real_pool(), "uniswap_v2", (WETH, USDC), 3000)
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    met = replace(newcomers(WETH, USDC), from_factories=True)
+    bench = Bench(chain, met)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        await bench.latest()
+        chain.grow(6, [pool(CHEAP, 100, 200_000), pool(real_pool(), 55, 110_000)], first=6)
+        chain.creations[6] = (created, replace(created, address=DEAR))
+        await bench.feed(sync(CHEAP, 90, 210_000, 6), Heartbeat(7, 0))
+        update = await bench.latest()
+        bench.send.close()
+    assert update.market.number == 6
+    assert reserve0(update, real_pool()) == 55
+    assert update.touched == {CHEAP, real_pool()}
+    assert met.specs.keys() == {real_pool()}
+    assert bench.notices() == ["refused", "pool", "reloaded"]
+    assert chain.asked_created == [(5, 5), (6, 6)]
+
+
+async def test_new_pools_that_the_node_did_not_tell_are_asked_for_again() -> None:
+    """The market is not in doubt for that; the blocks that were missed are in the next question."""
+    chain, created = FakeChain(), PoolSpec(real_pool(), "uniswap_v2", (WETH, USDC), 3000)
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    met = replace(newcomers(WETH, USDC), from_factories=True)
+    bench = Bench(chain, met)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        await bench.latest()
+        chain.grow(7, [pool(CHEAP, 100, 200_000), pool(real_pool(), 55, 110_000)], first=6)
+        chain.creations[6] = (created,)
+        chain.created_failing = True
+        await bench.feed(Heartbeat(7, 0))
+        assert (await bench.latest()).market.number == 6
+        assert bench.notices() == ["newcomers"]
+        chain.created_failing = False
+        await bench.feed(Heartbeat(8, 0))
+        update = await bench.latest()
+        bench.send.close()
+    assert chain.asked_created == [(5, 5), (6, 6), (6, 7)]
+    assert reserve0(update, real_pool()) == 55
 
 
 async def test_a_gap_takes_all_pools_from_the_node_at_the_next_whole_block() -> None:

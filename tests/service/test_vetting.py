@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import trio
 
-from flasharb.adapters.node import Node
 from flasharb.adapters.quarantine import Quarantine
-from flasharb.evm import DictState, Fork
+from flasharb.evm import Fork
 from flasharb.market.quarantine import Quarantined
 from flasharb.pools.spec import PoolSpec
 from flasharb.service.simulator import Head, Job, Simulator, TokenTrial, Unsimulated
@@ -20,9 +18,10 @@ from flasharb.settings import Simulation as Settings
 from flasharb.simulation.result import Executed, Simulation
 from flasharb.simulation.suspicion import LIMIT
 from flasharb.simulation.token_check import Parties, TokenFault, Verdict
-from flasharb.units import Address, Hash32, hex0x
+from flasharb.units import Address, Hash32
 from tests.support.pool_bytecode import CONTEXT, SENDER
 from tests.support.small_world import SmallWorld
+from tests.support.state_node import StateNode
 
 WETH, GOOD, BAD, POOL, OTHER = (Address(bytes([number]) * 20) for number in (1, 2, 3, 0xAA, 0xAB))
 SPECS = {
@@ -35,16 +34,19 @@ LESS = Verdict(TokenFault.RECEIVER_GETS_LESS, "transfer of 100: receiver gets 99
 
 @dataclass
 class FakeSimulator:
-    """Knows verdicts, and what simulations end with."""
+    """Knows verdicts, what simulations end with, and who (holder, token) holds too little to try."""
 
     verdicts: dict[Address, Verdict | Unsimulated] = field(default_factory=dict)
     reverts: str | None = None
     trials: list[TokenTrial] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
+    not_held: set[tuple[Address, Address]] = field(default_factory=set)
 
     async def check_token(self, trial: TokenTrial) -> Verdict | Unsimulated:
         self.trials.append(trial)
         await trio.lowlevel.checkpoint()
+        if (trial.parties.holder, trial.token) in self.not_held:
+            return Verdict(TokenFault.NOT_HELD, "holds 0")
         return self.verdicts.get(trial.token, Verdict(None))
 
     async def simulate(self, job: Job) -> Simulation | Unsimulated:
@@ -97,16 +99,45 @@ async def test_a_bad_token_is_never_simulated_again(tmp_path: Path) -> None:
     assert [trial.token for trial in again.simulator.trials] == [GOOD]
 
 
+async def test_a_share_is_tried_out_at_the_other_pool_of_the_route(tmp_path: Path) -> None:
+    """A vault holds none of its own shares: whichever way the route goes, the pair sends the share."""
+    vault = PoolSpec(BAD, "erc4626", (GOOD, BAD), 0)
+    for route in ((BAD, OTHER), (OTHER, BAD)):
+        bench = Bench(tmp_path)
+        bench.vetting = Vetting(bench.simulator, bench.quarantine, SPECS | {BAD: vault}, OURS, (WETH, GOOD), print)
+        assert isinstance(await bench.vetting.simulate(job(*route)), Simulation)
+        assert [(trial.token, trial.parties.holder) for trial in bench.simulator.trials] == [(BAD, OTHER)]
+
+
 async def test_what_cannot_be_tried_is_not_condemned(tmp_path: Path) -> None:
-    """A pool that holds nothing, a worker that died: not now, but nothing is written."""
+    """Pools that hold nothing, a worker that died: not now, but nothing is written."""
     for verdict in (Verdict(TokenFault.NOT_HELD, "holds 3"), Unsimulated("simulation_died", "status 9")):
         bench = Bench(tmp_path, FakeSimulator({GOOD: verdict}))
-        answer = await bench.vetting.simulate(job(POOL))
+        answer = await bench.vetting.simulate(job(POOL, OTHER))
         assert isinstance(answer, Unsimulated)
         assert answer.reason == UNTRIED
         assert bench.quarantine.tokens == {}
         bench.simulator.verdicts.clear()
-        assert isinstance(await bench.vetting.simulate(job(POOL)), Simulation)
+        assert isinstance(await bench.vetting.simulate(job(POOL, OTHER)), Simulation)
+
+
+async def test_a_token_that_its_own_pool_does_not_hold_is_tried_out_by_the_next(tmp_path: Path) -> None:
+    """The LP token of a Curve pool, on a route that goes through it."""
+    bench = Bench(tmp_path)
+    bench.simulator.not_held = {(POOL, GOOD)}
+    assert isinstance(await bench.vetting.simulate(job(POOL, OTHER)), Simulation)
+    tried = [(trial.token, trial.parties.holder) for trial in bench.simulator.trials]
+    assert tried == [(GOOD, POOL), (GOOD, OTHER), (BAD, OTHER)]
+
+
+async def test_a_token_that_is_not_on_the_way_need_not_be_held(tmp_path: Path) -> None:
+    """The LP token of a Curve pool between whose coins the route goes: tried again where it is on the way."""
+    bench = Bench(tmp_path)
+    bench.simulator.not_held = {(POOL, GOOD), (OTHER, GOOD)}
+    assert isinstance(await bench.vetting.simulate(job(POOL)), Simulation)
+    answer = await bench.vetting.simulate(job(POOL, OTHER))
+    assert isinstance(answer, Unsimulated)
+    assert answer.reason == UNTRIED
 
 
 async def test_a_token_that_only_lets_simulations_fail_is_quarantined(tmp_path: Path) -> None:
@@ -131,30 +162,6 @@ async def test_a_disk_that_refuses_does_not_let_the_token_through(tmp_path: Path
         answer = await bench.vetting.simulate(job(POOL))
         assert isinstance(answer, Unsimulated)
         assert answer.reason == QUARANTINED
-
-
-class StateNode(Node):
-    """A node over a world in memory."""
-
-    def __init__(self, state: DictState) -> None:
-        super().__init__("state node", 10.0, 1000)
-        self._state = state
-
-    async def _exchange(self, requests: list[dict[str, Any]], what: str) -> dict[int, Any]:
-        return {one["id"]: {"id": one["id"], "result": self._answer(one)} for one in requests}
-
-    def _answer(self, request: dict[str, Any]) -> str:
-        at = bytes.fromhex(request["params"][0][2:])
-        account = self._state.account(at)
-        match request["method"]:
-            case "eth_getBalance":
-                return hex(account.balance if account else 0)
-            case "eth_getTransactionCount":
-                return hex(account.nonce if account else 0)
-            case "eth_getCode":
-                return hex0x(self._state.code(account.code_hash) if account else b"")
-        assert request["method"] == "eth_getStorageAt", request
-        return f"{self._state.storage(at, int(request['params'][1], 16)):#066x}"
 
 
 async def test_a_worker_tries_tokens_out_with_state_from_the_node() -> None:

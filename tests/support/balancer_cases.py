@@ -1,7 +1,8 @@
 """Random cases for pools of the Vault, each run through the real Vault and pool: amounts and storage afterwards.
 
-A case is known by its kind and number. ``run_case`` writes a state into the storage of the real contracts, loads our
-pool from the same storage, swaps in both given in and given out, and loads again: the two must agree in everything.
+A case is known by its kind and number, and by the version of its pool where that is not left to the number.
+``run_case`` writes a state into the storage of the real contracts, loads our pool from the same storage, swaps in both
+given in and given out, and loads again: the two must agree in everything.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ NOW = CONTEXT.timestamp
 PREMINTED = 1 << 111
 PAUSABLE_UNTIL = NOW + sum(PAUSABLE)
 
+STABLE_KINDS = ("stable_v1", "stable_v2", "stable_v3")
 WEIGHTED_KINDS = ("weighted_v1", "weighted_2tokens_v1", "weighted_v2", "weighted_v3")
 # decimals and weights (per mille) of some pools; the deployments are kept, so there are not too many
 WEIGHTED_POOLS = (
@@ -86,14 +88,16 @@ class Case:
             others |= {(at, slot): machine.storage(at, slot) for at, slot in loaded.elsewhere}
 
 
-def case_of(kind: str, number: int) -> Case:
-    """The case of this number."""
+def case_of(kind: str, number: int, version: str | None = None) -> Case:
+    """The case of this number, of a pool of one of the versions at hand or of this one."""
     dice = random.Random(f"{kind} {number}")
-    return _weighted(dice) if kind == "weighted" else _stable(dice, with_bpt=kind == "bpt")
+    drawn = dice.choice(WEIGHTED_KINDS if kind == "weighted" else STABLE_KINDS)
+    if kind == "weighted":
+        return _weighted(dice, version or drawn)
+    return _stable(dice, version or drawn, with_bpt=kind == "bpt")
 
 
-def _weighted(dice: random.Random) -> Case:
-    kind = dice.choice(WEIGHTED_KINDS)
+def _weighted(dice: random.Random, kind: str) -> Case:
     decimals, permille = dice.choice([p for p in WEIGHTED_POOLS if len(p[0]) == 2 or kind != "weighted_2tokens_v1"])
     weights = tuple(part * 10**15 for part in permille)
     world = weighted_world(kind, decimals, weights)
@@ -122,9 +126,10 @@ def _balances(dice: random.Random, world: World, totals: list[int]) -> dict[int,
     return dict(zip(slots[2::2] if kind is Specialisation.GENERAL else slots, words, strict=True))
 
 
-def _stable(dice: random.Random, with_bpt: bool) -> Case:
-    kind = dice.choice(("stable_v1", "stable_v3"))
+def _stable(dice: random.Random, kind: str, with_bpt: bool) -> Case:
     decimals, rated, exempt, above = dice.choice(STABLE_POOLS)
+    if kind == "stable_v5" and any(exempt):
+        exempt = rated  # all or none
     world = stable_world(kind, decimals, rated, exempt, above)
     bpt = world.tokens.index(world.pool)
     digits, has_rate, free = _with(decimals, bpt, 18), _with(rated, bpt, False), _with(exempt, bpt, False)
@@ -151,7 +156,7 @@ def _stable(dice: random.Random, with_bpt: bool) -> Case:
         2: totals[bpt] + outside,
         8: _fee(dice) << 192,
         9: amp,
-        11: dice.choice((0, 5 * 10**17, 10**17)) | dice.choice((0, 5 * 10**17, 25 * 10**16)) << 64,
+        11: _share(dice) | _share(dice) << 64,
         entry(SENDER, 0): 1 << 120,
         entry(world.vault, 0): 1 << 120,
     }
@@ -159,6 +164,8 @@ def _stable(dice: random.Random, with_bpt: bool) -> Case:
         if flag:
             current = dice.randint(10**18, 13 * 10**17)
             old = current if dice.random() < 0.4 else dice.randint(10**18, current)
+            if dice.random() < 0.15:
+                current, old = old, current  # rates may fall
             own[mapping_slot(k, 10)] = (
                 current | old << 96 | RATE_DURATION << 192 | (NOW + dice.randint(0, RATE_DURATION)) << 224
             )
@@ -169,6 +176,11 @@ def _stable(dice: random.Random, with_bpt: bool) -> Case:
     case = Case(world, facts, storage, i, j)
     own[12] = _last(dice, case, last_amp)
     return case
+
+
+def _share(dice: random.Random) -> int:
+    """What the protocol takes: nothing, as on mainnet, or an amount whose roundings tell one formula from another."""
+    return dice.choice((0, 5 * 10**17, dice.randint(1, 5 * 10**17)))
 
 
 def _with(values: tuple[Any, ...], at: int, own: Any) -> tuple[Any, ...]:
@@ -195,27 +207,28 @@ def _last(dice: random.Random, case: Case, same_amp: bool) -> int:
     except QuoteUnavailable:
         d = 10**18
     amp = pool.amp if same_amp else dice.randint(1, 5000) * 1000
-    return amp << 233 | max(1, int(d * dice.choice((1.0, 0.99999, 0.999, 0.9))) + dice.randint(-1, 1))
+    return amp << 233 | max(1, int(d * dice.choice((1.0, 0.99999, 0.999, 0.9, 1.001))) + dice.randint(-1, 1))
 
 
 # --- running ---
 
 
-def run_case(kind: str, number: int) -> str | None:
+def run_case(kind: str, number: int, version: str | None = None) -> str | None:
     """None where Vault and mathematics agree, else what differs."""
-    case = case_of(kind, number)
+    case = case_of(kind, number, version)
     dice = random.Random(f"amount {kind} {number}")
     pool = case.pool(case.machine())
     i, j = case.i, case.j
     problems = [
-        _compare(case, pool, 0, _amount(dice, pool, i)),
-        _compare(case, pool, 1, _amount(dice, pool, j)),
+        _compare(case, pool, 0, amount_of(dice, pool, i)),
+        _compare(case, pool, 1, amount_of(dice, pool, j)),
     ]
     found = [problem for problem in problems if problem]
     return f"{kind} {number}: " + "; ".join(found) if found else None
 
 
-def _amount(dice: random.Random, pool: VaultPool, k: int) -> int:
+def amount_of(dice: random.Random, pool: VaultPool, k: int) -> int:
+    """An amount of token k, from next to nothing to more than there is."""
     total = pool.cash[k] + pool.managed[k]
     if isinstance(pool, StablePool) and k == pool.facts.bpt:
         total = max(1, pool.supply - total)
@@ -245,8 +258,7 @@ def _compare(case: Case, pool: WeightedPool | StablePool, kind: int, amount: int
     try:
         after = pool.after_swap(i, j, ours, amount) if kind else pool.swapped(i, j, amount).pool
     except StateUnknown:
-        followed = not with_bpt or (kind == 0 and case.facts.kind == "stable_v3")
-        return "the swap is not followed" if followed else None
+        return "the swap is not followed" if not with_bpt or kind == 0 else None
     stored = case.pool(machine)
     if not with_bpt and _followed(case, pool, logs) != stored:
         return f"kind {kind} of {amount}: the Vault's logs lead to {_followed(case, pool, logs)}, in storage {stored}"
@@ -282,6 +294,6 @@ def outcome(kind: str, number: int) -> str:
     case = case_of(kind, number)
     pool = case.pool(case.machine())
     try:
-        return "pays" if pool.amount_out(case.i, case.j, _amount(random.Random(number), pool, case.i)) else "nothing"
+        return "pays" if pool.amount_out(case.i, case.j, amount_of(random.Random(number), pool, case.i)) else "nothing"
     except QuoteUnavailable:
         return "refused"

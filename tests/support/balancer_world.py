@@ -2,13 +2,19 @@
 
 The Vault, the provider of protocol fees and a pool are created by their own creation code. What they leave behind is
 copied into a fresh world for each case; then balances, fees and rates are written over it and one ``swap`` is sent.
+
+The code of some versions is not in this repository (see fixtures/README.md): whoever has it gives a folder with a JSON
+file a kind, ``{"bytecode": "0x…"}``, in the environment variable ``FLASHARB_BALANCER``.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from eth_hash.auto import keccak
@@ -18,6 +24,18 @@ from flasharb.units import Address, Hash32
 from tests.support.abi import encode
 from tests.support.assembly import assemble
 from tests.support.pool_bytecode import CONTEXT, SENDER, RevertedError, applied, creation_code, number, send
+
+ARTIFACTS = os.environ.get("FLASHARB_BALANCER")
+FIXTURES = {
+    "weighted_v1": "BalancerWeightedV1",
+    "weighted_2tokens_v1": "BalancerWeighted2TokensV1",
+    "weighted_v2": "BalancerWeightedV2",
+    "weighted_v3": "BalancerWeightedV3",
+    "stable_v1": "BalancerStableV1",
+    "stable_v2": "BalancerStableV2",
+    "stable_v3": "BalancerStableV3",
+}
+"""The versions whose code is in ``fixtures/bytecode``, and under what name."""
 
 CREATOR = Address(bytes.fromhex("00000000000000000000000000000000c0ffee00"))
 RATE_PROVIDER = Address(bytes.fromhex("0000000000000000000000000000000000fa7e00"))
@@ -117,9 +135,18 @@ def accounts_of(machine: Machine, before: Mapping[bytes, Account]) -> dict[bytes
     return accounts
 
 
+def code_of(kind: str) -> bytes:
+    """The creation code of this version."""
+    if kind in FIXTURES:
+        return creation_code(FIXTURES[kind])
+    assert ARTIFACTS is not None
+    return bytes.fromhex(json.loads((Path(ARTIFACTS) / f"{kind}.json").read_text())["bytecode"][2:])
+
+
 def create(machine: Machine, name: str, *arguments: Any) -> Address:
-    """Run a fixture's creation code."""
-    made = send(machine, CREATOR, creation_code(name) + encode(*arguments))[12:]
+    """Run the creation code of a version or of another fixture."""
+    code = code_of(name) if name.startswith(("weighted", "stable")) else creation_code(name)
+    made = send(machine, CREATOR, code + encode(*arguments))[12:]
     if not any(made):
         raise RevertedError(f"the constructor of {name} reverted")
     return Address(made)
@@ -162,14 +189,14 @@ def weighted_world(kind: str, decimals: tuple[int, ...], weights: tuple[int, ...
     tokens, nobody = [token(index) for index in range(count)], bytes(20)
     fee = 10**15
     if kind == "weighted_v1":
-        pool = create(machine, "BalancerWeightedV1", vault, "pool", "P", tokens, list(weights), fee, *PAUSABLE, nobody)
+        pool = create(machine, kind, vault, "pool", "P", tokens, list(weights), fee, *PAUSABLE, nobody)
     elif kind == "weighted_2tokens_v1":
         params = (vault, "pool", "P", *tokens, *weights, fee, *PAUSABLE, 0, nobody)
-        pool = create(machine, "BalancerWeighted2TokensV1", params)
+        pool = create(machine, kind, params)
     else:
         params = ("pool", "P", tokens, list(weights), [nobody] * count, [nobody] * count, fee)
-        name, version = ("BalancerWeightedV2", ()) if kind == "weighted_v2" else ("BalancerWeightedV3", ("3",))
-        pool = create(machine, name, params, vault, fees, *PAUSABLE, nobody, *version)
+        version = () if kind == "weighted_v2" else ("3",)
+        pool = create(machine, kind, params, vault, fees, *PAUSABLE, nobody, *version)
     return _world(accounts, machine, vault, pool, tokens)
 
 
@@ -187,13 +214,22 @@ def stable_world(
     tokens, nobody = [token(place) for place in places], bytes(20)
     providers = [rate_provider(place) if flag else nobody for place, flag in zip(places, rated, strict=True)]
     durations = [RATE_DURATION if flag else 0 for flag in rated]
-    params: tuple[Any, ...] = (vault, fees, "pool", "P", tokens, providers, durations, list(exempt))
-    params = (*params, 100, 10**15, *PAUSABLE, nobody)
-    if kind == "stable_v1":
-        pool = create(machine, "BalancerStableV1", params)
-    else:
-        pool = create(machine, "BalancerStableV3", (*params, "3"))
+    flags = any(exempt) if kind == "stable_v5" else list(exempt)
+    params: tuple[Any, ...] = (vault, fees, "pool", "P", tokens, providers, durations, flags)
+    version = () if kind == "stable_v1" else ("3",)
+    pool = create(machine, kind, (*params, 100, 10**15, *PAUSABLE, nobody, *version))
     return _world(accounts, machine, vault, pool, sorted([*tokens, pool]))
 
 
-__all__ = ["World", "accounts_of", "create", "rate_provider", "stable_world", "token", "weighted_world"]
+__all__ = [
+    "ARTIFACTS",
+    "FIXTURES",
+    "World",
+    "accounts_of",
+    "code_of",
+    "create",
+    "rate_provider",
+    "stable_world",
+    "token",
+    "weighted_world",
+]

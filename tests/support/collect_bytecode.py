@@ -26,6 +26,9 @@ BALANCER = "@balancer-labs/v2-deployments@3.2.0"
 WETH = "canonical-weth@1.4.0"
 V4_CORE = "@uniswap/v4-core@1.0.2"
 
+METADATA_END = "64736f6c63430007010033"
+"""How code of the compiler 0.7.1 ends."""
+
 LICENSES = {
     # v3-core's change date has passed: see the LICENSE file in the package.
     V3_CORE: "BUSL-1.1, since 2023-04-01 GPL-2.0-or-later",
@@ -35,11 +38,15 @@ LICENSES = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where one contract's artifact stands: ``package@version`` and the path inside it."""
+    """Where one contract's artifact stands: ``package@version`` and the path inside it.
+
+    ``made``: the artifact is that of a factory, whose creation code ends with that of what it makes.
+    """
 
     package: str
     path: str
     deployed: bool = False
+    made: bool = False
 
 
 SOURCES = {
@@ -73,6 +80,9 @@ SOURCES = {
     "BalancerWeightedV3": Source(BALANCER, "dist/tasks/20230206-weighted-pool-v3/artifact/WeightedPool.json"),
     "BalancerStableV1": Source(
         BALANCER, "dist/tasks/20220906-composable-stable-pool/bytecode/ComposableStablePool.json"
+    ),
+    "BalancerStableV2": Source(
+        BALANCER, "dist/tasks/20221122-composable-stable-pool-v2/artifact/ComposableStablePoolFactory.json", made=True
     ),
     "BalancerStableV3": Source(
         BALANCER, "dist/tasks/20230206-composable-stable-pool-v3/artifact/ComposableStablePool.json"
@@ -128,12 +138,22 @@ def read_artifact(path: Path) -> dict[str, Any]:
     return artifact
 
 
+def made_by(factory: dict[str, Any]) -> dict[str, Any]:
+    """The artifact of what a factory makes: the code behind the metadata that ends the factory's own. No ABI."""
+    head, _, made = factory["bytecode"].partition(METADATA_END)
+    if made.count(METADATA_END) != 1:
+        raise SystemExit(f"the factory's {len(head)} digits of code are not followed by those of one other contract")
+    return {"abi": [], "bytecode": made}
+
+
 def collect(name: str, source: Source, roots: list[Path]) -> str:
     """The text of ``<name>.json``: one ABI entry a line, then the code."""
     package, _, version = source.package.rpartition("@")
     directory = package_directory(package, version, roots)
     manifest = json.loads((directory / "package.json").read_text())
     artifact = read_artifact(directory / source.path)
+    if source.made:
+        artifact = made_by(artifact)
     head = {
         "name": name,
         "package": package,
@@ -143,7 +163,7 @@ def collect(name: str, source: Source, roots: list[Path]) -> str:
     }
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     entries = ",\n".join("    " + json.dumps(entry, separators=(",", ":")) for entry in plain_abi(artifact["abi"]))
-    lines.append(f'  "abi": [\n{entries}\n  ]')
+    lines.append(f'  "abi": [\n{entries}\n  ]' if entries else '  "abi": []')
     lines.append(f'  "bytecode": "{hex_code(artifact, "bytecode")}"')
     if source.deployed:
         lines.append(f'  "deployed_bytecode": "{hex_code(artifact, "deployedBytecode")}"')

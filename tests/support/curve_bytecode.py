@@ -142,15 +142,15 @@ def machine(world: Mapping[bytes, Account], timestamp: int = TIMESTAMP) -> Machi
     return Machine(DictState({Address(at): account for at, account in world.items()}), context, Fork.PRAGUE)
 
 
-def execute(local: Machine, to: bytes, signature: str, *arguments: int) -> TransactionResult:
-    """The trader's call of a function with these words."""
+def execute(local: Machine, to: bytes, signature: str, *arguments: int, value: int = 0) -> TransactionResult:
+    """The trader's call of a function with these words, and perhaps ether."""
     data = selector(signature).to_bytes(4, "big") + b"".join((a % (1 << 256)).to_bytes(32, "big") for a in arguments)
     return local.apply(
         UnsignedTransaction(
             sender=TRADER,
             to=to,
             data=data,
-            value=0,
+            value=value,
             nonce=local.nonce(TRADER),
             gas_limit=1 << 33,
             max_fee_per_gas=0,

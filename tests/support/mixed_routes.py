@@ -18,7 +18,8 @@ from flasharb.pools import PoolSpec
 from flasharb.pools.curve import CurveFacts
 from flasharb.pools.managed.key import PoolKey
 from flasharb.units import ZERO_ADDRESS, Address
-from tests.support.contract_world import ETHER, OWNER, World
+from tests.support.contract_world import DEPLOYER, ETHER, OWNER, World
+from tests.support.psm_world import open_psm
 
 ETHER_COIN: Final = Address(b"\xee" * 20)
 KEY_TYPE: Final = "(address,address,uint24,int24,address)"
@@ -258,6 +259,17 @@ def _unwrap_wsteth(world: MixedWorld, before: Address, after: Address, gain: int
     return Step("wsteth", wrapper, (wrapper, after), 1, 0, lambda amount: amount * 10**18 // rate)
 
 
+def _psm(world: MixedWorld, before: Address, after: Address, *, buys: bool) -> Step:
+    """Maker's module at par, the one kind that gives no more than it takes; selling costs a thousandth."""
+    gem, dai = (after, before) if buys else (before, after)
+    psm = open_psm(world, gem, dai, tin=10**15)
+    world.give(gem, DEPLOYER, DEPTH * ETHER)
+    world.give(dai, psm, DEPTH * ETHER)
+    world.users_of_allowance.add(psm)
+    i = int(buys)
+    return Step("psm", psm, (before, after), i, 1 - i, lambda amount: amount if buys else amount - amount // 1000)
+
+
 MAKERS: Final[dict[str, Maker]] = {
     "v2": _v2,
     "v3": _v3,
@@ -275,6 +287,8 @@ MAKERS: Final[dict[str, Maker]] = {
     "curve add any": _curve_add(CurvePlan(coins=3, dynamic=True)),
     "deposit": _deposit,
     "wrap": _wrap_steth,
+    "psm sell": lambda world, before, after, gain: _psm(world, before, after, buys=False),
+    "psm buy": lambda world, before, after, gain: _psm(world, before, after, buys=True),
     "curve remove": _curve_remove(CurvePlan(coins=3, ether=True)),
     "curve remove uint": _curve_remove(CurvePlan(uint_indices=True)),
     "redeem": _redeem,
@@ -289,6 +303,9 @@ LENDING: Final = frozenset({"v2", "v3", "solidly", "v4", "v4 ether"})
 
 def joins(kinds: Sequence[str]) -> bool:
     """Whether pools of these kinds can follow each other in a cycle."""
+    if all(kind.startswith("psm") for kind in kinds):
+        # at par there is nothing to gain
+        return False
     meets = any(a in GIVES_ITS_OWN and b in TAKES_ITS_OWN for a, b in pairwise(kinds))
     return kinds[0] not in TAKES_ITS_OWN and kinds[-1] not in GIVES_ITS_OWN and not meets
 

@@ -16,6 +16,7 @@ from flasharb.execution.realised import Holdings
 from flasharb.feed.events import BlockHeader, PoolEvent
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool, V2Pool
+from flasharb.pools.register import Refused, Register
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.units import WEI_PER_ETH, Address, Hash32
 
@@ -67,6 +68,10 @@ class FakeChain:
     refused: dict[Address, str] = field(default_factory=dict)
     public: list[bytes] = field(default_factory=list)
     logs: dict[int, tuple[PoolEvent, ...]] = field(default_factory=dict)
+    probed: frozenset[Address] = frozenset()
+    creations: dict[int, tuple[PoolSpec, ...]] = field(default_factory=dict)
+    created_failing: bool = False
+    asked_created: list[tuple[int, int]] = field(default_factory=list)
 
     def grow(self, last: int, pools: Iterable[Pool], branch: str = "", first: int = 0) -> None:
         """Blocks up to ``last`` with the same pools in each."""
@@ -98,12 +103,28 @@ class FakeChain:
             {address: self.refused[address] for address in asked if address in self.refused},
         )
 
+    async def reread(self, header: BlockHeader) -> Loaded:
+        self._alive()
+        state = self.pools.get(header.number, {})
+        return Loaded(
+            tuple(state[at] for at in self.probed if at in state and at not in self.refused),
+            {at: self.refused[at] for at in self.probed if at in self.refused},
+        )
+
     async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
         self._alive()
         return self.logs.get(header.number, ())
 
     async def native_usd(self, header: BlockHeader) -> Decimal | None:
         return None
+
+    async def created(self, first: int, last: int, register: Register) -> list[Refused]:
+        self._alive()
+        self.asked_created.append((first, last))
+        if self.created_failing:
+            raise NodeError("the fake node does not tell logs")
+        found = [spec for number in range(first, last + 1) for spec in self.creations.get(number, ())]
+        return [one for spec in found if (one := register.offer(spec, "a factory")) is not None]
 
     def empty_market(self, header: BlockHeader) -> Market:
         return Market.load(header.number, (), TOKENS, block=header)

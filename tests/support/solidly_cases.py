@@ -10,7 +10,7 @@ import gzip
 import json
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from flasharb.pools import PoolSpec, QuoteUnavailable
@@ -59,6 +59,16 @@ class PairCase:
             others[mapping_slot(number(pair), layout.custom_fees)] = self.custom
         return own, others
 
+    def on_devnet(self) -> PairCase | None:
+        """The same for the devnet's own pair, which asks its factory for the fee; None if it searches by another loop.
+
+        Of a volatile pair all kinds have one mathematics.
+        """
+        pool = self.pool()
+        if self.stable and not pool.facts.loop.first:
+            return None
+        return replace(self, kind="velodrome_v1", fee=pool.fee_bps, custom=0)
+
     def _units(self) -> tuple[int, int]:
         return 10 ** self.decimals[0], 10 ** self.decimals[1]
 
@@ -88,14 +98,13 @@ def case_of(shape: str, index: int) -> PairCase:
 def run_case(shape: str, index: int) -> str | None:
     """None where the real pair and ours agree, else what differs."""
     case = case_of(shape, index)
-    world = pair_world(case.kind, case.stable, case.decimals)
-    pool = case.pool(world.pair, world.factory)
-    found = _compare(case, world, pool)
+    found = compare(case, pair_world(case.kind, case.stable, case.decimals))
     return f"{shape} {index}: {found} in {case}" if found else None
 
 
-def _compare(case: PairCase, world: PairWorld, pool: SolidlyPool) -> str | None:
-    i, j = case.i, 1 - case.i
+def compare(case: PairCase, world: PairWorld) -> str | None:
+    """None where the pair of this world and our mathematics agree, else what differs."""
+    pool, i, j = case.pool(world.pair, world.factory), case.i, 1 - case.i
     real = real_quote(case, world)
     try:
         ours: int | None = pool.quoted(i, j, case.amount_in)

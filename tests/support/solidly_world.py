@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from flasharb.evm import Account, DictState, Fork, Machine
 from flasharb.units import Address
 from tests.support.abi import encode
 from tests.support.balancer_world import CREATOR, CREATOR_CODE, accounts_of, token, token_code
-from tests.support.pool_bytecode import CONTEXT, SENDER, number, send
+from tests.support.pool_bytecode import CONTEXT, SENDER, creation_code, number, send
 
 ARTIFACTS = os.environ.get("FLASHARB_SOLIDLY")
 
@@ -66,32 +66,57 @@ class PairWorld:
         send(machine, self.pair, SWAP + encode(*wanted, SENDER, bytearray()))
 
 
+def creation_codes(kind: str) -> dict[str, bytes]:
+    """The code of a kind's pair and factory by contract name, from the folder that is named."""
+    assert ARTIFACTS is not None
+    file, pair_name, factory_name, _ = CONTRACTS[kind]
+    artifacts = json.loads((Path(ARTIFACTS) / file).read_text())
+    return {name: bytes.fromhex(artifacts[name]["bytecode"][2:]) for name in (pair_name, factory_name)}
+
+
 @cache
 def pair_world(kind: str, stable: bool, decimals: tuple[int, int]) -> PairWorld:
     """A pair of this kind, made by its own factory."""
-    assert ARTIFACTS is not None
-    file, pair_name, factory_name, signature = CONTRACTS[kind]
-    codes: dict[str, Any] = json.loads((Path(ARTIFACTS) / file).read_text())
+    _, pair_name, factory_name, signature = CONTRACTS[kind]
+    codes = creation_codes(kind)
+
+    def make_factory(machine: Machine) -> Address:
+        if not kind.startswith("velodrome_v2"):
+            return _create(machine, codes[factory_name])
+        first = _create(machine, codes[pair_name])
+        more = (SENDER, SENDER, SENDER) if kind == "velodrome_v2" else ()
+        try:
+            return _create(machine, codes[factory_name], first)
+        except AssertionError:
+            return _create(machine, codes[factory_name], first, *more)
+
+    return _world(decimals, make_factory, signature, stable)
+
+
+@cache
+def devnet_world(stable: bool, decimals: tuple[int, int]) -> PairWorld:
+    """A pair of the devnet's own, made by the devnet's factory."""
+
+    def make_factory(machine: Machine) -> Address:
+        return _create(machine, creation_code("DevSolidlyFactory"), SENDER, 1, 20)
+
+    return _world(decimals, make_factory, b"createPair(address,address,bool)", stable)
+
+
+def _world(
+    decimals: tuple[int, int], make_factory: Callable[[Machine], Address], signature: bytes, stable: bool
+) -> PairWorld:
     tokens = (token(0), token(1))
     accounts = {CREATOR: Account(nonce=1, code=CREATOR_CODE)}
     for at, digits in zip(tokens, decimals, strict=True):
         accounts[at] = Account(nonce=1, code=token_code(digits))
     machine = Machine(DictState(accounts), CONTEXT, Fork.PRAGUE)
-
-    def create(name: str, *arguments: Any) -> Address:
-        code = bytes.fromhex(codes[name]["bytecode"][2:]) + encode(*arguments)
-        made = send(machine, CREATOR, code)[12:]
-        assert any(made), f"{name} was not created"
-        return Address(made)
-
-    if kind.startswith("velodrome_v2"):
-        first = (create(pair_name),)
-        more = (SENDER, SENDER, SENDER) if kind == "velodrome_v2" else ()
-        try:
-            factory = create(factory_name, *first)
-        except AssertionError:
-            factory = create(factory_name, *first, *more)
-    else:
-        factory = create(factory_name)
+    factory = make_factory(machine)
     pair = Address(send(machine, factory, keccak(signature)[:4] + encode(*tokens, stable))[12:])
     return PairWorld(accounts_of(machine, accounts), pair, factory, tokens)
+
+
+def _create(machine: Machine, code: bytes, *arguments: Any) -> Address:
+    made = send(machine, CREATOR, code + encode(*arguments))[12:]
+    assert any(made), "a contract was not created"
+    return Address(made)

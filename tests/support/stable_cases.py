@@ -9,10 +9,12 @@ what differs. Kinds:
 ``rated``       the same code with another rate of coin 1 in place of 10^30, as a metapool's coin has
 ``ng``          stableswap-ng with two to four coins of any decimals and a dynamic fee
 ``3pool_lp``, ``fraxbp_lp``, ``rated_lp``, ``ng_lp``   one coin in or out (rated: in) against the LP token
+``devnet``, ``devnet_lp``                              the devnet's own pool of two coins, whose code is here
 """
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,9 +33,11 @@ from flasharb.pools.storage import Elsewhere
 from flasharb.units import Address
 from tests.support import curve_bytecode as chain
 from tests.support.assembly import assemble
+from tests.support.pool_bytecode import FIXTURES
 
 EXCHANGE_KINDS = ("3pool", "fraxbp", "rated", "ng")
 KINDS = EXCHANGE_KINDS + tuple(f"{kind}_lp" for kind in EXCHANGE_KINDS)
+DEVNET_KINDS = ("devnet", "devnet_lp")
 
 POOL = Address(b"\xaa" * 20)
 COINS = tuple(Address(bytes([0xC0 + k]) * 20) for k in range(4))
@@ -95,7 +99,7 @@ def stable_case(kind: str, number: int) -> StableCase:
     code, spec = _contract(dice, base)
     facts = facts_of(spec)
     coins = facts.lp_index
-    balances = _balances(dice, facts.rates)
+    balances = drawn_balances(dice, facts.rates)
     storage, supply = _storage(dice, facts, balances)
     if hop:
         coin, lp = dice.randrange(coins), facts.lp_index
@@ -104,14 +108,14 @@ def stable_case(kind: str, number: int) -> StableCase:
     else:
         i, j = dice.sample(range(coins), 2)
     held = supply if i == facts.lp_index else balances[i]
-    return StableCase(code, spec, storage, supply, i, j, _amount(dice, held, beyond=i != facts.lp_index))
+    return StableCase(code, spec, storage, supply, i, j, drawn_amount(dice, held, beyond=i != facts.lp_index))
 
 
 def _contract(dice: random.Random, base: str) -> tuple[bytes, PoolSpec]:
     if base == "ng":
         return _ng(dice)
     name, rules, coins = ("3pool", EARLY, 3) if base == "3pool" else ("fraxbp", TEMPLATE_2, 2)
-    code = chain.recorded_code(name)
+    code = devnet_code() if base == "devnet" else chain.recorded_code(name)
     rates: tuple[int, ...] = (10**18,) + (10**30,) * (coins - 1)
     if base == "rated":
         rate = dice.choice((10**29, 1)) * dice.randint(8, 12) + dice.randint(10**29, 10**31)
@@ -119,6 +123,12 @@ def _contract(dice: random.Random, base: str) -> tuple[bytes, PoolSpec]:
         code = code.replace(_TEN_30, rate.to_bytes(13, "big"))
     facts = StableFacts(rules, rates, chain.SUPPLY_SLOT)
     return code, PoolSpec(POOL, admission.PROTOCOL, (*COINS[:coins], LP), 0, facts=facts)
+
+
+@cache
+def devnet_code() -> bytes:
+    """The code of the devnet's own pool."""
+    return bytes.fromhex(json.loads((FIXTURES / "DevStableSwap.json").read_text())["deployed_bytecode"][2:])
 
 
 def _ng(dice: random.Random) -> tuple[bytes, PoolSpec]:
@@ -136,7 +146,7 @@ def _ng(dice: random.Random) -> tuple[bytes, PoolSpec]:
     return patched, spec
 
 
-def _balances(dice: random.Random, rates: tuple[int, ...]) -> list[int]:
+def drawn_balances(dice: random.Random, rates: tuple[int, ...]) -> list[int]:
     """Mostly a busy pool near balance; sometimes dust, sometimes far out of balance."""
     whole = 10 ** dice.choice((0, 2, 4, 6, 7, 8, 9)) * dice.randint(10**6, 10**7)
     spread = dice.choice((1.0, 1.1, 3, 30, 1000, 10**5))
@@ -150,7 +160,7 @@ def _storage(dice: random.Random, facts: StableFacts, balances: list[int]) -> tu
     total = sum(balance * rate // 10**18 for balance, rate in zip(balances, facts.rates, strict=True))
     supply = max(1, int(total * dice.choice((1, dice.uniform(0.5, 1.0), dice.uniform(1, 2)))))
     fee = dice.choice((0, 10**6, 4 * 10**6, dice.randint(0, 5 * 10**9)))
-    storage = {at.fee: fee, **_amplification(dice, rules)}
+    storage = {at.fee: fee, **drawn_amplification(dice, rules)}
     storage |= {at.balances + k: balance for k, balance in enumerate(balances)}
     if at.admin_fee is not None:
         storage[at.admin_fee] = dice.choice((0, 5 * 10**9, dice.randint(0, 10**10)))
@@ -176,7 +186,8 @@ def _mapping(key: bytes, slot: int) -> int:
     return int.from_bytes(chain.keccak(slot.to_bytes(32, "big") + key.rjust(32, b"\0")), "big")
 
 
-def _amplification(dice: random.Random, rules: StableRules) -> dict[int, int]:
+def drawn_amplification(dice: random.Random, rules: StableRules) -> dict[int, int]:
+    """The slots of A: mostly still, else ramping, or just done with it."""
     a = int(10 ** dice.uniform(0, 5.99)) * rules.a_precision + dice.randrange(rules.a_precision)
     at, now = rules.slots, chain.TIMESTAMP
     if dice.random() < 0.6:
@@ -187,7 +198,7 @@ def _amplification(dice: random.Random, rules: StableRules) -> dict[int, int]:
     return {at.initial_a: a, at.future_a: to, at.initial_a_time: min(start, end), at.future_a_time: end}
 
 
-def _amount(dice: random.Random, held: int, *, beyond: bool) -> int:
+def drawn_amount(dice: random.Random, held: int, *, beyond: bool) -> int:
     """Dust, a share of up to 90 %, or (coins only) more than the pool has."""
     roll = dice.random()
     if roll < 0.15:
@@ -220,7 +231,7 @@ def run_movement(base: str, number: int) -> str | None:
         result = chain.execute(local, POOL, f"remove_liquidity_imbalance({array},uint256)", *arguments)
     if not result.status:
         return None
-    problem = _events_differ(pool, result, case.load(local))
+    problem = events_differ(pool, result, case.load(local))
     return problem and f"{action} {base} {number}: {problem}"
 
 
@@ -263,7 +274,7 @@ def run_stable(case: StableCase) -> str | None:
     pool = case.load(local)
     paid_in = case.spec.tokens[case.j]
     before = _balance(local, paid_in)
-    result = _call(local, case)
+    result = call(local, case)
     try:
         ours = pool.swapped(case.i, case.j, case.amount)
     except QuoteUnavailable as error:
@@ -277,10 +288,11 @@ def run_stable(case: StableCase) -> str | None:
     after = case.load(local)
     if after != ours.pool:
         return f"storage gives {after}, ours {ours.pool}"
-    return _events_differ(pool, result, after)
+    return events_differ(pool, result, after)
 
 
-def _events_differ(pool: StableSwapPool, result: TransactionResult, after: StableSwapPool) -> str | None:
+def events_differ(pool: StableSwapPool, result: TransactionResult, after: StableSwapPool) -> str | None:
+    """None where the events lead to the same pool as storage."""
     try:
         followed = follow(pool, result)
     except StateUnknown as error:
@@ -302,7 +314,8 @@ def follow(pool: StableSwapPool, result: TransactionResult) -> StableSwapPool:
     raise AssertionError("the pool logged nothing")
 
 
-def _call(local: Machine, case: StableCase) -> TransactionResult:
+def call(local: Machine, case: StableCase) -> TransactionResult:
+    """Let the contract do the hop."""
     n = lp = case.lp
     if case.j == lp and case.is_ng:
         amounts = [case.amount if k == case.i else 0 for k in range(n)]

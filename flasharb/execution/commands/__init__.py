@@ -101,6 +101,7 @@ ENCODERS: Final[Mapping[str, Encoder]] = MappingProxyType(
         "balancer_v2": Encoder(Style.HELD, balancer_v2.swap, batches=True),
         "erc4626": Encoder(Style.HELD, lambda legs, to: wrappers.swap_erc4626(legs[0], to)),
         "wsteth": Encoder(Style.HELD, lambda legs, to: wrappers.swap_wsteth(legs[0]), forwards=False),
+        "psm": Encoder(Style.HELD, lambda legs, to: wrappers.swap_psm(legs[0], to)),
         "weth": Encoder(Style.HELD, lambda legs, to: wrappers.swap_weth(legs[0]), forwards=False),
     }
 )

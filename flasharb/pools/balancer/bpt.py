@@ -1,119 +1,48 @@
 """Swaps with a stable pool's own token (BPT): a join or an exit with one token.
 
-Before each, the protocol is paid in new BPT for what swap fees and yield have made the invariant grow since the last
-one; after it, for the swap fee that this very join or exit has paid. Growth by swap fees is measured with the rates of
-back then, growth by yield with those of the tokens whose yield is not exempt.
-
-BPT lies pre-minted in the Vault; what counts as supply is what does not lie there. Source: ``ComposableStablePool`` and
-``ComposableStablePoolProtocolFees``,
-version 3. Version 1 pays the same but rounds what it takes for itself after a join otherwise.
+The protocol has been paid before (``protocol_fees``), and is paid again afterwards. BPT lies pre-minted in the Vault;
+what counts as supply is what does not lie there. Source: ``ComposableStablePool``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from flasharb.pools.balancer.fixed_point import complement, div_down, div_up, mul_down, mul_up
 from flasharb.pools.balancer.log_exp import ONE
+from flasharb.pools.balancer.protocol_fees import Due, settled
 from flasharb.pools.balancer.stable_facts import JoinExit
 from flasharb.pools.balancer.stable_math import Reverts, balance_at, invariant
-from flasharb.pools.errors import Uninitialised
-
-if TYPE_CHECKING:
-    from flasharb.pools.balancer.stable import StablePool
+from flasharb.pools.balancer.stable_state import StableState
+from flasharb.pools.inverse import TooLittle, least_input
 
 
-class Due(NamedTuple):
-    """Before a join or exit, the protocol paid: BPT minted for it, BPT outside the Vault then, and the invariant."""
-
-    minted: int
-    supply: int
-    d: int
-
-
-def fees_due(pool: StablePool) -> Due:
-    """What a join or exit begins with.
-
-    Raises:
-        Uninitialised: there is no BPT outside the Vault: the pool has not been joined yet.
-    """
-    bpt = pool.facts.bpt
-    supply = pool.supply - pool.cash[bpt] - pool.managed[bpt]
-    if supply <= 0 or not pool.last.invariant:
-        raise Uninitialised("the pool has not been initialised")
-    by_fees, by_fees_and_yield, total = _growth(pool)
-    share = mul_down(div_down(max(0, by_fees - pool.last.invariant), total), pool.protocol.swap)
-    share += mul_down(div_down(max(0, by_fees_and_yield - by_fees), total), pool.protocol.yields)
-    minted = _minted(pool, supply, share)
-    d = total if pool.amp == pool.last.amp else pool.d
-    return Due(minted, supply + minted, d)
-
-
-def _growth(pool: StablePool) -> tuple[int, int, int]:
-    """Three invariants: without any yield, without that of exempt tokens, and with everything."""
-    amp, facts = pool.last.amp, pool.facts
-    tokens = [k for k in range(len(pool.cash)) if k != facts.bpt]
-    total = pool.d if amp == pool.amp else invariant(amp, pool.scaled)
-    rates = [pool.rates[k] for k in tokens]
-
-    def without(adjust: list[bool]) -> int:
-        if all(rate.old == rate.current or not flag for rate, flag in zip(rates, adjust, strict=True)):
-            return total
-        return invariant(
-            amp,
-            [
-                balance * rate.old // rate.current if flag else balance
-                for balance, rate, flag in zip(pool.scaled, rates, adjust, strict=True)
-            ],
-        )
-
-    by_fees = without([facts.has_rate[k] for k in tokens])
-    return by_fees, without([facts.exempt[k] for k in tokens]), total
-
-
-def _minted(pool: StablePool, supply: int, share: int) -> int:
-    """New BPT that makes up this share (18 decimals) of the supply with it."""
-    if not share:
-        return 0
-    if pool.facts.kind == "stable_v1":
-        return div_down(mul_down(supply, share), complement(share))
-    return supply * share // complement(share)
-
-
-def _settled(pool: StablePool, balances: list[int], supply: int) -> tuple[int, JoinExit]:
-    """Total supply and memory after a join or exit that left these balances and this much BPT outside the Vault."""
-    due = pool.due
-    d = invariant(pool.amp, balances)
-    grown = max(0, d - mul_down(due.d, div_down(supply, due.supply)))
-    share = grown * pool.protocol.swap // d if grown else 0
-    return pool.supply + due.minted + _minted(pool, supply, share), JoinExit(pool.amp, d)
-
-
-def join_exact_in(pool: StablePool, k: int, amount_in: int) -> tuple[int, int, JoinExit]:
+def join_exact_in(pool: StableState, due: Due, k: int, amount_in: int) -> tuple[int, int, JoinExit]:
     """BPT for this much of the k-th token (18 decimals of value); total supply and memory afterwards."""
-    due, balances = pool.due, pool.scaled
-    total = sum(balances)
-    ratios = [div_down(balance + (amount_in if n == k else 0), balance) for n, balance in enumerate(balances)]
-    ideal = sum(mul_down(ratio, div_down(balance, total)) for ratio, balance in zip(ratios, balances, strict=True))
-    kept = amount_in
-    if ratios[k] > ideal:
-        if ideal < ONE:
-            raise Reverts("the amount is too small to be told from nothing")
-        free = mul_down(balances[k], ideal - ONE)
-        if free > amount_in:
-            raise Reverts("the amount is too small to be told from nothing")
-        kept = free + mul_down(amount_in - free, ONE - pool.fee)
-    after = list(balances)
-    after[k] += kept
+    after = list(pool.scaled)
+    after[k] += _kept(pool, k, amount_in)
     ratio = div_down(invariant(pool.amp, after), due.d)
     amount_out = mul_down(due.supply, ratio - ONE) if ratio > ONE else 0
-    after[k] = balances[k] + amount_in
-    return amount_out, *_settled(pool, after, due.supply + amount_out)
+    after[k] = pool.scaled[k] + amount_in
+    return amount_out, *settled(pool, due, after, due.supply + amount_out)
 
 
-def exit_exact_in(pool: StablePool, k: int, amount_in: int) -> tuple[int, int, JoinExit]:
+def _kept(pool: StableState, k: int, amount_in: int) -> int:
+    """What the fee leaves of an amount that joins alone."""
+    balances, total = pool.scaled, sum(pool.scaled)
+    weights = [balance * ONE // total for balance in balances]
+    ratio = (balances[k] + amount_in) * ONE // balances[k]
+    # the balances of the others stay: their ratios are one
+    ideal = sum(weights) - weights[k] + ratio * weights[k] // ONE
+    if ratio <= ideal:
+        return amount_in
+    free = mul_down(balances[k], ideal - ONE) if ideal >= ONE else amount_in + 1
+    if free > amount_in:
+        raise Reverts("the amount is too small to be told from nothing")
+    return free + mul_down(amount_in - free, ONE - pool.fee)
+
+
+def exit_exact_in(pool: StableState, due: Due, k: int, amount_in: int) -> tuple[int, int, JoinExit]:
     """The k-th token (18 decimals of value) for this much BPT; total supply and memory afterwards."""
-    due, balances = pool.due, pool.scaled
+    balances = pool.scaled
     if amount_in > due.supply:
         raise Reverts(f"there is no more than {due.supply} of the pool's token")
     target = mul_up(div_up(due.supply - amount_in, due.supply), due.d)
@@ -121,17 +50,16 @@ def exit_exact_in(pool: StablePool, k: int, amount_in: int) -> tuple[int, int, J
         raise Reverts("nothing would be left in the pool")
     gross = balances[k] - balance_at(pool.amp, balances, target, k)
     if gross < 0:
-        raise Reverts("the pool's balance would not fall")
-    taxed = _taxed(balances, k, gross)
-    amount_out = gross - taxed + mul_down(taxed, ONE - pool.fee)
+        raise TooLittle("the pool's balance would not fall")
+    amount_out = _given(pool, k, gross)
     after = list(balances)
     after[k] -= amount_out
-    return amount_out, *_settled(pool, after, due.supply - amount_in)
+    return amount_out, *settled(pool, due, after, due.supply - amount_in)
 
 
-def join_exact_out(pool: StablePool, k: int, amount_out: int) -> int:
+def join_exact_out(pool: StableState, due: Due, k: int, amount_out: int) -> int:
     """The k-th token (18 decimals of value) that this much BPT costs."""
-    due, balances = pool.due, pool.scaled
+    balances = pool.scaled
     target = mul_up(div_up(due.supply + amount_out, due.supply), due.d)
     net = balance_at(pool.amp, balances, target, k) - balances[k]
     if net < 0:
@@ -140,13 +68,13 @@ def join_exact_out(pool: StablePool, k: int, amount_out: int) -> int:
     amount_in = net - taxed + div_up(taxed, ONE - pool.fee)
     after = list(balances)
     after[k] += amount_in
-    _settled(pool, after, due.supply + amount_out)
+    settled(pool, due, after, due.supply + amount_out)
     return amount_in
 
 
-def exit_exact_out(pool: StablePool, k: int, amount_out: int) -> int:
+def exit_exact_out(pool: StableState, due: Due, k: int, amount_out: int) -> int:
     """BPT that this much of the k-th token (18 decimals of value) costs."""
-    due, balances = pool.due, pool.scaled
+    balances = pool.scaled
     total = sum(balances)
     if amount_out > balances[k]:
         raise Reverts(f"there is no more than {balances[k]} of the token in the pool")
@@ -167,8 +95,56 @@ def exit_exact_out(pool: StablePool, k: int, amount_out: int) -> int:
     after[k] = balances[k] - amount_out
     if amount_in > due.supply:
         raise Reverts(f"there is no more than {due.supply} of the pool's token")
-    _settled(pool, after, due.supply - amount_in)
+    settled(pool, due, after, due.supply - amount_in)
     return amount_in
+
+
+def join_least_in(pool: StableState, due: Due, k: int, amount_out: int) -> int:
+    """The least of the k-th token (18 decimals of value) for which ``join_exact_in`` gives this much."""
+    balances = pool.scaled
+    wanted = -(-(ONE - -amount_out * ONE // due.supply) * due.d // ONE)
+
+    def reached(amount: int) -> int:
+        after = list(balances)
+        after[k] += _kept(pool, k, amount)
+        return invariant(pool.amp, after)
+
+    about = _gross(pool, k, balance_at(pool.amp, balances, wanted, k) - balances[k])
+    about += (wanted - reached(about)) * about // (wanted - due.d)
+    return least_input(reached, wanted, max(about, 1))
+
+
+def exit_least_in(pool: StableState, due: Due, k: int, amount_out: int) -> int:
+    """The least BPT for which ``exit_exact_in`` gives this much of the k-th token (18 decimals of value)."""
+    balances = pool.scaled
+
+    def given(share: int) -> int:
+        if share >= ONE:
+            raise Reverts("nothing would be left in the pool")
+        gross = balances[k] - balance_at(pool.amp, balances, mul_up(ONE - share, due.d), k)
+        if gross < 0:
+            raise TooLittle("the pool's balance would not fall")
+        return _given(pool, k, gross)
+
+    after = list(balances)
+    after[k] -= _gross(pool, k, amount_out)
+    if after[k] <= 0:
+        raise Reverts(f"there is no more than {balances[k]} of the token in the pool")
+    about = ONE - div_down(invariant(pool.amp, after), due.d)
+    share = least_input(given, amount_out, max(about, 1))
+    return due.supply - mul_down(ONE - share, due.supply)
+
+
+def _gross(pool: StableState, k: int, net: int) -> int:
+    """About the amount of which the fee leaves this much."""
+    share = div_down(pool.scaled[k], sum(pool.scaled))
+    return div_up(net, ONE - mul_down(pool.fee, complement(share)))
+
+
+def _given(pool: StableState, k: int, gross: int) -> int:
+    """What the fee leaves of an amount that exits alone."""
+    taxed = _taxed(pool.scaled, k, gross)
+    return gross - taxed + mul_down(taxed, ONE - pool.fee)
 
 
 def _taxed(balances: list[int], k: int, amount: int) -> int:

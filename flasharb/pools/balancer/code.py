@@ -6,7 +6,8 @@ operands are immutables is one number a version, a bit for each ``PUSH32`` of th
 be read from the operands, and a contract that only looks like a pool has another hash.
 
 The table is made from the creation codes of Balancer's own deployments, which hold the same code with the zeros still
-in it (a test does the same again).
+in it (a test does the same again). The fourth deployments of weighted and stable pools have the code of the third, the
+sixth of stable pools that of the fifth, but for the hash of its metadata.
 """
 
 from __future__ import annotations
@@ -81,10 +82,28 @@ TEMPLATES: Final = (
         4, 9, 21, 13, (29, 1), (53, 1), rates=48,
     ),
     Template(
+        "stable_v2",
+        "3ce73da73eaa9c17468b8ebef50a29330f8b25fc9b673d790d7721e826e1b461",
+        0x1C7FD0007EFF027FF,
+        4, 9, 21, 13, (29, 1), (53, 1), rates=48,
+    ),
+    Template(
         "stable_v3",
         "d70369a238f9cb3019e503b98a41e1309d4fbbb3081d547180406c4fa982a48f",
         0x1CFFA0FDFE27FF,
         4, 9, 18, 13, (26, 1), (42, 1), rates=37,
+    ),
+    *(
+        Template(
+            "stable_v5",
+            code_hash,
+            0x3FE83F7F89FFF,
+            4, 10, 20, 15, (28, 1), (44, 1), rates=39,
+        )
+        for code_hash in (
+            "55ceaf841ab51cbf50de5347cb56a0e93e2d2db66b8d021cb63d04732ff05154",
+            "d0d5bc738d9e6804a3e924f4aa4304c298f9e51770419b21d892cb1580c55fc8",
+        )
     ),
 )  # fmt: skip
 _VAULT_CODE: Final = "8c3a27affc34515d3bdc6aad1704ed61dd202b0520820a8797a49124ebf04f14"

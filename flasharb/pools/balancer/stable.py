@@ -18,86 +18,35 @@ from functools import cached_property
 
 import msgspec
 
-from flasharb.pools.balancer.bpt import Due, exit_exact_in, exit_exact_out, fees_due, join_exact_in, join_exact_out
+from flasharb.pools.balancer.bpt import (
+    exit_exact_in,
+    exit_exact_out,
+    exit_least_in,
+    join_exact_in,
+    join_exact_out,
+    join_least_in,
+)
 from flasharb.pools.balancer.fixed_point import div_down, div_up, mul_down, mul_up
 from flasharb.pools.balancer.log_exp import ONE
-from flasharb.pools.balancer.pool import VaultPool, check
-from flasharb.pools.balancer.stable_facts import JoinExit, ProtocolFees, Ramp, Rate, StableFacts
-from flasharb.pools.balancer.stable_math import Reverts, balance_at, invariant, slopes
+from flasharb.pools.balancer.pool import check
+from flasharb.pools.balancer.protocol_fees import Due, fees_due
+from flasharb.pools.balancer.stable_facts import JoinExit, Ramp
+from flasharb.pools.balancer.stable_inverse import least_balance
+from flasharb.pools.balancer.stable_math import Reverts, balance_at, slopes
+from flasharb.pools.balancer.stable_state import StableState
 from flasharb.pools.contract import Swapped
-from flasharb.pools.errors import QuoteUnavailable, Uninitialised
+from flasharb.pools.errors import InsufficientLiquidity
 from flasharb.pools.events import StateUnknown
+from flasharb.pools.inverse import TooLittle
 
 
-class UnknownRate(QuoteUnavailable):
-    """A token's rate has expired: the pool would ask the provider for a new one, which is not known."""
-
-
-class StablePool(VaultPool, frozen=True, dict=True):
-    """A composable stable pool of the Vault, as it answers in a block of ``timestamp``.
-
-    ``supply`` is the total supply of BPT, what stands pre-minted in the Vault included.
-    """
-
-    facts: StableFacts
-    ramp: Ramp
-    rates: tuple[Rate, ...]
-    supply: int
-    last: JoinExit
-    protocol: ProtocolFees
-    timestamp: int
-
-    # What follows is the same for every quote of this pool, and kept with it.
-
-    @cached_property
-    def amp(self) -> int:
-        """The amplification now, three decimals."""
-        return self.ramp.at(self.timestamp)
-
-    @cached_property
-    def factors(self) -> tuple[int, ...]:
-        """By token, what brings it to 18 decimals of value (18 decimals themselves).
-
-        Raises:
-            UnknownRate: a rate has expired.
-        """
-        if self.timestamp > self.fresh_until:
-            raise UnknownRate("a token's rate has expired, and the pool would ask for a new one")
-        return tuple(scaling * rate.current for scaling, rate in zip(self.facts.scaling, self.rates, strict=True))
-
-    @cached_property
-    def fresh_until(self) -> int:
-        """The last time at which no rate has expired."""
-        return min(rate.expires for rate in self.rates)
-
-    @cached_property
-    def scaled(self) -> list[int]:
-        """The balances of all tokens but BPT, 18 decimals of value."""
-        bpt, factors = self.facts.bpt, self.factors
-        totals = [c + m for c, m in zip(self.cash, self.managed, strict=True)]
-        return [totals[k] * factors[k] // ONE for k in range(len(totals)) if k != bpt]
-
-    @cached_property
-    def d(self) -> int:
-        """The invariant now.
-
-        Raises:
-            Uninitialised: no balances.
-        """
-        d = invariant(self.amp, self.scaled)
-        if not d:
-            raise Uninitialised("the pool has no balances")
-        return d
+class StablePool(StableState, frozen=True, dict=True):
+    """A composable stable pool of the Vault, as it answers in a block of ``timestamp``."""
 
     @cached_property
     def due(self) -> Due:
         """The protocol's fees before the next join or exit."""
         return fees_due(self)
-
-    @cached_property
-    def places(self) -> tuple[int, ...]:
-        """By token, its place among the tokens that are not BPT (that of BPT means nothing)."""
-        return tuple(k - (k > self.facts.bpt) for k in range(len(self.cash)))
 
     # Quotes
 
@@ -116,7 +65,7 @@ class StablePool(VaultPool, frozen=True, dict=True):
             balances[self.places[i]] += taken
             given = balances[k] - balance_at(self.amp, balances, d, k) - 1
             if given < 0:
-                raise Reverts("the pool's balance would not fall")
+                raise TooLittle("the pool's balance would not fall")
             amount_out = given * ONE // self.factors[j]
         self.checked_amounts(i, j, amount_in, amount_out)
         return amount_out
@@ -129,9 +78,9 @@ class StablePool(VaultPool, frozen=True, dict=True):
         bpt = self.facts.bpt
         given = mul_down(amount_out, self.factors[j])
         if j == bpt:
-            amount_in = div_up(join_exact_out(self, self.places[i], given), self.factors[i])
+            amount_in = div_up(join_exact_out(self, self.due, self.places[i], given), self.factors[i])
         elif i == bpt:
-            amount_in = exit_exact_out(self, self.places[j], given)
+            amount_in = exit_exact_out(self, self.due, self.places[j], given)
         else:
             d, k = self.d, self.places[i]
             balances = list(self.scaled)
@@ -143,6 +92,25 @@ class StablePool(VaultPool, frozen=True, dict=True):
                 raise Reverts("the pool's balance would not grow")
             amount_in = div_up(div_up(taken, self.factors[i]), ONE - self.fee)
         self.checked_amounts(i, j, amount_in, amount_out)
+        return amount_in
+
+    def amount_in(self, i: int, j: int, amount_out: int) -> int:
+        """See ``VaultPool.amount_in``; also raises ``UnknownRate``."""
+        if amount_out <= 0 or i == j:
+            check(i, j, amount_out)
+            return 0
+        if self.facts.bpt in (i, j):
+            return self._least_with_bpt(i, j, amount_out)
+        factor, k, out = self.factors[i], self.places[i], self.places[j]
+        most = self.scaled[out] - 1 + -amount_out * self.factors[j] // ONE
+        if most <= 0:
+            raise Reverts(f"output {amount_out} is more than the pool has")
+        balance = least_balance(self.amp, self.scaled, self.d, (k, out), most)
+        if balance is None or balance <= self.scaled[k]:
+            return super().amount_in(i, j, amount_out)
+        net = -((self.scaled[k] - balance) * ONE // factor)
+        amount_in = -(-net * ONE // (ONE - self.fee))
+        self.checked_amounts(i, j, amount_in, self.amount_out(i, j, amount_in) if self.managed[j] else amount_out)
         return amount_in
 
     def marginal_rate(self, i: int, j: int) -> float:
@@ -166,15 +134,9 @@ class StablePool(VaultPool, frozen=True, dict=True):
     # Changes
 
     def swapped(self, i: int, j: int, amount_in: int) -> Swapped[StablePool]:
-        """See ``VaultPool.swapped``; also raises ``UnknownRate``.
-
-        Raises:
-            StateUnknown: BPT of a pool of version 1, whose own fee after a join or exit is not modelled.
-        """
+        """See ``VaultPool.swapped``; also raises ``UnknownRate``."""
         if self.facts.bpt not in (i, j) or amount_in <= 0:
             return super().swapped(i, j, amount_in)
-        if self.facts.kind == "stable_v1":
-            raise StateUnknown("a join or an exit of a stable pool of version 1 cannot be followed to the last unit")
         amount_out, supply, last = self._with_bpt(i, j, amount_in)
         self.checked_amounts(i, j, amount_in, amount_out)
         rates = tuple(rate._replace(old=rate.current) for rate in self.rates)
@@ -222,10 +184,25 @@ class StablePool(VaultPool, frozen=True, dict=True):
         """The same pool in a block of this time."""
         return msgspec.structs.replace(self, timestamp=timestamp)
 
+    def _least_with_bpt(self, i: int, j: int, amount_out: int) -> int:
+        """The least input of a swap that is a join or an exit."""
+        try:
+            if j == self.facts.bpt:
+                joined = join_least_in(self, self.due, self.places[i], amount_out)
+                amount_in = -(-joined * ONE // self.factors[i])
+            else:
+                given = -(-amount_out * self.factors[j] // ONE)
+                amount_in = exit_least_in(self, self.due, self.places[j], given)
+            self.amount_out(i, j, amount_in)  # what is reckoned afterwards can revert
+        except InsufficientLiquidity:
+            # beside a limit the search has more patience
+            return super().amount_in(i, j, amount_out)
+        return amount_in
+
     def _with_bpt(self, i: int, j: int, amount_in: int) -> tuple[int, int, JoinExit]:
         """Output of a swap given in that is a join or an exit, and supply and memory afterwards."""
         if j == self.facts.bpt:
             scaled = mul_down(amount_in, self.factors[i])
-            return join_exact_in(self, self.places[i], scaled)
-        given, supply, last = exit_exact_in(self, self.places[j], amount_in)
+            return join_exact_in(self, self.due, self.places[i], scaled)
+        given, supply, last = exit_exact_in(self, self.due, self.places[j], amount_in)
         return div_down(given, self.factors[j]), supply, last

@@ -8,7 +8,8 @@ from typing import Final, Literal, NamedTuple
 from flasharb.pools.balancer.log_exp import ONE
 from flasharb.units import Address, Hash32
 
-StableKind = Literal["stable_v1", "stable_v3"]
+StableKind = Literal["stable_v1", "stable_v2", "stable_v3", "stable_v5"]
+"""Versions by code: that of the fourth deployment is the third's, that of the sixth the fifth's."""
 
 _UINT32: Final = (1 << 32) - 1
 _UINT64: Final = (1 << 64) - 1
@@ -71,9 +72,7 @@ class Rate(NamedTuple):
 
     @classmethod
     def of_word(cls, word: int) -> Rate:
-        """From the pool's packed slot; an empty one is a token without a rate."""
-        if not word:
-            return cls()
+        """From the pool's packed slot."""
         return cls(word & _UINT96, word >> 96 & _UINT96, word >> 192 & _UINT32, word >> 224)
 
 

@@ -59,16 +59,8 @@ def balance_at(amp: int, balances: Sequence[int], d: int, k: int) -> int:
     Raises:
         Reverts: the contract's loop fails.
     """
-    count = len(balances)
-    ann = amp * count
-    product = balances[0] * count
-    for balance in balances[1:]:
-        product = product * balance * count // d
+    b, c = equation(amp, balances, d, k)
     square = d * d
-    if not product or square >> 256:
-        raise Reverts("the balances are too large or too unequal")
-    c = -(-square // (ann * product)) * AMP_PRECISION * balances[k]
-    b = sum(balances) - balances[k] + d // ann * AMP_PRECISION
     if (square + c) >> 256:
         raise Reverts("the balances are too large or too unequal")
     y = -(-(square + c) // (d + b))
@@ -82,6 +74,24 @@ def balance_at(amp: int, balances: Sequence[int], d: int, k: int) -> int:
         if -1 <= y - before <= 1:
             return y
     raise Reverts("the balance does not converge")
+
+
+def equation(amp: int, balances: Sequence[int], d: int, k: int) -> tuple[int, int]:
+    """The b and c of y² + (b - d) y = c, whose root is the balance of token k.
+
+    Raises:
+        Reverts: a product overflows or a divisor is zero.
+    """
+    count = len(balances)
+    ann = amp * count
+    product = balances[0] * count
+    for balance in balances[1:]:
+        product = product * balance * count // d
+    square = d * d
+    if not product or square >> 256:
+        raise Reverts("the balances are too large or too unequal")
+    c = -(-square // (ann * product)) * AMP_PRECISION * balances[k]
+    return sum(balances) - balances[k] + d // ann * AMP_PRECISION, c
 
 
 def slopes(amp: int, balances: Sequence[int], d: int) -> list[float]:

@@ -10,16 +10,12 @@ the input. In the large it is.
 
 from __future__ import annotations
 
-from typing import Final
-
 from flasharb.pools.balancer.facts import WeightedFacts
-from flasharb.pools.balancer.fixed_point import complement, div_down, div_up, mul_down, mul_up, pow_up
+from flasharb.pools.balancer.fixed_point import div_up, mul_down, mul_up, pow_up
 from flasharb.pools.balancer.log_exp import ONE
 from flasharb.pools.balancer.pool import VaultPool, check
+from flasharb.pools.balancer.weighted_inverse import MAX_RATIO, least_net
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
-
-MAX_RATIO: Final = 3 * 10**17
-"""The most of a balance that one swap may put in or take out: 30 %, with 18 decimals."""
 
 
 class WeightedPool(VaultPool, frozen=True):
@@ -33,17 +29,16 @@ class WeightedPool(VaultPool, frozen=True):
             check(i, j, amount_in)
             return 0
         facts = self.facts
-        balance_in = (self.cash[i] + self.managed[i]) * facts.scaling[i]
-        balance_out = (self.cash[j] + self.managed[j]) * facts.scaling[j]
-        if not balance_in or not balance_out:
-            raise Uninitialised("the pool has no balances")
-        taken = (amount_in - mul_up(amount_in, self.fee)) * facts.scaling[i]
-        if taken > mul_down(balance_in, MAX_RATIO):
+        balance_in, balance_out = self._balances(i, j)
+        # the fee is rounded up, which leaves what is rounded down
+        taken = amount_in * (ONE - self.fee) // ONE * facts.scaling[i]
+        if taken > balance_in * MAX_RATIO // ONE:
             raise InsufficientLiquidity(f"input {amount_in} is more than the pool takes at once (30 % of its balance)")
-        base = div_up(balance_in, balance_in + taken)
-        exponent = div_down(facts.weights[i], facts.weights[j])
-        rest = complement(pow_up(base, exponent, facts.simple_powers))
-        amount_out = mul_down(balance_out, rest) // facts.scaling[j]
+        exponent = facts.weights[i] * ONE // facts.weights[j]
+        kept = pow_up(-(-balance_in * ONE // (balance_in + taken)), exponent, facts.simple_powers)
+        if kept >= ONE:
+            return 0
+        amount_out = balance_out * (ONE - kept) // ONE // facts.scaling[j]
         self.checked_amounts(i, j, amount_in, amount_out)
         return amount_out
 
@@ -53,10 +48,7 @@ class WeightedPool(VaultPool, frozen=True):
             check(i, j, amount_out)
             return 0
         facts = self.facts
-        balance_in = (self.cash[i] + self.managed[i]) * facts.scaling[i]
-        balance_out = (self.cash[j] + self.managed[j]) * facts.scaling[j]
-        if not balance_in or not balance_out:
-            raise Uninitialised("the pool has no balances")
+        balance_in, balance_out = self._balances(i, j)
         given = amount_out * facts.scaling[j]
         if given > mul_down(balance_out, MAX_RATIO):
             raise InsufficientLiquidity(f"output {amount_out} is more than the pool gives at once (30 %)")
@@ -66,6 +58,35 @@ class WeightedPool(VaultPool, frozen=True):
         amount_in = div_up(-(-taken // facts.scaling[i]), ONE - self.fee)
         self.checked_amounts(i, j, amount_in, amount_out)
         return amount_in
+
+    def amount_in(self, i: int, j: int, amount_out: int) -> int:
+        """See ``VaultPool.amount_in``; ``weighted_inverse`` says how."""
+        if amount_out <= 0 or i == j:
+            check(i, j, amount_out)
+            return 0
+        facts = self.facts
+        balance_in, balance_out = self._balances(i, j)
+        exponent = facts.weights[i] * ONE // facts.weights[j]
+        bound = ONE + -amount_out * facts.scaling[j] * ONE // balance_out
+        net = least_net(balance_in, facts.scaling[i], bound, exponent, facts.simple_powers)
+        if net is None:
+            return super().amount_in(i, j, amount_out)
+        amount_in = -(-net * ONE // (ONE - self.fee))
+        self.checked_amounts(i, j, amount_in, self.amount_out(i, j, amount_in) if self.managed[j] else amount_out)
+        return amount_in
+
+    def _balances(self, i: int, j: int) -> tuple[int, int]:
+        """Those of the two tokens, with 18 decimals.
+
+        Raises:
+            Uninitialised: there are none.
+        """
+        scaling = self.facts.scaling
+        balance_in = (self.cash[i] + self.managed[i]) * scaling[i]
+        balance_out = (self.cash[j] + self.managed[j]) * scaling[j]
+        if not balance_in or not balance_out:
+            raise Uninitialised("the pool has no balances")
+        return balance_in, balance_out
 
     def marginal_rate(self, i: int, j: int) -> float:
         """Output per input, both in smallest units, for an infinitesimal amount, fee taken off.

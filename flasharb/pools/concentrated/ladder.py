@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from flasharb.pools.concentrated.liquidity import NOT_INITIALISED, TickLiquidity, with_position
+from flasharb.pools.concentrated.ranges import Ranges, stop_price
 from flasharb.pools.concentrated.sqrt_price_math import (
     amount0_delta,
     amount0_delta_rounding_up,
@@ -33,13 +34,7 @@ from flasharb.pools.concentrated.sqrt_price_math import (
     amount1_delta_rounding_up,
 )
 from flasharb.pools.concentrated.tick_bitmap import full_range, word_of
-from flasharb.pools.concentrated.tick_math import (
-    MAX_SQRT_PRICE_X96,
-    MAX_TICK,
-    MIN_SQRT_PRICE_X96,
-    MIN_TICK,
-    sqrt_price_at_tick,
-)
+from flasharb.pools.concentrated.tick_math import MAX_TICK, MIN_TICK
 from flasharb.pools.errors import InsufficientLiquidity, UnknownRange
 from flasharb.units import PIPS
 
@@ -65,6 +60,8 @@ class Ladder:
     __slots__ = (
         "_down",
         "_levels",
+        "_ranges_down",
+        "_ranges_up",
         "_stale_down",
         "_stale_up",
         "_ticks",
@@ -102,6 +99,8 @@ class Ladder:
         self._up: dict[int, Rung] = {}
         self._stale_down: dict[int, Rung] = {}
         self._stale_up: dict[int, Rung] = {}
+        self._ranges_down: Ranges | None = None
+        self._ranges_up: Ranges | None = None
 
     @classmethod
     def around(
@@ -209,6 +208,7 @@ class Ladder:
         changed.info, changed._ticks, changed._levels = info, ticks, levels
         changed._down, changed._stale_down = _parted(self._down, self._stale_down, first, last)
         changed._up, changed._stale_up = _parted(self._up, self._stale_up, first, last)
+        changed._ranges_down = changed._ranges_up = None
         return changed
 
     def with_fees(self, fees: tuple[int, int]) -> Ladder:
@@ -284,6 +284,27 @@ class Ladder:
                 raise InsufficientLiquidity("the pool runs dry: no token0 is left at any price")
         return following
 
+    # --- ranges ---
+
+    def ranges(self, zero_for_one: bool) -> Ranges:
+        """The stretches of one liquidity in the swap's direction up to the end of what is known."""
+        known = self._ranges_down if zero_for_one else self._ranges_up
+        if known is None:
+            known = self._ranges(zero_for_one)
+        return known
+
+    def _ranges(self, zero_for_one: bool) -> Ranges:
+        gamma = (PIPS - self.fees[0 if zero_for_one else 1]) / PIPS
+        if zero_for_one:
+            end = max(MIN_TICK, (self.low_word << 8) * self.tick_spacing)
+            made = Ranges(gamma, [*self._ticks[::-1], end], [*self._levels[-2::-1], 0], True)
+            self._ranges_down = made
+        else:
+            end = min(MAX_TICK, ((self.high_word << 8) | 255) * self.tick_spacing)
+            made = Ranges(gamma, [*self._ticks, end], [*self._levels[1:], 0], False)
+            self._ranges_up = made
+        return made
+
     def initialised_below(self, tick: int) -> Iterator[tuple[int, int]]:
         """Initialised ticks at or below ``tick``, descending, each with L below it."""
         for i in range(bisect_right(self._ticks, tick) - 1, -1, -1):
@@ -353,9 +374,3 @@ def _shared_steps(keys: list[int], levels: list[int], stale: Rung) -> tuple[int,
     while tail < fewer and keys[-2 - tail] == stale.keys[-2 - tail] and levels[-2 - tail] == stale.liquidity[-2 - tail]:
         tail += 1
     return head, tail
-
-
-def stop_price(tick: int) -> int:
-    """The sqrt price at a stop; the outermost ones end at the price limits that every swap has."""
-    price = sqrt_price_at_tick(max(MIN_TICK, min(MAX_TICK, tick)))
-    return max(MIN_SQRT_PRICE_X96 + 1, min(MAX_SQRT_PRICE_X96 - 1, price))

@@ -10,7 +10,7 @@ import msgspec
 from flasharb.pools.concentrated import shape
 from flasharb.pools.concentrated.ladder import Ladder
 from flasharb.pools.concentrated.liquidity import TickLiquidity
-from flasharb.pools.concentrated.quote import amount_in_for_exact_out, amount_out_for_exact_in
+from flasharb.pools.concentrated.quote import amount_in_for_exact_out, amount_out_for_exact_in, whole_inputs
 from flasharb.pools.concentrated.rate import marginal_rate
 from flasharb.pools.concentrated.swap import swap
 from flasharb.pools.contract import Swapped
@@ -89,6 +89,10 @@ class V3Pool(msgspec.Struct, frozen=True):
         """What the pool pays of each token until its price has moved by ``share``. See ``shape.liquidity_within``."""
         self._price()
         return shape.liquidity_within(self, share)
+
+    def whole_inputs(self, i: int, j: int, amount_in: int) -> tuple[int, ...]:
+        """The inputs next to ``amount_in`` of which the fee of the last step leaves a whole number."""
+        return whole_inputs(self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, not i, amount_in)
 
     def pieces(self, i: int, j: int) -> Iterator[Piece]:
         """The ranges of constant liquidity from the current price to the end of what is known."""

@@ -7,6 +7,7 @@ tests hold both, and the pool's bytecode, against each other.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from math import gcd
 
 from flasharb.pools.concentrated.ladder import Ladder
 from flasharb.pools.concentrated.sqrt_price_math import next_sqrt_price_from_amount0_in
@@ -120,6 +121,43 @@ def amount_in_for_exact_out(
         word = ladder.word_after(word, levels[-1], zero_for_one)
         keys, prices, levels, cost, output = ladder.down(word) if zero_for_one else ladder.up(word)
         k = 0
+
+
+def whole_inputs(
+    ladder: Ladder, sqrt_price_x96: int, tick: int, liquidity: int, zero_for_one: bool, amount_in: int
+) -> tuple[int, int]:
+    """The inputs at and above ``amount_in`` with which the fee of the last step leaves a whole number.
+
+    Of each step's input the fee leaves ``rem * (1e6 - fee) // 1e6``. Steps that are full take what they take; of the
+    last one up to a unit is lost, which can be a thousand times what a unit of the other token is worth.
+
+    Raises:
+        InsufficientLiquidity, UnknownRange: as ``amount_out_for_exact_in``.
+    """
+    fee_pips = ladder.fees[0 if zero_for_one else 1]
+    grain = PIPS // gcd(PIPS, fee_pips)
+    spacing = ladder.tick_spacing
+    word = (tick // spacing) >> 8 if zero_for_one else (tick // spacing + 1) >> 8
+    keys, prices, _, _, _ = rung = ladder.down(word) if zero_for_one else ladder.up(word)
+    k = bisect_left(keys, -tick, 1) if zero_for_one else bisect_right(keys, tick, 1)
+    distance = abs(sqrt_price_x96 - prices[k])
+    if zero_for_one:
+        needed = -(-(liquidity << 96) * distance // sqrt_price_x96 // prices[k])
+    else:
+        needed = -(-liquidity * distance >> 96)
+    last = amount_in
+    full = _with_fee(needed, fee_pips)
+    while last >= full:
+        last -= full
+        cost, levels = rung.cost, rung.liquidity
+        j = bisect_right(cost, cost[k] + last, k) - 1
+        last -= cost[j] - cost[k]
+        if j < len(cost) - 1:
+            break
+        word, k, full = ladder.word_after(word, levels[-1], zero_for_one), 0, 0
+        rung = ladder.down(word) if zero_for_one else ladder.up(word)
+    below = amount_in - last % grain
+    return below, below + grain
 
 
 def _with_fee(amount_in: int, fee_pips: int) -> int:

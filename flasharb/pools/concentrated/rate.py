@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flasharb.pools.concentrated.ladder import Ladder, stop_price
+from flasharb.pools.concentrated.ladder import Ladder
+from flasharb.pools.concentrated.ranges import stop_price
 from flasharb.pools.concentrated.tick_math import Q96
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.units import PIPS

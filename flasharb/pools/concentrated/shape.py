@@ -6,20 +6,16 @@ from collections.abc import Iterator
 from math import isqrt
 from typing import Protocol
 
-from flasharb.pools.concentrated.ladder import Ladder, stop_price
+from flasharb.pools.concentrated.ladder import Ladder
 from flasharb.pools.concentrated.sqrt_price_math import amount0_delta, amount1_delta
 from flasharb.pools.concentrated.tick_bitmap import word_of
 from flasharb.pools.concentrated.tick_math import (
     MAX_SQRT_PRICE_X96,
-    MAX_TICK,
     MIN_SQRT_PRICE_X96,
-    MIN_TICK,
-    Q96,
     sqrt_price_at_tick,
     tick_at_sqrt_price,
 )
 from flasharb.pools.pieces import Piece
-from flasharb.units import PIPS
 
 _SCALE = 10**18
 
@@ -39,36 +35,10 @@ class Concentrated(Protocol):
 
 def pieces(pool: Concentrated, zero_for_one: bool) -> Iterator[Piece]:
     """The ranges in the swap's direction, lazily; none without a price."""
-    if not pool.sqrt_price_x96 or not pool.ladder.knows_word(word_of(pool.tick, pool.ladder.tick_spacing)):
-        return
-    gamma = (PIPS - pool.ladder.fees[0 if zero_for_one else 1]) / PIPS
-    price, liquidity = pool.sqrt_price_x96, pool.liquidity
-    offset_in = offset_out = 0.0
-    for tick, beyond in _stops(pool, zero_for_one):
-        end = stop_price(tick)
-        # one division of whole numbers each: the difference of two near prices would lose its digits in floats
-        distance = abs(price - end)
-        token0, token1 = (liquidity << 96) * distance / (price * end), liquidity * distance / Q96
-        used, given = (token0, token1) if zero_for_one else (token1, token0)
-        if used > 0:
-            root, room = price / Q96, used / gamma
-            virtual0, virtual1 = liquidity / root, liquidity * root
-            virtual_in, virtual_out = (virtual0, virtual1) if zero_for_one else (virtual1, virtual0)
-            yield Piece(gamma, virtual_in, virtual_out, offset_in, offset_out, offset_in + room, room)
-            offset_in += room
-            offset_out += given
-        price, liquidity = end, beyond
-
-
-def _stops(pool: Concentrated, zero_for_one: bool) -> Iterator[tuple[int, int]]:
-    """Where liquidity changes in the swap's direction, and the end of what is known."""
-    ladder = pool.ladder
-    if zero_for_one:
-        yield from ladder.initialised_below(pool.tick)
-        yield max(MIN_TICK, (ladder.low_word << 8) * ladder.tick_spacing), 0
-    else:
-        yield from ladder.initialised_above(pool.tick)
-        yield min(MAX_TICK, ((ladder.high_word << 8) | 255) * ladder.tick_spacing), 0
+    ladder, price, tick = pool.ladder, pool.sqrt_price_x96, pool.tick
+    if not price or not ladder.knows_word(word_of(tick, ladder.tick_spacing)):
+        return iter(())
+    return ladder.ranges(zero_for_one).beyond(price, tick, pool.liquidity)
 
 
 def liquidity_within(pool: Concentrated, share: float) -> tuple[int, int]:

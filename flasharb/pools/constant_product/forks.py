@@ -15,7 +15,7 @@ from flasharb.pools.constant_product.storage import V2Layout
 from flasharb.pools.constant_product.storage import load as load_pair
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import Elsewhere, Needs, Refused, address_in, contradiction
-from flasharb.units import PIPS, Address, Hash32
+from flasharb.units import PIPS, Address, Hash32, address
 
 PROTOCOL: Final = "v2_fork"
 
@@ -62,6 +62,15 @@ FORKS: Final[Mapping[str, Fork]] = {
     ),
 }
 """Forks by the hash of their deployed code."""
+
+FACTORIES: Final[Mapping[int, tuple[Address, ...]]] = {
+    1: (
+        address("0x35113a300ca0D7621374890ABFEAC30E88f214b1"),  # SaitaSwap
+        address("0x9DEB29c9a4c7A88a3C0257393b7f3335338D9A9D"),  # Crypto.com's DeFi Swap
+        address("0x75e48C954594d64ef9613AeEF97Ad85370F13807"),  # SakeSwap
+    )
+}
+"""Factories whose pairs are looked at, by chain; that a factory stands here vouches for none of them."""
 
 
 def identify(pool: Address, slots: Mapping[int, int], elsewhere: Elsewhere) -> PoolSpec | Needs | Refused | None:

@@ -24,7 +24,7 @@ MAX_RESERVE = (1 << 112) - 1
 
 
 # A Struct rather than a dataclass: one is made for every Sync event, at an eighth of the price.
-class V2Pool(msgspec.Struct, frozen=True):
+class V2Pool(msgspec.Struct, frozen=True, gc=False):
     """The reserves, as the last Sync event gave them."""
 
     spec: PoolSpec
@@ -63,7 +63,8 @@ class V2Pool(msgspec.Struct, frozen=True):
     def marginal_rate(self, i: int, j: int) -> float:
         """See ``Pool.marginal_rate``."""
         self._require_reserves()
-        price = self.reserve1 / self.reserve0
+        # not one division of integers: the search works out many rates at once, in floats, and must come to the same
+        price = float(self.reserve1) / float(self.reserve0)
         gamma = (PIPS - self.spec.fee_pips) / PIPS
         return gamma / price if i else gamma * price
 
@@ -85,7 +86,7 @@ class V2Pool(msgspec.Struct, frozen=True):
         """One piece without an end; none without reserves."""
         if self.reserve0 and self.reserve1:
             reserves = float(self.reserve0), float(self.reserve1)
-            yield Piece((PIPS - self.spec.fee_pips) / PIPS, reserves[i], reserves[j], 0.0, 0.0, inf, inf)
+            yield Piece((PIPS - self.spec.fee_pips) / PIPS, reserves[i], reserves[j], inf)
 
     def swapped(self, i: int, j: int, amount: int, *, exact_in: bool = True) -> Swapped[V2Pool]:
         """The swap at the pair's limit, and the pool after it.

@@ -44,3 +44,13 @@ def read_psm_facts(item: Mapping[str, Any]) -> PsmFacts:
         raise ValueError(f"pocket: expected an address in text, not {pocket!r}")
     digits, gem, dai = (int(value or 0) for value in numbers.values())
     return PsmFacts(address(pocket), 10**digits, gem, dai)
+
+
+def write_psm_facts(facts: PsmFacts) -> dict[str, Any]:
+    """The facts as ``read_psm_facts`` takes them."""
+    return {
+        "pocket": checksum(facts.pocket),
+        "scale_digits": len(str(facts.scale)) - 1,
+        "gem_balances_slot": facts.gem_balances,
+        "dai_balances_slot": facts.dai_balances,
+    }

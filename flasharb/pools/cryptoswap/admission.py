@@ -21,12 +21,12 @@ from flasharb.pools.cryptoswap.rules import (
     CryptoFacts,
     CryptoRules,
 )
+from flasharb.pools.curve import forwards_to
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import Needs, Refused, address_in
 from flasharb.units import Address, address
 
 PROTOCOL: Final = "curve_cryptoswap"
-_PROXY = (bytes.fromhex("363d3d373d3d3d363d73"), bytes.fromhex("5af43d82803e903d91602b57fd5bf3"))
 _TWOCRYPTO_CODE: Final = "ecd09c04d93550c0bf699cff12520ba54d0c6637f951303d1f45c4701a51a4c7"
 _TRICRYPTO2_CODE: Final = "9cb858c1d8e8ab8ba7dc273f146d428965b0ca686d05fb02cb4ffc62149ec928"
 _TRICRYPTO2_MATH: Final = address("0x8F68f4810CcE3194B6cB6F3d50fa58c2c9bDD1d5")
@@ -110,9 +110,9 @@ class CryptoCode:
 
 def related(code: bytes) -> frozenset[Address]:
     """The contracts whose code ``recognise`` wants to know besides this one."""
-    head, tail = _PROXY
-    if len(code) == len(head) + 20 + len(tail) and code.startswith(head) and code.endswith(tail):
-        return frozenset({Address(code[len(head) : len(head) + 20])})
+    target = forwards_to(code)
+    if target is not None:
+        return frozenset({target})
     if _hash(code) == _TRICRYPTO2_CODE:
         return frozenset({_TRICRYPTO2_MATH})
     kind = _ng_kind(code)

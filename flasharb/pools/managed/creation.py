@@ -20,5 +20,9 @@ def _read(_protocol: str, log: FactoryLog, chain_id: int) -> PoolSpec:
 
 
 INITIALIZE: Final = Creation(
-    "Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)", 3, 5, _read, MANAGERS
+    "Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)",
+    3,
+    5,
+    _read,
+    {chain_id: (manager,) for chain_id, manager in MANAGERS.items()},
 )

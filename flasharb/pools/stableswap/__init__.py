@@ -4,13 +4,14 @@ from flasharb.pools.stableswap.admission import MAINNET, KnownPool, StableCode, 
 from flasharb.pools.stableswap.events import RULES
 from flasharb.pools.stableswap.pool import StableParameters, StableSwapPool, stable_pool
 from flasharb.pools.stableswap.ramp import Ramp
-from flasharb.pools.stableswap.rules import EARLY, NG, TEMPLATE_2, StableFacts, StableRules
+from flasharb.pools.stableswap.rules import EARLY, NG, NG_7, TEMPLATE_2, StableFacts, StableRules
 from flasharb.pools.stableswap.storage import identify, load, state, state_slots
 
 __all__ = [
     "EARLY",
     "MAINNET",
     "NG",
+    "NG_7",
     "RULES",
     "TEMPLATE_2",
     "KnownPool",

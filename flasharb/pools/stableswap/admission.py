@@ -1,8 +1,9 @@
 """Which contracts are StableSwap pools whose mathematics is proven here, and which of their states may be traded.
 
-A contract is recognised by its code. The template pools keep coins in storage and decimals in code, so that one code
-hash stands for all pools of these decimals; "ng" pools carry what is fixed about them at the end of their code, behind
-a part that is the same for all.
+A contract is recognised by its code (``codes``). The template pools keep coins in storage and decimals in code, so that
+one code hash stands for all pools of these decimals; those of the factory forward to a code that is the same for all
+and keep the rest in storage; "ng" pools carry what is fixed about them at the end of their code, behind a part that is
+the same for all.
 """
 
 from __future__ import annotations
@@ -14,25 +15,36 @@ from typing import Final
 from eth_hash.auto import keccak
 
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.stableswap.rules import EARLY, NG, TEMPLATE_2, StableFacts, StableRules, facts_of
+from flasharb.pools.stableswap.codes import IMPLEMENTATIONS, OWN, PROTOCOL, THREE_POOL
+from flasharb.pools.stableswap.rules import NG, NG_7, StableFacts, StableRules, facts_of
 from flasharb.pools.storage import Needs, Refused, address_in
-from flasharb.units import ZERO_ADDRESS, Address, address
+from flasharb.units import ZERO_ADDRESS, Address, address, checksum
 
-PROTOCOL: Final = "curve_stableswap"
-_ETHER: Final = Address(b"\xee" * 20)
-_NATIVE_COINS: Final = (_ETHER, ZERO_ADDRESS)
+ETHER: Final = Address(b"\xee" * 20)
+_NATIVE_COINS: Final = (ETHER, ZERO_ADDRESS)
+# what a pool of Ethereum lists in place of ether where nobody asks for another wrapper
+_WETH: Final = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
 
-# code hash: rules and 10^(36 - decimals) of each coin
-_TEMPLATES: Final[Mapping[str, tuple[StableRules, tuple[int, ...]]]] = {
-    # 18, 6, 6 decimals (DAI, USDC, USDT)
-    "954a1e212c557c85043985931498ffa3e2fcbe7dfe9cd61513f36eb47d6f4dfc": (EARLY, (10**18, 10**30, 10**30)),
-    # 18, 6 decimals (FRAX, USDC)
-    "304e2199bfe57413d95a53efb2f3df8ed69be12f7df5770b874c9b3a30d9cafd": (TEMPLATE_2, (10**18, 10**30)),
-}
-_NG_CODE: Final = "2e55958ada4cc5bb9707e70abaa62bd8c6455b252f086e4bde260435af23aaa3"
 NG_CODE_LENGTH: Final = 21685
 NG_LENGTH: Final = 23509
 _ARRAY: Final = 9  # words of a list of up to eight
+
+
+@dataclass(frozen=True, slots=True)
+class NgCode:
+    """An "ng" contract: the hash of the part that is the same for all, and where the rates stand behind it."""
+
+    rules: StableRules
+    common: int
+    length: int
+    code: str
+    rates_word: int
+
+
+NG_CODES: Final = (
+    NgCode(NG, NG_CODE_LENGTH, NG_LENGTH, "2e55958ada4cc5bb9707e70abaa62bd8c6455b252f086e4bde260435af23aaa3", 21),
+    NgCode(NG_7, 21491, 23635, "04b4bd650d72be4619d76c7b5a052de46d95b5194945fe44bba7e49b729d3d60", 22),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +55,12 @@ class KnownPool:
     supply_slot: int | None = None
 
 
-_USDC: Final = address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
 MAINNET: Final[Mapping[Address, KnownPool]] = {
-    address("0xbEbc44782C7dB0a1A60Cb6fe97d0b483032FF1C7"): KnownPool(
-        (
-            address("0x6B175474E89094C44Da98b954EedeAC495271d0F"),
-            _USDC,
-            address("0xdAC17F958D2ee523a2206206994597C13D831ec7"),
-        )
-    ),
+    THREE_POOL.address: KnownPool(THREE_POOL.tokens, facts_of(THREE_POOL).supply_slot),
     address("0xDcEF968d416a41Cdac0ED8702fAC8128A64241A2"): KnownPool(
         (
             address("0x853d955aCEf822Db058eb8505911ED77F175b99e"),
-            _USDC,
+            address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"),
             address("0x3175Df0976dFA876431C2E9eE6Bc45b65d3473CC"),
         ),
         9,
@@ -66,44 +71,85 @@ MAINNET: Final[Mapping[Address, KnownPool]] = {
 
 @dataclass(frozen=True, slots=True)
 class StableCode:
-    """What a contract's code says: ``coins`` is None where storage has them."""
+    """What a contract's code says: ``rates`` and ``coins`` are None where storage has them."""
 
     rules: StableRules
-    rates: tuple[int, ...]
+    rates: tuple[int, ...] | None
     coins: tuple[Address, ...] | None = None
+    base: PoolSpec | None = None
 
-    def spec(self, pool: Address, slots: Mapping[int, int], asked: PoolSpec | None) -> PoolSpec | Needs:
+    def spec(self, pool: Address, slots: Mapping[int, int], asked: PoolSpec | None) -> PoolSpec | Needs | Refused:
         """The pool at this address, from what is known of it otherwise, from its code or from its storage.
 
         A template pool's LP token is a contract of its own, and only who asks for the pool may know (in ``asked``)
-        where that keeps its supply.
+        where that keeps its supply. He also says what ether is called.
         """
-        at, n, known = self.rules.slots, len(self.rates), MAINNET.get(pool)
+        at, known = self.rules.slots, MAINNET.get(pool)
+        n = self.rules.coins if self.rates is None else len(self.rates)
+        assert n is not None
+        wanted: set[int] = set()
+        if self.coins is None and known is None:
+            wanted |= {slot for slot in (*self._coin_slots(n), at.lp_token, at.base_pool) if slot is not None}
+        if self.rates is None:
+            assert at.rates is not None
+            wanted |= set(range(at.rates, at.rates + n - (self.base is not None)))
+        missing = frozenset(wanted) - slots.keys()
+        if missing:
+            return Needs(missing)
+        if self.base is not None and at.base_pool is not None and address_in(slots[at.base_pool]) != self.base.address:
+            return Refused(f"its base pool is {checksum(address_in(slots[at.base_pool]))}, which is not proven here")
+        rates = self._rates(slots, n)
+        if min(rates) < 1:
+            return Refused("its coins have no rates: it was never initialised")
         if known is not None:
-            tokens, supply_slot = known.tokens, known.supply_slot
-        elif self.coins is not None:
-            tokens, supply_slot = (*self.coins, pool), at.total_supply
-        else:
-            assert at.coins is not None
-            assert at.lp_token is not None
-            wanted = [*range(at.coins, at.coins + n), at.lp_token]
-            missing = frozenset(wanted) - slots.keys()
-            if missing:
-                return Needs(missing)
-            supply_slot = facts_of(asked).supply_slot if asked is not None else None
-            tokens = tuple(address_in(slots[slot]) for slot in wanted)
+            return self._spec(pool, known.tokens, rates, known.supply_slot)
+        coins = self.coins or tuple(address_in(slots[slot]) for slot in self._coin_slots(n))
+        native, coins = _with_wrapper(coins, asked)
+        lp = pool if at.lp_token is None else address_in(slots[at.lp_token])
+        supply_slot = at.total_supply
+        if at.lp_token is not None and asked is not None:
+            supply_slot = facts_of(asked).supply_slot
+        return self._spec(pool, (*coins, lp), rates, supply_slot, native)
+
+    def _coin_slots(self, n: int) -> range:
+        assert self.rules.slots.coins is not None
+        return range(self.rules.slots.coins, self.rules.slots.coins + n)
+
+    def _rates(self, slots: Mapping[int, int], n: int) -> tuple[int, ...]:
+        at = self.rules.slots.rates
+        if self.rates is not None:
+            return self.rates
+        assert at is not None
+        # a metapool's last rate is the price of its base pool, and 18 decimals are its LP token's
+        return (slots[at], 10**18) if self.base is not None else tuple(slots[at + k] for k in range(n))
+
+    def _spec(
+        self,
+        pool: Address,
+        tokens: tuple[Address, ...],
+        rates: tuple[int, ...],
+        supply_slot: int | None,
+        native: int | None = None,
+    ) -> PoolSpec:
         if supply_slot is None:
-            tokens = tokens[:n]
-        return PoolSpec(pool, PROTOCOL, tokens, 0, facts=StableFacts(self.rules, self.rates, supply_slot))
+            tokens = tokens[: len(rates)]
+        facts = StableFacts(self.rules, rates, supply_slot, native, self.base)
+        return PoolSpec(pool, PROTOCOL, tokens, 0, facts=facts)
 
 
-def recognise(code: bytes) -> StableCode | Refused | None:
-    """The kind of pool behind this code, None where it is none that is proven; or what about it is not modelled."""
-    template = _TEMPLATES.get(keccak(code).hex())
-    if template is not None:
-        return StableCode(*template)
-    if len(code) == NG_LENGTH and keccak(code[:NG_CODE_LENGTH]).hex() == _NG_CODE:
-        return _ng(code[NG_CODE_LENGTH:])
+def recognise(code: bytes, forwarded: bool = False) -> StableCode | Refused | None:
+    """The kind of pool behind this code, None where it is none that is proven; or what about it is not modelled.
+
+    ``forwarded``: the code is what a pool of the factory forwards to (``pools.curve.forwards_to``).
+    """
+    found = (IMPLEMENTATIONS if forwarded else OWN).get(keccak(code).hex())
+    if found is not None:
+        return StableCode(found.rules, found.rates, base=found.base)
+    if forwarded:
+        return None
+    for kind in NG_CODES:
+        if len(code) == kind.length and keccak(code[: kind.common]).hex() == kind.code:
+            return _ng(kind, code[kind.common :])
     return None
 
 
@@ -126,10 +172,20 @@ def refused(spec: PoolSpec, slots: Mapping[int, int]) -> str | None:
     return reason
 
 
-def _ng(immutables: bytes) -> StableCode | Refused:
+def _with_wrapper(coins: tuple[Address, ...], asked: PoolSpec | None) -> tuple[int | None, tuple[Address, ...]]:
+    """Which coin is ether, and the coins with the wrapper's name for it."""
+    native = next((k for k, coin in enumerate(coins) if coin == ETHER), None)
+    if native is None:
+        return None, coins
+    told = asked is not None and facts_of(asked).native == native
+    wrapper = asked.tokens[native] if asked is not None and told else _WETH
+    return native, (*coins[:native], wrapper, *coins[native + 1 :])
+
+
+def _ng(kind: NgCode, immutables: bytes) -> StableCode | Refused:
     words = [int.from_bytes(immutables[at : at + 32], "big") for at in range(0, len(immutables), 32)]
     n, coins, asset_types = words[0], words[3 : 3 + _ARRAY], words[3 + _ARRAY : 3 + 2 * _ARRAY]
-    rates = words[3 + 2 * _ARRAY : 3 + 3 * _ARRAY]
+    rates = words[kind.rates_word : kind.rates_word + _ARRAY]
     if any(asset_types[1 : 1 + n]):
         return Refused(f"coins of asset types {asset_types[1 : 1 + n]}: only plain ones (0) are modelled")
-    return StableCode(NG, tuple(rates[1 : 1 + n]), tuple(address_in(coin) for coin in coins[1 : 1 + n]))
+    return StableCode(kind.rules, tuple(rates[1 : 1 + n]), tuple(address_in(coin) for coin in coins[1 : 1 + n]))

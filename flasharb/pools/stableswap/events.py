@@ -2,18 +2,21 @@
 
 Deposits and withdrawals say all that storage took, fees included, and what they say about the invariant is checked.
 An exchange does not tell the admin fee, and the early ``RemoveLiquidityOne`` not even the coin: those are computed
-anew and must come out at the event's own amounts. Where an event and our state disagree, ``StateUnknown``.
+anew and must come out at the event's own amounts. Where an event and our state disagree, ``StateUnknown``. A metapool
+follows the logs of its base pool as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
+from flasharb.pools.contract import Pool
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.pools.events import Log, Rule, StateUnknown, reload, rules, word
 from flasharb.pools.stableswap.math import invariant
-from flasharb.pools.stableswap.pool import StableSwapPool
+from flasharb.pools.stableswap.pool import BasePrice, StableSwapPool
 from flasharb.pools.stableswap.ramp import Ramp
 from flasharb.pools.stableswap.rules import FEE_DENOMINATOR, PRECISION
 
@@ -100,7 +103,10 @@ def _moved(pool: StableSwapPool, changes: Sequence[int], fees: Sequence[int], d:
     if min(measured) <= 0 or invariant(_scaled(pool, measured), pool.ann, pool.facts.rules) != d:
         raise StateUnknown("the event's invariant is not that of our balances")
     balances = tuple(balance - fee * admin_fee // FEE_DENOMINATOR for balance, fee in zip(gross, fees, strict=True))
-    return pool.with_state(balances=balances, supply=supply)
+    copied = pool.copied
+    if copied is not None and not copied.lasts(pool.timestamp):
+        copied = BasePrice(pool.rates[-1], pool.timestamp)
+    return pool.with_state(balances=balances, supply=supply, copied=copied)
 
 
 def _scaled(pool: StableSwapPool, balances: Sequence[int]) -> list[int]:
@@ -185,7 +191,20 @@ def _of_lengths() -> Iterator[Rule]:
             yield Rule(signature, 1, None if n is None else 2 * n + singles, _of_arrays(after))
 
 
-RULES: Final = rules(
+def _of_base(rule: Rule) -> Rule:
+    """The rule for a log that may as well be the base pool's: a metapool hears that pool's logs, too."""
+
+    def apply(pool: StableSwapPool, log: Log) -> Pool:
+        if pool.base is None or log.pool != pool.base.spec.address:
+            return rule.apply(pool, log)
+        base = rule.apply(pool.base, log)
+        assert isinstance(base, StableSwapPool)
+        return pool.with_base(base)
+
+    return replace(rule, apply=apply)
+
+
+_OWN: Final = (
     Rule("TokenExchange(address,int128,uint256,int128,uint256)", 1, 4, _exchanged),
     Rule("TokenExchangeUnderlying(address,int128,uint256,int128,uint256)", 1, 4, reload("the base pool was traded")),
     Rule("RemoveLiquidityOne(address,uint256,uint256)", 1, 2, _one_removed),
@@ -197,3 +216,4 @@ RULES: Final = rules(
     Rule("StopRampA(uint256,uint256)", 0, 2, _ramp_stopped),
     *_of_lengths(),
 )
+RULES: Final = rules(*map(_of_base, _OWN))

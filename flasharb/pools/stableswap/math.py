@@ -29,7 +29,7 @@ def invariant(xp: Sequence[int], ann: int, rules: StableRules) -> int:
     if not all(xp):
         raise InsufficientLiquidity("one of the pool's balances is zero")
     n, precision = len(xp), rules.a_precision
-    divisors = [x * n for x in xp]
+    divisors, last = (xp, n**n) if rules.divides_last else ([x * n for x in xp], 1)
     scaled_total = ann * total // precision
     d = total
     for _ in range(_MAX_ROUNDS):
@@ -39,6 +39,7 @@ def invariant(xp: Sequence[int], ann: int, rules: StableRules) -> int:
             if product >> 256:
                 raise InsufficientLiquidity("the balances overflow the contract's arithmetic")
             product //= divisor
+        product //= last
         numerator = (scaled_total + product * n) * d
         if numerator >> 256:
             raise InsufficientLiquidity("the balances overflow the contract's arithmetic")

@@ -4,6 +4,10 @@ Hops between two coins are ``exchange``; coin to LP token is ``add_liquidity`` o
 ``remove_liquidity_one_coin``. A pool answers for blocks of one time (``timestamp``), because A may be ramping;
 ``at`` moves it. ``d`` is derived from the balances once, when the pool is made.
 
+A metapool trades a coin for the LP token of its base pool, whose virtual price is that token's rate. It holds the base
+pool, moves it along that pool's own logs, and takes the price from it: live, or, in the older contracts, from a copy in
+its own storage which the first hop after ten minutes renews.
+
 ``amount_out`` grows with the input and is concave, up to a unit in 18 decimals by which the contract's iteration wavers
 (and where the fee of a "ng" pool is dynamic: it rises as the pool leaves balance, which bends the curve further down).
 """
@@ -23,6 +27,8 @@ from flasharb.pools.stableswap.math import balance_at, check_prices, invariant
 from flasharb.pools.stableswap.ramp import Ramp
 from flasharb.pools.stableswap.rules import FEE_DENOMINATOR, PRECISION, StableFacts, facts_of
 
+PRICE_LASTS: Final = 600
+"""Seconds after which a metapool that copies its base pool's virtual price looks at it again."""
 _EMPTY: Final = "the pool is empty, or so far out of balance that it has no invariant"
 
 
@@ -35,11 +41,23 @@ class StableParameters(NamedTuple):
     offpeg: int = 0
 
 
+class BasePrice(NamedTuple):
+    """A metapool's copy of its base pool's virtual price, and when it was made."""
+
+    price: int
+    updated: int
+
+    def lasts(self, timestamp: int) -> bool:
+        """Whether a hop in a block of this time goes by it."""
+        return timestamp <= self.updated + PRICE_LASTS
+
+
 class StableSwapPool(msgspec.Struct, frozen=True):
     """The state as storage has it, and what is derived from it; made by ``stable_pool``.
 
     ``balances`` are net of admin fees; ``rates`` scale them to 18 decimals (times 10^18); ``supply`` of the LP token is
-    None where it is not known. ``ann`` is A times the number of coins at ``timestamp``.
+    None where it is not known. ``ann`` is A times the number of coins at ``timestamp``. ``base`` is a metapool's base
+    pool at the same time, ``copied`` its copy of that pool's price, if it makes one.
     """
 
     spec: PoolSpec
@@ -52,17 +70,31 @@ class StableSwapPool(msgspec.Struct, frozen=True):
     ann: int
     xp: tuple[int, ...]
     d: int
+    base: StableSwapPool | None = None
+    copied: BasePrice | None = None
 
     @property
     def moves_with_time(self) -> bool:
-        """Whether A is ramping."""
-        return self.parameters.ramp.future_time > self.timestamp
+        """Whether A is ramping, or the price of the base pool will be looked at anew."""
+        if self.parameters.ramp.future_time > self.timestamp:
+            return True
+        if self.base is None:
+            return False
+        return self.base.moves_with_time or (self.copied is not None and self.copied.lasts(self.timestamp))
 
     def at(self, timestamp: int) -> StableSwapPool:
-        """The same pool in a block of another time; itself while A stands still."""
-        if self.parameters.ramp.at(timestamp) * len(self.balances) == self.ann:
-            return msgspec.structs.replace(self, timestamp=timestamp)
-        return self.with_state(timestamp=timestamp)
+        """The same pool in a block of another time; nothing is computed anew while A and the base price stand still."""
+        base = None if self.base is None else self.base.at(timestamp)
+        same = self.parameters.ramp.at(timestamp) * len(self.balances) == self.ann
+        if same and (base is None or base_price(base, self.copied, timestamp) == self.rates[-1]):
+            return msgspec.structs.replace(self, timestamp=timestamp, base=base)
+        return self.with_state(timestamp=timestamp, base=base)
+
+    def with_base(self, base: StableSwapPool) -> StableSwapPool:
+        """A metapool after its base pool has changed."""
+        if base_price(base, self.copied, self.timestamp) == self.rates[-1]:
+            return msgspec.structs.replace(self, base=base)
+        return self.with_state(base=base)
 
     def with_state(
         self,
@@ -71,6 +103,8 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         supply: int | None = None,
         parameters: StableParameters | None = None,
         timestamp: int | None = None,
+        base: StableSwapPool | None = None,
+        copied: BasePrice | None = None,
     ) -> StableSwapPool:
         """The pool with some of its state replaced (None: as it is)."""
         return stable_pool(
@@ -79,7 +113,8 @@ class StableSwapPool(msgspec.Struct, frozen=True):
             balances=self.balances if balances is None else balances,
             supply=self.supply if supply is None else supply,
             timestamp=self.timestamp if timestamp is None else timestamp,
-            rates=self.rates,
+            base=self.base if base is None else base,
+            copied=self.copied if copied is None else copied,
         )
 
     def amount_out(self, i: int, j: int, amount_in: int) -> int:
@@ -95,7 +130,9 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         """
         if amount_out <= 0 or not self.d:
             return self._nothing(amount_out)
-        guess = int(amount_out / self.marginal_rate(i, j)) + 1
+        guess = self._before_exchange(i, j, amount_out)
+        if guess is None:
+            guess = int(amount_out / self.marginal_rate(i, j)) + 1
         return least_input(lambda amount: self.amount_out(i, j, amount), amount_out, guess)
 
     def swapped(self, i: int, j: int, amount_in: int) -> Swapped[StableSwapPool]:
@@ -116,7 +153,10 @@ class StableSwapPool(msgspec.Struct, frozen=True):
             for k, (balance, fee) in enumerate(zip(self.balances, admin_fees, strict=True))
         )
         supply = None if self.supply is None else self.supply + supply_change
-        return Swapped(amount_in, amount_out, self.with_state(balances=balances, supply=supply))
+        copied = self.copied
+        if copied is not None and not copied.lasts(self.timestamp):
+            copied = BasePrice(self.rates[-1], self.timestamp)
+        return Swapped(amount_in, amount_out, self.with_state(balances=balances, supply=supply, copied=copied))
 
     def marginal_rate(self, i: int, j: int) -> float:
         """Output per input, both in smallest units, for an infinitesimal amount, fees taken off."""
@@ -181,6 +221,28 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         admin_fee = fee * parameters.admin_fee // FEE_DENOMINATOR * PRECISION // rates[j]
         return (gross - fee) * PRECISION // rates[j], (0,) * j + (admin_fee,) + (0,) * (coins - j - 1)
 
+    def _before_exchange(self, i: int, j: int, amount_out: int) -> int | None:
+        """About the input of an exchange, within units, from the curve read the other way; None where that fails.
+
+        Between coins of many and of few decimals the output is a staircase of wide steps, in which a search from a
+        linear guess would take dozens of quotes.
+        """
+        coins = len(self.balances)
+        if not (i < coins and j < coins):
+            return None
+        self._check(i, j)
+        xp, rates = self.xp, self.rates
+        kept = FEE_DENOMINATOR - self.fee_between(xp[i], xp[j], self.parameters.fee)
+        net = -(-amount_out * rates[j] // PRECISION)
+        y = xp[j] - 1 - net * FEE_DENOMINATOR // max(kept, 1)
+        if y <= 0:
+            return None
+        try:
+            x = balance_at((*xp[:j], y, *xp[j + 1 :]), i, self.d, self.ann, self.facts.rules)
+        except InsufficientLiquidity:
+            return None
+        return max(-(-(x - xp[i]) * PRECISION // rates[i]), 1)
+
     def _held(self) -> tuple[int, ...]:
         return (*self.balances, self.supply or 0)
 
@@ -200,6 +262,15 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         return 0
 
 
+def base_price(base: StableSwapPool, copied: BasePrice | None, timestamp: int) -> int:
+    """The rate of a base pool's LP token in a metapool, in a block of this time.
+
+    Raises:
+        Uninitialised: it is the base pool's virtual price, and that is not known.
+    """
+    return copied.price if copied is not None and copied.lasts(timestamp) else base.virtual_price()
+
+
 def stable_pool(
     spec: PoolSpec,
     parameters: StableParameters,
@@ -207,11 +278,16 @@ def stable_pool(
     balances: tuple[int, ...],
     supply: int | None,
     timestamp: int,
-    rates: tuple[int, ...] | None = None,
+    base: StableSwapPool | None = None,
+    copied: BasePrice | None = None,
 ) -> StableSwapPool:
-    """A pool from its state; ``rates`` default to the facts' (a metapool's change with its base pool)."""
+    """A pool from its state; a metapool from its base pool's too, at the same time.
+
+    Raises:
+        Uninitialised: the virtual price of the base pool is wanted and not known.
+    """
     facts = facts_of(spec)
-    rates = facts.rates if rates is None else rates
+    rates = facts.rates if base is None else (*facts.rates[:-1], base_price(base, copied, timestamp))
     xp = tuple(balance * rate // PRECISION for balance, rate in zip(balances, rates, strict=True))
     ann = parameters.ramp.at(timestamp) * len(balances)
     try:
@@ -219,4 +295,4 @@ def stable_pool(
     except InsufficientLiquidity:
         # a balance of zero, or one out of all proportion: the contract reverts on every hop, and so will this pool
         d = 0
-    return StableSwapPool(spec, facts, parameters, balances, rates, supply, timestamp, ann, xp, d)
+    return StableSwapPool(spec, facts, parameters, balances, rates, supply, timestamp, ann, xp, d, base, copied)

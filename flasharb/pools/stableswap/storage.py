@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flasharb.pools.curve import forwards_to
+from flasharb.pools.errors import Uninitialised
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap.admission import recognise, refused, watched
-from flasharb.pools.stableswap.pool import StableParameters, StableSwapPool, stable_pool
+from flasharb.pools.stableswap.pool import BasePrice, StableParameters, StableSwapPool, stable_pool
 from flasharb.pools.stableswap.ramp import Ramp, steady
 from flasharb.pools.stableswap.rules import StableFacts, StableRules, facts_of
 from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused, contradiction
@@ -18,10 +20,17 @@ def state_slots(facts: StableFacts) -> set[int]:
     at, coins = facts.rules.slots, range(facts.lp_index)
     wanted = {at.fee, at.future_a, at.future_a_time}
     wanted |= {slot for slot in (at.admin_fee, at.offpeg_fee_multiplier) if slot is not None}
+    wanted |= set() if at.base_price is None else {at.base_price, at.base_price + 1}
     wanted |= {at.balances + k for k in coins}
     if at.admin_balances is not None:
         wanted |= {at.admin_balances + k for k in coins}
     return wanted
+
+
+def sources(spec: PoolSpec) -> tuple[Address, ...]:
+    """The base pool of a metapool: its logs move the price."""
+    base = facts_of(spec).base
+    return () if base is None else (base.address,)
 
 
 def identify(
@@ -30,7 +39,10 @@ def identify(
     """What the contract at this address is, or what must be known to say so; None where it is no such pool."""
     if pool not in elsewhere.codes:
         return Needs(code=frozenset({pool}))
-    code = recognise(elsewhere.codes[pool])
+    target = forwards_to(elsewhere.codes[pool])
+    if target is not None and target not in elsewhere.codes:
+        return Needs(code=frozenset({target}))
+    code = recognise(elsewhere.codes[pool] if target is None else elsewhere.codes[target], target is not None)
     return code if code is None or isinstance(code, Refused) else code.spec(pool, slots, asked)
 
 
@@ -57,21 +69,43 @@ def state(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> Sta
     at, wanted = facts.rules.slots, state_slots(facts) | watched(facts).keys()
     if slots.get(at.future_a_time, 0) > timestamp:
         wanted |= {at.initial_a, at.initial_a_time}
-    missing = frozenset(wanted - slots.keys())
+    missing, base = frozenset(wanted - slots.keys()), _base(facts, elsewhere)
+    if isinstance(base, Refused):
+        return base
+    others = base.elsewhere if isinstance(base, Needs) else frozenset()
     supply: int | None = None
     if facts.supply_slot is not None:
         place = spec.tokens[facts.lp_index], facts.supply_slot
         supply = slots.get(place[1]) if place[0] == spec.address else elsewhere.slots.get(place)
         if supply is None and place not in elsewhere.unknown:
             own = place[0] == spec.address
-            return Needs(missing | {place[1]}) if own else Needs(missing, frozenset({place}))
-    if missing:
-        return Needs(missing)
+            return Needs(missing | {place[1]}, others) if own else Needs(missing, others | {place})
+    if missing or isinstance(base, Needs):
+        return Needs(missing, others)
     reason = refused(spec, slots)
     if reason is not None:
         return Refused(reason)
     parameters, balances = _parameters(facts.rules, slots, timestamp), _balances(facts, slots)
-    return stable_pool(spec, parameters, balances=balances, supply=supply, timestamp=timestamp)
+    copied = None if at.base_price is None else BasePrice(slots[at.base_price], slots[at.base_price + 1])
+    try:
+        if base is not None:
+            base.virtual_price()  # a copy of it may do now, but not for long
+        return stable_pool(
+            spec, parameters, balances=balances, supply=supply, timestamp=timestamp, base=base, copied=copied
+        )
+    except Uninitialised as error:
+        return Refused(f"its base pool's price is not known: {error}")
+
+
+def _base(facts: StableFacts, elsewhere: Elsewhere) -> StableSwapPool | Needs | Refused | None:
+    """A metapool's base pool, which ``admission`` vouches for; None where there is none."""
+    if facts.base is None:
+        return None
+    own = {slot: value for (at, slot), value in elsewhere.slots.items() if at == facts.base.address}
+    loaded = state(facts.base, own, elsewhere)
+    if isinstance(loaded, Needs):
+        return Needs(elsewhere=loaded.elsewhere | {(facts.base.address, slot) for slot in loaded.slots})
+    return Refused(f"its base pool: {loaded.reason}") if isinstance(loaded, Refused) else loaded
 
 
 def _parameters(rules: StableRules, slots: Mapping[int, int], timestamp: int) -> StableParameters:

@@ -7,14 +7,17 @@ from typing import Final
 
 from flasharb.pools.events import Log, Rule, rules, word
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.storage import Elsewhere, Needs
+from flasharb.pools.storage import Elsewhere, Needs, Refused
+from flasharb.pools.untried import Untried
 from flasharb.pools.vault_shares.pool import VaultFacts, VaultPool
 from flasharb.units import ZERO_ADDRESS, Address
 
 
-def load(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> VaultPool | Needs:
+def load(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> VaultPool | Needs | Refused:
     """The vault, or what is missing: ``slots`` are the vault's own, ``elsewhere`` has the asset's."""
     facts = spec.facts
+    if isinstance(facts, Untried):
+        return Refused(facts.reason)
     assert isinstance(facts, VaultFacts)
     held_at = (facts.asset, facts.held_slot)
     if facts.supply_slot not in slots or held_at not in elsewhere.slots:

@@ -12,7 +12,8 @@ from eth_hash.auto import keccak
 
 from flasharb.pools.events import Rule, reload, rules, word
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.storage import CorruptPool, Elsewhere, Needs
+from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused
+from flasharb.pools.untried import Untried
 from flasharb.pools.wrapped_steth.pool import WrappedFacts, WrappedPool
 
 DEPOSIT: Final = 32 * 10**18
@@ -30,13 +31,15 @@ DEPOSITED_VALIDATORS: Final = _position("lido.Lido.depositedValidators")
 SLOTS: Final = (SHARES, BUFFERED, REPORTED, REPORTED_VALIDATORS, DEPOSITED_VALIDATORS)
 
 
-def load(spec: PoolSpec, elsewhere: Elsewhere) -> WrappedPool | Needs:
+def load(spec: PoolSpec, elsewhere: Elsewhere) -> WrappedPool | Needs | Refused:
     """The pool, or the slots of stETH that are missing (wstETH's own are not needed).
 
     Raises:
         CorruptPool: more validators reported than deposited: no version 2, or slots of different blocks.
     """
     facts = spec.facts
+    if isinstance(facts, Untried):
+        return Refused(facts.reason)
     assert isinstance(facts, WrappedFacts)
     wanted = {(facts.steth, slot) for slot in SLOTS}
     if wanted - elsewhere.slots.keys():

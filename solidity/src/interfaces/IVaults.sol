@@ -18,3 +18,12 @@ interface IWstETH {
     /// @notice Burns the caller's wstETH and sends stETH to it.
     function unwrap(uint256 amount) external returns (uint256);
 }
+
+/// @title What we use of Maker's lite PSM.
+interface ILitePsm {
+    /// @notice Pulls `gemAmt` of the stablecoin from the caller and sends DAI for it, less the fee, to `usr`.
+    function sellGem(address usr, uint256 gemAmt) external returns (uint256 daiOutWad);
+
+    /// @notice Pulls the DAI that `gemAmt` of the stablecoin cost, fee included, from the caller and sends that to `usr`.
+    function buyGem(address usr, uint256 gemAmt) external returns (uint256 daiInWad);
+}

@@ -72,6 +72,7 @@ contract RevertingToken is Ledger {
 
 /// @title Calls a hostile contract in the middle of every transfer (ERC-777's hooks, and worse).
 contract HookToken is Ledger {
+    uint8 public constant decimals = 18;
     address public hook;
 
     function setHook(address target) external {

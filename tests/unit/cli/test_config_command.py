@@ -32,7 +32,7 @@ def test_show_lists_every_key_with_its_source(invoke) -> None:
     result = invoke("show", "--config", file, FLASHARB_STRATEGY_MAX_HOPS="2")
 
     lines = [line for line in result.stdout.splitlines() if " = " in line]
-    assert len(lines) == 64
+    assert len(lines) == 65
     assert any(line.startswith("max_hops = 2 ") and "environment" in line for line in lines)
     assert any(line.startswith("slot_s = 2.0 ") and "flash_arbitrage.toml line" in line for line in lines)
 

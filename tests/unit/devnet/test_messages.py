@@ -19,7 +19,7 @@ from flasharb.feed.reframer import Reframer
 from flasharb.feed.translate import Translator
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool
-from flasharb.pools.balancer import StablePool
+from flasharb.pools.contract import is_timed
 from flasharb.pools.protocols import LOG_TOPICS, PROTOCOLS
 from flasharb.units import Address
 from tests.support.devnet import mine
@@ -53,7 +53,7 @@ def test_a_market_that_listens_stays_equal_to_one_that_is_read_from_the_chain(wo
     assert seen == {PoolSync, PoolSwap, PoolMint, PoolBurn, Heartbeat}
     assert timeless(market) == timeless(market_at_head(chain, world, ALL_WORDS))
     moved = {PROTOCOLS[market.pools[at].spec.protocol].kind for at in market.last_event}
-    assert moved == {"v2", "v3", "v4", "balancer_v2"}
+    assert moved == {"v2", "v3", "v4", "balancer_v2", "curve", "solidly"}
 
 
 def unheard(block: Block) -> list[PoolLog]:
@@ -63,8 +63,8 @@ def unheard(block: Block) -> list[PoolLog]:
 
 
 def timeless(market: Market) -> dict[Address, Pool]:
-    """Its pools; stable ones remember when they were loaded, which is not compared."""
-    return {at: pool.at(0) if isinstance(pool, StablePool) else pool for at, pool in market.pools.items()}
+    """Its pools; some remember when they were loaded, which is not compared."""
+    return {at: pool.at(0) if is_timed(pool) else pool for at, pool in market.pools.items()}
 
 
 def test_a_block_ends_with_a_heartbeat_that_names_the_next(traded: Traded, world: World) -> None:

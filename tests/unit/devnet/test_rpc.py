@@ -109,11 +109,12 @@ async def test_state_is_answered_at_recent_blocks_and_by_hash(chain: Chain, worl
     chain.mine(0)
     before = int(await rpc.handle("eth_getBalance", [builder, "0x0"]), 16)
     by_hash = {"blockHash": hex0x(chain.genesis.header.hash)}
+    nonce = world.accounts()[world.names["trader_0"]].nonce
 
     assert int(await rpc.handle("eth_getBalance", [builder, "latest"]), 16) == before + 5
     assert int(await rpc.handle("eth_getBalance", [builder, by_hash]), 16) == before
-    assert await rpc.handle("eth_getTransactionCount", [trader, "0x0"]) == "0x14"
-    assert await rpc.handle("eth_getTransactionCount", [trader, "latest"]) == "0x15"
+    assert await rpc.handle("eth_getTransactionCount", [trader, "0x0"]) == hex(nonce)
+    assert await rpc.handle("eth_getTransactionCount", [trader, "latest"]) == hex(nonce + 1)
     assert await rpc.handle("eth_getCode", [trader, "latest"]) == "0x"
     assert (await rpc.handle("eth_getCode", [WETH, "latest"])).startswith("0x60")
     nobody = "0x" + "77" * 20
@@ -169,11 +170,12 @@ async def test_a_gas_estimate_is_enough_and_not_much_more(chain: Chain, world: W
 async def test_a_sent_transaction_is_pending_then_included(chain: Chain, world: World) -> None:
     rpc = node(chain)
     trader = checksum(world.names["trader_0"])
+    nonce = world.accounts()[world.names["trader_0"]].nonce
     raw = transfer(chain)
     transaction_hash = await rpc.handle("eth_sendRawTransaction", [hex0x(raw)])
 
     assert (await rpc.handle("eth_getTransactionByHash", [transaction_hash]))["blockNumber"] is None
-    assert await rpc.handle("eth_getTransactionCount", [trader, "pending"]) == "0x15"
+    assert await rpc.handle("eth_getTransactionCount", [trader, "pending"]) == hex(nonce + 1)
     assert await rpc.handle("eth_getTransactionReceipt", [transaction_hash]) is None
 
     chain.mine(0)

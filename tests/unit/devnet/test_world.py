@@ -9,19 +9,35 @@ from pathlib import Path
 import pytest
 
 from flasharb.adapters.blockfile import read_block
+from flasharb.adapters.lists import known_deployments
 from flasharb.devnet import build_world, example
 from flasharb.devnet.chain import Chain
-from flasharb.devnet.layout import CONTRACTS, MANAGED_POOLS, POOLS, TOKENS, VAULT_POOLS
+from flasharb.devnet.layout import (
+    CONTRACTS,
+    MANAGED_POOLS,
+    POOLS,
+    SHARE,
+    SHARE_POOLS,
+    SOLIDLY_POOLS,
+    TOKENS,
+    VAULT_POOLS,
+)
 from flasharb.devnet.traders import Traders, sink_words
 from flasharb.devnet.world import GENESIS_TIMESTAMP, WORLD_FILE, World, devnet_key, load_world
 from flasharb.errors import UsageError
 from flasharb.evm import Account, roots
 from flasharb.execution import artifact
-from flasharb.pools import V3Pool
+from flasharb.pools import V3Pool, contract, protocols
 from flasharb.pools.files import parse_pools, parse_tokens
-from flasharb.pools.protocols import PROTOCOLS, check_address
+from flasharb.pools.protocols import check_address
 from flasharb.pools.storage import mapping_slot
 from flasharb.simulation.verify import verify
+from flasharb.units import Address
+
+PROTOCOLS_HERE = {
+    *("uniswap_v2", "sushiswap_v2", "uniswap_v3", "uniswap_v4"),
+    *("balancer_weighted", "balancer_stable", "curve_stableswap", "velodrome_v1"),
+}
 
 
 @pytest.mark.slow
@@ -48,20 +64,28 @@ def test_flasharb_is_the_committed_artifact_owned_by_the_signer(world: World) ->
 
 
 def test_every_pool_is_vouched_for(world: World) -> None:
-    """By its factory's CREATE2, by the hash of its key in the V4 manager, by its code in Balancer's Vault."""
+    """By its factory's CREATE2, by the hash of its key in the V4 manager, by its code."""
     file = parse_pools(world.pools)
+    known = {file.chain_id: known_deployments([file], file.chain_id)}
 
-    assert len(file.pools) == len(POOLS) + len(MANAGED_POOLS) + len(VAULT_POOLS)
-    assert [check_address(spec, file.chain_id) for spec in file.pools] == [None] * len(file.pools)
-    made = {"uniswap_v2", "sushiswap_v2", "uniswap_v3"}
-    assert {spec.protocol for spec in file.pools} == made | {"uniswap_v4", "balancer_weighted", "balancer_stable"}
+    assert len(file.pools) == 1 + sum(map(len, (POOLS, MANAGED_POOLS, VAULT_POOLS, SHARE_POOLS, SOLIDLY_POOLS)))
+    assert [check_address(spec, file.chain_id, known) for spec in file.pools] == [None] * len(file.pools)
+    assert {spec.protocol for spec in file.pools} == PROTOCOLS_HERE
     assert {spec.fee_pips for spec in file.pools if spec.protocol == "uniswap_v3"} == {100, 500, 3000, 10_000}
+
+
+def test_the_registry_says_of_every_pool_whether_the_clock_moves_it(world: World) -> None:
+    """A pool that answers for one block time, but is not registered so, would keep the time at which it was loaded."""
+    pools = example.market_at_head(Chain(world), world).pools.values()
+
+    assert {pool.spec.protocol for pool in pools if contract.is_timed(pool)} == {"balancer_stable", "curve_stableswap"}
+    assert [protocols.is_timed(pool.spec) for pool in pools] == [contract.is_timed(pool) for pool in pools]
 
 
 def test_tokens_have_mainnet_s_decimals(world: World) -> None:
     tokens = {token.symbol: token.decimals for token in parse_tokens(world.tokens).tokens}
 
-    assert tokens == {"WETH": 18, "USDC": 6, "USDT": 6, "DAI": 18, "WBTC": 8}
+    assert tokens == {"WETH": 18, "USDC": 6, "USDT": 6, "DAI": 18, "WBTC": 8, "devSTABLE": 18}
 
 
 def test_v3_pools_have_positions_over_many_ticks(world: World) -> None:
@@ -84,12 +108,15 @@ def test_the_vault_can_lend_every_token(world: World) -> None:
         )
 
 
-def test_bundles_land_through_pools_of_every_kind(world: World) -> None:
-    """The first seed's traders part the prices of all kinds of pools; what is found is included and pays."""
+def test_bundles_land_through_pools_of_every_protocol(world: World) -> None:
+    """The first seed's traders part the prices of all kinds of pools; what is found is included and pays.
+
+    A Curve pool's LP token is one of the tokens on the way, too.
+    """
     chain = Chain(world)
     traders = Traders(chain, world, 1, example.TRADES_PER_SLOT)
-    missing = {"v2", "v3", "v4", "balancer_v2"}
-    for number in range(1, 41):
+    missing: set[str | Address] = {*PROTOCOLS_HERE, SHARE.address}
+    for number in range(1, 61):
         sent = example.send_best(chain, world)
         traders.act()
         built = chain.mine(GENESIS_TIMESTAMP + number * example.SLOT_S)
@@ -97,7 +124,7 @@ def test_bundles_land_through_pools_of_every_kind(world: World) -> None:
         if sent is not None:
             bundle, trade = sent
             assert built.outcomes[bundle.hash].startswith("included")
-            missing -= {PROTOCOLS[hop.protocol].kind for hop in trade.hops}
+            missing -= {hop.protocol for hop in trade.hops} | {hop.hop.token_in for hop in trade.hops}
         if not missing:
             break
     assert not missing

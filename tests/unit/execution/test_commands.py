@@ -101,6 +101,8 @@ SIMPLE: dict[type[Command], st.SearchStrategy[Command]] = {
         st.builds(Wrapper, addresses, st.just(WrapperCall.REDEEM), amounts, st.none(), outward),
         st.builds(Wrapper, addresses, st.just(WrapperCall.WRAP_STETH), amounts, addresses),
         st.builds(Wrapper, addresses, st.just(WrapperCall.UNWRAP_WSTETH), amounts, st.none()),
+        st.builds(Wrapper, addresses, st.just(WrapperCall.SELL_GEM), amounts, addresses, outward),
+        st.builds(Wrapper, addresses, st.just(WrapperCall.BUY_GEM), amounts, addresses, outward, amounts),
     ),
     WrapEther: st.builds(WrapEther, amounts, st.booleans()),
 }
@@ -154,6 +156,8 @@ A, B = Address(b"\xaa" * 20), Address(b"\xbb" * 20)
         (Wrapper(A, WrapperCall.REDEEM, 1, B), "nothing else"),
         (Wrapper(A, WrapperCall.DEPOSIT, 1, None), "nothing else"),
         (Wrapper(A, WrapperCall.WRAP_STETH, 1, B, CALLER), "caller only"),
+        (Wrapper(A, WrapperCall.BUY_GEM, 1, B), "what is bought"),
+        (Wrapper(A, WrapperCall.SELL_GEM, 1, B, SELF, 1), "what is bought"),
         (SyncV4(ZERO_ADDRESS), "ether cannot be sent"),
         (SwapV4(PoolKey(A, B, 2**24, 1), True, 1, SELF), "fee"),
         (SwapV4(PoolKey(A, B, 1, 1), True, 1, Recipient.INNER), "no command inside"),

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flasharb.execution import program
 from flasharb.execution.commands import Borrow, FlashV2, Pay, SwapV2, SwapV3
 from flasharb.execution.commands.wire import Command, Recipient
 from flasharb.execution.program import (
+    KINDS,
     Execution,
     Sweep,
     decode,
@@ -274,6 +276,7 @@ def test_a_program_in_words() -> None:
     assert describe(Sweep(None, None)) == ("sweep everything of ether to the owner",)
 
 
-def test_a_pool_that_no_command_swaps_in_is_refused() -> None:
+def test_a_pool_that_no_command_swaps_in_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "KINDS", KINDS - {"psm"})
     with pytest.raises(ValueError, match="no command swaps in a pool of maker_lite_psm"):
         plan(trade("uniswap_v2", "maker_lite_psm"), "balancer_v2", WETH)

@@ -112,4 +112,4 @@ def test_the_price_around() -> None:
     assert known.marginal_rate(1, 0) == pytest.approx(0.997 / 4)
     assert known.depth() == (10**9, 4 * 10**9)
     (piece,) = known.pieces(1, 0)
-    assert (piece.virtual_in, piece.virtual_out, piece.end_in) == (4e9, 1e9, float("inf"))
+    assert (piece.virtual_in, piece.virtual_out, piece.room) == (4e9, 1e9, float("inf"))

@@ -15,12 +15,13 @@ from flasharb.pools import InsufficientLiquidity, PoolSpec
 from flasharb.pools.constant_rate.files import LITE_PSM, read_psm_facts
 from flasharb.pools.constant_rate.pool import ConstantRatePool
 from flasharb.pools.constant_rate.storage import PsmFacts
-from flasharb.pools.loading import Elsewhere, Needs, Refused, load_pool, mapping_slot
+from flasharb.pools.loading import Elsewhere, Refused, load_pool, mapping_slot
 from flasharb.pools.protocols import check_address
 from flasharb.units import WAD, ZERO_ADDRESS, Address, address
 from tests.support.assembly import assemble
 from tests.support.market_samples import address_of
 from tests.support.pool_bytecode import CONTEXT, SENDER, creation_code, word
+from tests.support.psm_world import join_code, load_psm
 
 GEM, DAI, POCKET, JOIN = (address_of(name) for name in ("gem", "dai", "pocket", "join"))
 _SELECTOR = {
@@ -29,7 +30,6 @@ _SELECTOR = {
         "transfer(address,uint256)",
         "transferFrom(address,address,uint256)",
         "decimals()",
-        "dai()",
     )
 }
 DECIMALS = 6
@@ -59,15 +59,6 @@ TOKEN_CODE = assemble(
     0 0 REVERT
     """
 )
-# is Vat and join in one: it has a dai, and is its own vat
-JOIN_CODE = assemble(
-    f"""
-    0 CALLDATALOAD 224 SHR 0x{_SELECTOR["dai()"]:x} EQ @dai JUMPI
-    ADDRESS 0 MSTORE 32 0 RETURN
-    dai:
-    0x{DAI.hex()} 0 MSTORE 32 0 RETURN
-    """
-)
 
 
 def balance_slot(holder: bytes) -> int:
@@ -84,7 +75,7 @@ class Psm:
                 {
                     GEM: Account(nonce=1, code=TOKEN_CODE, storage={**rich, balance_slot(POCKET): gem}),
                     DAI: Account(nonce=1, code=TOKEN_CODE, storage=dict(rich)),
-                    JOIN: Account(nonce=1, code=JOIN_CODE),
+                    JOIN: Account(nonce=1, code=join_code(DAI)),
                     SENDER: Account(balance=WAD),
                 }
             ),
@@ -114,13 +105,7 @@ class Psm:
 
     def pool(self) -> ConstantRatePool:
         """As storage has it now, by the loader's own rounds."""
-        slots: dict[int, int] = {}
-        elsewhere: dict[tuple[Address, int], int] = {}
-        while isinstance(answer := load_pool(self.spec, slots, None, Elsewhere(elsewhere)), Needs):
-            slots |= {slot: self.machine.storage(self.at, slot) for slot in answer.slots}
-            elsewhere |= {key: self.machine.storage(*key) for key in answer.elsewhere}
-        assert isinstance(answer, ConstantRatePool)
-        return answer
+        return load_psm(self.spec, self.machine.storage)
 
 
 def log_of(entry: LogEntry) -> PoolLog:
