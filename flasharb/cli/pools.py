@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -30,15 +30,17 @@ from flasharb.pools.creation import Claim, FactoryLog, Listing
 from flasharb.pools.files import PoolFile, pool_file_json
 from flasharb.pools.identify import possible
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
-from flasharb.pools.register import Refusal, Refused, Register, creators
+from flasharb.pools.register import Refused, Register, creators
 from flasharb.pools.spec import PoolSpec
 from flasharb.safe_json import decode_json
 from flasharb.settings import Settings, v4_manager
 from flasharb.simulation.recorded import RecordedBlock
-from flasharb.simulation.recorded_pools import offered
+from flasharb.simulation.recorded_pools import UNVOUCHED, offered
 from flasharb.simulation.replay import Replay
 from flasharb.units import Address, address, checksum
 
+MOST_LINES: Final = 5
+"""Pools refused for one and the same reason that get a line each; a chain has hundreds of unknown code."""
 _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -152,7 +154,8 @@ class Search:
             for spec in found.specs.values():
                 self.register.offer_for_file(spec, source)
             for pool, reason in found.refused.items():
-                self.register.unknown(pool, source, reason)
+                note = self.register.unknown if reason == UNVOUCHED else self.register.not_traded
+                note(pool, source, reason)
         if cache is not None:
             for place, cached in enumerate(cache.pools):
                 self.register.named(cached.pool, cached.tokens, f"record {place} of {self.wanted.cache}")
@@ -213,6 +216,9 @@ class Search:
         first, last = self.wanted.first, head if self.wanted.last is None else self.wanted.last
         if last > head:
             raise UsageError(f"--to {last} is beyond the node's head {head}")
+        if first is not None and first > last:
+            until = "--to" if self.wanted.last is not None else "the node's head"
+            raise UsageError(f"--from {first} is after {until} {last}")
         if self.span is None:
             if first is None:
                 raise UsageError("--from is needed: the block from which factories' logs are read")
@@ -323,18 +329,20 @@ def _refused(one: Refused) -> dict[str, str]:
     }
 
 
+def _reason(one: dict[str, str]) -> tuple[str, str]:
+    return one["refusal"], one["detail"]
+
+
 def _lines(report: dict[str, Any]) -> Iterator[str]:
-    plain = {Refusal.UNKNOWN_CODE.value, Refusal.NOT_TRADED.value}
+    many = {reason: count for reason, count in Counter(map(_reason, report["refused"])).items() if count > MOST_LINES}
     for one in report["refused"]:
-        if one["refusal"] in plain:
-            continue  # hundreds of a chain's pools; the reasons are told below, each with its number
-        yield f"refused {one['pool']} ({one['source']}): {one['refusal']}: {one['detail']}"
+        if _reason(one) not in many:
+            yield f"refused {one['pool']} ({one['source']}): {one['refusal']}: {one['detail']}"
     kinds = ", ".join(f"{report['by_protocol'][name]} {name}" for name in PROTOCOLS if name in report["by_protocol"])
     blocks = report["blocks"]
     where = "" if blocks is None else f", factories' logs of blocks {blocks[0]} to {blocks[1]}"
     yield f"{report['file']}: {report['pools']} pools ({report['new']} new){': ' + kinds if kinds else ''}{where}"
-    reasons = Counter((one["refusal"], one["detail"]) for one in report["refused"] if one["refusal"] in plain)
-    for (refusal, detail), count in reasons.most_common():
-        yield f"{count} {refusal}: {detail}"
+    for (refusal, detail), count in many.items():
+        yield f"refused {count} pools (--json names them): {refusal}: {detail}"
     if report["counts"]:
         yield "not taken: " + ", ".join(f"{count} {kind}" for kind, count in sorted(report["counts"].items()))

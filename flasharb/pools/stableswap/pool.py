@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from flasharb.pools.contract import Swapped
+from flasharb.pools.contract import Pool, Swapped
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.inverse import TooLittle, least_input
 from flasharb.pools.spec import PoolSpec
@@ -26,6 +26,7 @@ from flasharb.pools.stableswap import liquidity, slope
 from flasharb.pools.stableswap.math import balance_at, check_prices, invariant
 from flasharb.pools.stableswap.ramp import Ramp
 from flasharb.pools.stableswap.rules import FEE_DENOMINATOR, PRECISION, StableFacts, facts_of
+from flasharb.units import Address
 
 PRICE_LASTS: Final = 600
 """Seconds after which a metapool that copies its base pool's virtual price looks at it again."""
@@ -89,6 +90,16 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         if same and (base is None or base_price(base, self.copied, timestamp) == self.rates[-1]):
             return msgspec.structs.replace(self, timestamp=timestamp, base=base)
         return self.with_state(timestamp=timestamp, base=base)
+
+    @property
+    def reads(self) -> Address | None:
+        """See ``contract.Reader``: the base pool."""
+        return None if self.base is None else self.base.spec.address
+
+    def beside(self, other: Pool) -> StableSwapPool:
+        """See ``contract.Reader``."""
+        assert isinstance(other, StableSwapPool)
+        return self.with_base(other)
 
     def with_base(self, base: StableSwapPool) -> StableSwapPool:
         """A metapool after its base pool has changed."""
