@@ -36,6 +36,7 @@ from flasharb.pools.stableswap.codes import IMPLEMENTATIONS, OWN, PROTOCOL, THRE
 from flasharb.pools.stableswap.rules import EARLY, EMA, HASHED, NG_META, StableRules, facts_of
 from flasharb.pools.stableswap.storage import state_slots
 from flasharb.pools.storage import Elsewhere
+from flasharb.strategy.route import Leg, Route
 from flasharb.units import Address, address
 from tests.support import compiled_curve as compiled
 from tests.support import curve_bytecode as chain
@@ -265,8 +266,10 @@ def machine(case: CompiledCase) -> Machine:
         world[MATHEMATICS] = Account(nonce=1, code=compiled.codes()[NG_MATH_CODE])
     if case.facts.base is not None:
         world[THREE_POOL.address] = compiled.three_pool_account(case.base)
-        supply = case.base_supply
-        world[THREE_POOL.tokens[3]] = compiled.three_crv({POOL: 1 << 200, chain.TRADER: 1 << 200}, supply, POOL)
+        world |= {coin: chain.token(THREE_POOL.address) for coin in THREE_POOL.tokens[:3]}
+        token = compiled.three_crv({POOL: 1 << 200, chain.TRADER: 1 << 200}, case.base_supply, POOL)
+        token.storage[6] = chain.number_of(THREE_POOL.address)  # the minter
+        world[THREE_POOL.tokens[3]] = token
     if case.spec.tokens[-1] == THREE_POOL.tokens[3]:
         token = compiled.three_crv({chain.TRADER: case.supply}, case.supply, POOL)
         token.storage[6] = chain.number_of(POOL)  # the minter
@@ -319,6 +322,28 @@ def run_case(kind: str, number: int) -> str | None:
         slots, supply = dict(zip(case.wanted(), answer[1], strict=True)), answer[2]
         problem = events_differ(case.before(), result, case.pool(slots, supply))
     return problem and f"{kind} {number}: {problem}: {case}"
+
+
+def run_route(number: int) -> str | None:
+    """A coin into the base pool, its LP tokens into a metapool that looks at the price live: as the route quotes it."""
+    case = compiled_case(("meta_factory", "ng_meta")[number % 2], number)
+    pool = case.before()
+    dice = random.Random(f"route {number}")
+    coin = dice.randrange(3)
+    assert pool.base is not None
+    amount = max(1, int(pool.base.balances[coin] * 10 ** dice.uniform(-6, 0)))
+    quoted = Route((Leg(pool.base, coin, 3), Leg(pool, 1, 0))).amounts(amount)
+    local = machine(case)
+    before = _held(local, case, THREE_POOL.tokens[3])
+    amounts = [amount if k == coin else 0 for k in range(3)]
+    result = chain.execute(local, THREE_POOL.address, "add_liquidity(uint256[3],uint256)", *amounts, 0)
+    minted = _held(local, case, THREE_POOL.tokens[3]) - before
+    paid = _held(local, case, case.spec.tokens[0])
+    if result.status:
+        result = chain.execute(local, POOL, "exchange(int128,int128,uint256,uint256)", 1, 0, minted, 0)
+    paid = _held(local, case, case.spec.tokens[0]) - paid
+    made = (amount, minted, paid) if result.status else None
+    return None if made == quoted else f"route {number}: {made} in the contracts, ours {quoted}: {case}"
 
 
 Answer = tuple[int, list[int], int]
