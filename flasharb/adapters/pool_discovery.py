@@ -89,22 +89,26 @@ def throttled(error: NodeError) -> bool:
 
 
 async def settle(
-    node: Node, register: Register, met: Iterable[Claim | Listing], place: str = "latest"
+    node: Node, register: Register, met: Iterable[Claim | Listing], block: int | None = None
 ) -> list[Refused]:
-    """Find out at block ``place`` what the pools are that logs only spoke of, and take them; those not taken.
+    """Find out what the pools are that logs only spoke of, and take them; those not taken.
+
+    ``block``: the one at whose end the node is asked, and then a list is read for as many of its newest pools as there
+    are logs of it. None: now, and lists are read whole.
 
     Raises:
         NodeError: the node does not answer; the rest of them is not known then.
     """
+    place = "latest" if block is None else hex(block)
     claims: dict[Address, Claim] = {}
-    listings: dict[Address, Listing] = {}
+    listings: dict[Address, tuple[Listing, int]] = {}
     for one in met:
         if isinstance(one, Listing):
-            listings[one.contract] = one
+            listings[one.contract] = one, listings.get(one.contract, (one, 0))[1] + 1
         else:
             claims[one.pool] = one
-    for listing in listings.values():
-        for claim in await listed(node, listing, place):
+    for listing, logs in listings.values():
+        for claim in await listed(node, listing, place, None if block is None else logs):
             claims.setdefault(claim.pool, claim)
     # a list names what is known already each time that it is read
     unknown = [claim for claim in claims.values() if claim.pool not in register.specs]
@@ -119,8 +123,8 @@ async def settle(
     return [one for one in refused if one is not None]
 
 
-async def listed(node: Node, listing: Listing, place: str) -> list[Claim]:
-    """The pools on a contract's list.
+async def listed(node: Node, listing: Listing, place: str, newest: int | None) -> list[Claim]:
+    """The pools on a contract's list, or so many of the newest.
 
     Raises:
         NodeError: no answer, or one that is no list of pools.
@@ -129,7 +133,8 @@ async def listed(node: Node, listing: Listing, place: str) -> list[Claim]:
     count = int.from_bytes(read_bytes(await node.call("eth_call", {"to": at, "data": hex0x(POOL_COUNT)}, place), where))
     if count > _MOST_LISTED:
         raise NodeError(f"{where}: it says that they are {count}")
-    questions = ({"to": at, "data": hex0x(POOL_LIST + index.to_bytes(32, "big"))} for index in range(count))
+    first = 0 if newest is None else max(0, count - newest)
+    questions = ({"to": at, "data": hex0x(POOL_LIST + index.to_bytes(32, "big"))} for index in range(first, count))
     claims = []
     for answer in await node.batch([("eth_call", (question, place)) for question in questions]):
         if isinstance(answer, RpcFailure):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -30,15 +30,17 @@ from flasharb.pools.creation import Claim, FactoryLog, Listing
 from flasharb.pools.files import PoolFile, pool_file_json
 from flasharb.pools.identify import possible
 from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
-from flasharb.pools.register import Refusal, Refused, Register, creators
+from flasharb.pools.register import Refused, Register, creators
 from flasharb.pools.spec import PoolSpec
 from flasharb.safe_json import decode_json
-from flasharb.settings import Settings
+from flasharb.settings import Settings, v4_manager
 from flasharb.simulation.recorded import RecordedBlock
-from flasharb.simulation.recorded_pools import offered
+from flasharb.simulation.recorded_pools import UNVOUCHED, offered
 from flasharb.simulation.replay import Replay
 from flasharb.units import Address, address, checksum
 
+MOST_LINES: Final = 5
+"""Pools refused for one and the same reason that get a line each; a chain has hundreds of unknown code."""
 _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -107,12 +109,12 @@ def discover(as_json: bool, **options: Any) -> int:
 class Search:
     """One passage over the sources."""
 
-    def __init__(self, wanted: Wanted, chain_id: int) -> None:
+    def __init__(self, wanted: Wanted, chain_id: int, manager: Address | None) -> None:
         self.wanted = wanted
         self.chain_id = chain_id
         self.old = read_pool_file(wanted.out, chain_id) if wanted.out.exists() else PoolFile(chain_id, ())
         further = [] if wanted.factories is None else [read_pool_file(wanted.factories, chain_id)]
-        self.register = Register(chain_id, known_deployments([self.old, *further], chain_id))
+        self.register = Register(chain_id, known_deployments([self.old, *further], chain_id, manager))
         if not creators(chain_id, self.register.deployments):
             raise UsageError(f"no factories are known on chain {chain_id}: name them in a pool file for --factories")
         for spec in self.old.pools:
@@ -152,7 +154,8 @@ class Search:
             for spec in found.specs.values():
                 self.register.offer_for_file(spec, source)
             for pool, reason in found.refused.items():
-                self.register.unknown(pool, source, reason)
+                note = self.register.unknown if reason == UNVOUCHED else self.register.not_traded
+                note(pool, source, reason)
         if cache is not None:
             for place, cached in enumerate(cache.pools):
                 self.register.named(cached.pool, cached.tokens, f"record {place} of {self.wanted.cache}")
@@ -213,6 +216,9 @@ class Search:
         first, last = self.wanted.first, head if self.wanted.last is None else self.wanted.last
         if last > head:
             raise UsageError(f"--to {last} is beyond the node's head {head}")
+        if first is not None and first > last:
+            until = "--to" if self.wanted.last is not None else "the node's head"
+            raise UsageError(f"--from {first} is after {until} {last}")
         if self.span is None:
             if first is None:
                 raise UsageError("--from is needed: the block from which factories' logs are read")
@@ -241,20 +247,27 @@ class Search:
         }
 
 
+def _manager(settings: Settings, chain_id: int) -> Address | None:
+    """The configured V4 manager, where the configuration is for this chain."""
+    return v4_manager(settings) if settings.chain.id == chain_id else None
+
+
 async def _search(wanted: Wanted, settings: Settings) -> Search:
     block = None if wanted.block is None else read_block(wanted.block)
     cache = None if wanted.cache is None else _read_cache(wanted.cache)
     if wanted.rpc_url is None:
         if wanted.token_file is not None or wanted.first is not None or not _other_sources(wanted):
             raise UsageError("--rpc is needed: the node that is asked")
-        search = Search(wanted, _chain_id(wanted, block, cache, None))
+        chain_id = _chain_id(wanted, block, cache, None)
+        search = Search(wanted, chain_id, _manager(settings, chain_id))
         search.read_files(block, cache)
         search.save()
         return search
     async with open_node(
         wanted.rpc_url, timeout_s=settings.node.request_timeout_s, batch_size=settings.node.batch_size
     ) as node:
-        search = Search(wanted, _chain_id(wanted, block, cache, await chain.chain_id(node)))
+        chain_id = _chain_id(wanted, block, cache, await chain.chain_id(node))
+        search = Search(wanted, chain_id, _manager(settings, chain_id))
         try:
             search.read_files(block, cache)
             await search.ask(node)
@@ -316,18 +329,20 @@ def _refused(one: Refused) -> dict[str, str]:
     }
 
 
+def _reason(one: dict[str, str]) -> tuple[str, str]:
+    return one["refusal"], one["detail"]
+
+
 def _lines(report: dict[str, Any]) -> Iterator[str]:
-    plain = {Refusal.UNKNOWN_CODE.value, Refusal.NOT_TRADED.value}
+    many = {reason: count for reason, count in Counter(map(_reason, report["refused"])).items() if count > MOST_LINES}
     for one in report["refused"]:
-        if one["refusal"] in plain:
-            continue  # hundreds of a chain's pools; the reasons are told below, each with its number
-        yield f"refused {one['pool']} ({one['source']}): {one['refusal']}: {one['detail']}"
+        if _reason(one) not in many:
+            yield f"refused {one['pool']} ({one['source']}): {one['refusal']}: {one['detail']}"
     kinds = ", ".join(f"{report['by_protocol'][name]} {name}" for name in PROTOCOLS if name in report["by_protocol"])
     blocks = report["blocks"]
     where = "" if blocks is None else f", factories' logs of blocks {blocks[0]} to {blocks[1]}"
     yield f"{report['file']}: {report['pools']} pools ({report['new']} new){': ' + kinds if kinds else ''}{where}"
-    reasons = Counter((one["refusal"], one["detail"]) for one in report["refused"] if one["refusal"] in plain)
-    for (refusal, detail), count in reasons.most_common():
-        yield f"{count} {refusal}: {detail}"
+    for (refusal, detail), count in many.items():
+        yield f"refused {count} pools (--json names them): {refusal}: {detail}"
     if report["counts"]:
         yield "not taken: " + ", ".join(f"{count} {kind}" for kind, count in sorted(report["counts"].items()))

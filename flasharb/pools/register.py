@@ -29,7 +29,7 @@ class Refusal(StrEnum):
     UNKNOWN_CODE = "unknown_code"
     """A known factory or registry names it, and its code is none whose mathematics is known here."""
     NOT_TRADED = "not_traded"
-    """It is of a known kind, and something about it is not modelled."""
+    """It is of a known kind, and something about it is not modelled, or not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,10 @@ class Register:
         """Note a pool that somebody named and that no factory creates for the tokens it is said to have."""
         return self._refuse(pool, Refusal.IMPOSTOR, detail, source)
 
+    def not_traded(self, pool: Address, source: str, detail: str) -> Refused:
+        """Note a pool of a known kind about which something is not modelled, or not known."""
+        return self._refuse(pool, Refusal.NOT_TRADED, detail, source)
+
     def created(self, log: FactoryLog) -> Refused | Claim | Listing | None:
         """Take the pool that a factory's log tells of; logs that tell of none are let pass.
 
@@ -118,7 +122,7 @@ class Register:
             detail = "its code is none whose mathematics is known here"
             return self._refuse(claim.pool, Refusal.UNKNOWN_CODE, detail, claim.source)
         if isinstance(told, NotTraded):
-            return self._refuse(claim.pool, Refusal.NOT_TRADED, told.reason, claim.source)
+            return self.not_traded(claim.pool, claim.source, told.reason)
         return self.offer_for_file(told, claim.source)
 
     def named(self, pool: Address, tokens: tuple[Address, Address], source: str) -> Refused | None:

@@ -83,7 +83,8 @@ class NodeChain:
         async def take(end: int, logs: Sequence[FactoryLog]) -> None:
             met = [register.created(log) for log in logs]
             refused.extend(one for one in met if isinstance(one, Refused))
-            refused.extend(await settle(self.node, register, (one for one in met if isinstance(one, Claim | Listing))))
+            asked = (one for one in met if isinstance(one, Claim | Listing))
+            refused.extend(await settle(self.node, register, asked, end))
 
         tellers = creators(register.chain_id, register.deployments)
         await factory_logs(self.node, tellers, (first, last), take, patient=False)

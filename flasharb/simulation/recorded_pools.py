@@ -34,6 +34,9 @@ _FEE: Final = _selector("fee()")
 _TICK_SPACING: Final = _selector("tickSpacing()")
 _GET_RESERVES: Final = _selector("getReserves()")
 
+UNVOUCHED: Final = "neither a factory that we know nor its code vouches for it"
+"""The reason of an impostor; with every other the contract is of a known kind, or perhaps of one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offered:
@@ -111,7 +114,7 @@ def _by_factory(replay: Replay, address: Address) -> PoolSpec | str | None:
     if spec is not None:
         return spec
     if tier is not None or replay.ask(address, _GET_RESERVES) is not None:
-        return "neither a factory that we know nor its code vouches for it"
+        return UNVOUCHED
     return None
 
 

@@ -20,6 +20,7 @@ from flasharb.adapters.node import open_node
 from flasharb.adapters.pool_discovery import settle
 from flasharb.adapters.receipts import Receipts
 from flasharb.adapters.web3_provider import web3_on
+from flasharb.cli.embedded import embedded_devnet
 from flasharb.cli.pools import command
 from flasharb.devnet.abi import call_data
 from flasharb.devnet.layout import CONTRACTS, TOKENS
@@ -35,13 +36,15 @@ from flasharb.pools.balancer.creation import POOL_REGISTERED
 from flasharb.pools.constant_product.creation import pair_created
 from flasharb.pools.creation import POOL_COUNT, POOL_LIST, Claim, FactoryLog
 from flasharb.pools.protocols import DEPLOYMENTS
-from flasharb.pools.register import Register
+from flasharb.pools.register import Refusal, Register
 from flasharb.pools.spec import PoolSpec
 from flasharb.service.figures import Figures
+from flasharb.service.node_chain import NodeChain
 from flasharb.service.preflight import Plan
-from flasharb.service.reports import Report, Started
+from flasharb.service.reports import BlockApplied, Notice, Report, Started
 from flasharb.service.serve import serve
-from flasharb.settings import DEVNET_CHAIN_ID
+from flasharb.settings import DEVNET_CHAIN_ID, Devnet, Pools, Settings
+from flasharb.settings import Chain as ChainSettings
 from flasharb.units import Hash32, address, checksum, hex0x
 from tests.service.test_devnet import devnet, wait_for_receipt
 from tests.service.test_node import http_server, jsonrpc, result
@@ -143,6 +146,67 @@ async def _create_pair(node: Any, own: set[Any]) -> int:
     raise AssertionError(f"all pairs exist already: {len(own)}")
 
 
+WBTC, DAI = CONTRACTS["wbtc"], CONTRACTS["dai"]
+
+
+@pytest.mark.slow
+async def test_pools_created_while_a_run_lasts_are_tracked(tmp_path: Path) -> None:
+    """On the devnet, one by each kind of factory: V2, V3, the V4 manager, and a Solidly factory of the pool file."""
+    settings = Settings(
+        pools=Pools(from_factories=True), chain=ChainSettings(slot_s=0.5), devnet=Devnet(trades_per_slot=0)
+    )
+    began, stop, new, sizes = trio.Event(), trio.Event(), list[str](), list[int]()
+
+    def show(report: Report) -> None:
+        if isinstance(report, BlockApplied):
+            began.set()
+            sizes.append(report.pools)
+            if sizes[-1] == sizes[0] + 4:
+                stop.set()
+        if isinstance(report, Notice) and report.subject == "pool":
+            new.append(report.detail)
+
+    with trio.fail_after(90):
+        async with embedded_devnet(settings, tmp_path) as own, open_node(own.settings.node.url) as node:
+            with Journal(own.run_dir, "test") as journal:
+                async with trio.open_nursery() as nursery:
+                    plan = Plan(own.settings, own.run_dir, None, False, None, {})
+                    nursery.start_soon(serve, plan, journal, Figures(), show, stop)
+                    await began.wait()
+                    await _create_one_of_each(node)
+    assert {one.split(": ")[1] for one in new} == {
+        f"{name}, created by its factory, is tracked now"
+        for name in ("sushiswap_v2", "uniswap_v3", "uniswap_v4", "velodrome_v1")
+    }
+    assert sizes[-1] == sizes[0] + len(new)
+
+
+async def _create_one_of_each(node: Any) -> None:
+    key, sender = devnet_key("trader 3"), hex0x(load_world().names["trader_3"])
+    first = int(await node.call("eth_getTransactionCount", sender, "latest"), 16)
+    pool_key = (WBTC, DAI, 500, 10, bytes(20))
+    creations = [
+        ("sushiswap_v2_factory", call_data("createPair(address,address)", WBTC, DAI)),
+        ("uniswap_v3_factory", call_data("createPool(address,address,uint24)", WBTC, DAI, 3000)),
+        ("v4_manager", call_data("initialize((address,address,uint24,int24,address),uint160)", pool_key, 1 << 96)),
+        ("solidly_factory", call_data("createPair(address,address,bool)", WBTC, DAI, True)),
+    ]
+    for nonce, (to, data) in enumerate(creations, first):
+        raw = sign_dynamic_fee(
+            key,
+            chain_id=DEVNET_CHAIN_ID,
+            nonce=nonce,
+            fees=(10**9, 10**11),
+            gas_limit=6_000_000,
+            to=CONTRACTS[to],
+            data=data,
+            value=0,
+        )
+        tx_hash = await node.call("eth_sendRawTransaction", hex0x(raw))
+        receipt = await wait_for_receipt(node, bytes.fromhex(tx_hash[2:]))
+        assert receipt["status"] == "0x1", to
+
+
 @pytest.mark.node
 @pytest.mark.slow
 async def test_factories_on_anvil_are_discovered_and_traded(tmp_path: Path) -> None:
@@ -201,11 +265,13 @@ def test_a_recorded_block_offers_its_pools_and_names_its_impostors(mainnet_block
     report = discover("--block", mainnet_blocks / "17666333.json.gz", "--out", out)
     assert report["chain_id"] == 1
     assert len(read_pools([str(out)], 1)) == report["new"] == report["pools"] > 20
-    assert report["counts"] == {"impostor": 1}
-    assert {one["refusal"] for one in report["refused"]} == {"impostor"}
+    assert report["counts"] == {"not_traded": 1}
+    assert {(one["refusal"], one["detail"]) for one in report["refused"]} == {
+        ("not_traded", "state of it is not in the file")
+    }
     again = discover("--block", mainnet_blocks / "17666333.json.gz", "--out", out)
     assert again["new"] == 0
-    assert again["counts"] == {"impostor": 1, "duplicate": report["pools"]}
+    assert again["counts"] == {"not_traded": 1, "duplicate": report["pools"]}
 
 
 def test_what_stood_in_the_file_stays_as_it_was_written(tmp_path: Path) -> None:
@@ -313,6 +379,8 @@ async def test_what_was_found_before_a_node_failed_is_kept_and_gone_on_from(tmp_
         report = await discovered("--rpc", url, "--out", out)
         assert asked == [(10_010_000, 10_010_000)]
         assert report["blocks"] == [10_008_000, 10_010_000]
+        with pytest.raises(UsageError, match="--from 99999999 is after the node's head 10010000"):
+            await discovered("--rpc", url, "--from", 99_999_999, "--out", out)
         with pytest.raises(UsageError, match="would leave a gap"):
             await discovered("--rpc", url, "--from", 5, "--to", 10, "--out", out)
         earlier = await discovered("--rpc", url, "--from", 10_007_000, "--to", 10_007_999, "--out", out)
@@ -327,7 +395,8 @@ STABLE_FACTORY, SAITA_FACTORY = (
     "0x6A8cbed756804B16E05E741eDaBd5cB544AE21bf",
     "0x35113a300ca0D7621374890ABFEAC30E88f214b1",
 )
-PAIR, PROXY, PLAIN = ("0x" + digit * 40 for digit in "789")
+PAIR, PROXY = ("0x" + digit * 40 for digit in "78")
+PLAINS = ["0x" + f"9{digit}" * 20 for digit in range(6)]
 
 
 class MainnetNode:
@@ -335,6 +404,7 @@ class MainnetNode:
 
     def __init__(self) -> None:
         self.lists_read = 0
+        self.asked_at: set[str] = set()
         self.codes = {
             PAIR: deployed_code("UniswapV2Pair"),
             PROXY: bytes.fromhex(f"363d3d373d3d3d363d73{'77' * 20}5af43d82803e903d91602b57fd5bf3"),
@@ -370,12 +440,13 @@ class MainnetNode:
 
     def eth_call(self, call: Any, block: str) -> str:
         assert call["to"] == STABLE_FACTORY.lower()
+        self.asked_at.add(block)
         data = bytes.fromhex(call["data"][2:])
         if data == POOL_COUNT:
             self.lists_read += 1
-            return "0x" + (3).to_bytes(32, "big").hex()
+            return "0x" + (len(PLAINS) + 2).to_bytes(32, "big").hex()
         assert data[:4] == POOL_LIST
-        return topic((PROXY, PLAIN, PAIR)[int.from_bytes(data[4:], "big")])
+        return topic((PROXY, PAIR, *PLAINS)[int.from_bytes(data[4:], "big")])
 
     def eth_getCode(self, at: str, block: str) -> str:
         return hex0x(self.codes.get(at, b"\x60"))
@@ -391,10 +462,22 @@ async def test_logs_that_say_too_little_are_followed_up_at_the_node(tmp_path: Pa
         report = await discovered("--rpc", url, "--from", 19_000_000, "--out", out)
     assert chain.lists_read == 1
     assert report["by_protocol"] == {"v2_fork": 1}
-    assert report["counts"] == {"unknown_code": 2}
-    assert {one["pool"].lower() for one in report["refused"]} == {PROXY, PLAIN}
+    assert report["counts"] == {"unknown_code": len(PLAINS) + 1}
+    assert {one["pool"].lower() for one in report["refused"]} == {PROXY, *PLAINS}
     (spec,) = read_pools([str(out)], 1)
     assert (hex0x(spec.address), spec.tokens, spec.fee_pips) == (PAIR, (address(USDC), address(WETH)), 3000)
+
+
+async def test_a_run_follows_them_up_in_the_same_manner() -> None:
+    """What the service asks after each block: of a list only the newest, of which there are two logs."""
+    chain, register = MainnetNode(), Register(1, DEPLOYMENTS[1])
+    async with http_server(jsonrpc(chain.answer)) as url, open_node(url) as node:
+        asked = NodeChain(node, {}, (), address(PAIR), address(PAIR), 1, 0, 12, None, hears_all=True)
+        refused = await asked.created(19_000_000, 19_000_002, register)
+    assert {hex0x(at) for at in register.specs} == {PAIR}
+    assert [hex0x(one.pool) for one in refused] == PLAINS[-2:]
+    assert {one.refusal for one in refused} == {Refusal.UNKNOWN_CODE}
+    assert chain.asked_at == {hex(19_000_002)}
 
 
 async def test_many_that_are_not_modelled_are_one_line(tmp_path: Path) -> None:
@@ -405,8 +488,9 @@ async def test_many_that_are_not_modelled_are_one_line(tmp_path: Path) -> None:
     assert answer.exit_code == 0, answer.output
     first, second, third = answer.stdout.splitlines()
     assert first.endswith("1 pools (1 new): 1 v2_fork, factories' logs of blocks 19000000 to 19000100")
-    assert second == "2 unknown_code: its code is none whose mathematics is known here"
-    assert third == "not taken: 2 unknown_code"
+    known = "its code is none whose mathematics is known here"
+    assert second == f"refused {len(PLAINS) + 1} pools (--json names them): unknown_code: {known}"
+    assert third == f"not taken: {len(PLAINS) + 1} unknown_code"
 
 
 def test_a_node_that_is_not_there_is_an_outside_failure(tmp_path: Path) -> None:

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
-import msgspec
-
-from flasharb.pools.concentrated import shape
 from flasharb.pools.concentrated.ladder import Ladder
 from flasharb.pools.concentrated.liquidity import TickLiquidity
-from flasharb.pools.concentrated.quote import amount_in_for_exact_out, amount_out_for_exact_in, whole_inputs
-from flasharb.pools.concentrated.rate import marginal_rate
+from flasharb.pools.concentrated.on_ladder import OnLadder
+from flasharb.pools.concentrated.quote import amount_in_for_exact_out, amount_out_for_exact_in
 from flasharb.pools.concentrated.swap import swap
 from flasharb.pools.contract import Swapped
-from flasharb.pools.errors import Uninitialised
 from flasharb.pools.inverse import least_input
-from flasharb.pools.pieces import Piece
 from flasharb.pools.spec import PoolSpec
 
 
-# A Struct rather than a dataclass: one is made for every Swap event, at an eighth of the price.
-class V3Pool(msgspec.Struct, frozen=True):
-    """Price, tick and active liquidity as the chain has them, and the ladder of the ticks that are known.
-
-    ``sqrt_price_x96`` is zero until the pool is initialised.
-    """
-
-    spec: PoolSpec
-    sqrt_price_x96: int
-    tick: int
-    liquidity: int
-    ladder: Ladder
+class V3Pool(OnLadder, frozen=True):
+    """A pool that is a contract of its own."""
 
     def with_price(self, sqrt_price_x96: int, tick: int, liquidity: int) -> V3Pool:
         """The pool after a Swap or Initialize event, in constant time.
@@ -52,10 +37,6 @@ class V3Pool(msgspec.Struct, frozen=True):
         ladder = self.ladder.with_position(tick_lower, tick_upper, delta)
         return V3Pool(self.spec, self.sqrt_price_x96, self.tick, active, ladder)
 
-    def ticks_agree(self) -> bool:
-        """Whether the known ticks add up to the active liquidity; if not, a Mint or Burn was missed."""
-        return self.liquidity == self.ladder.liquidity_at(self.tick)
-
     def amount_out(self, i: int, j: int, amount_in: int) -> int:
         """What the pool pays for ``amount_in``, all of which it takes."""
         if amount_in <= 0 or not self.sqrt_price_x96:
@@ -75,28 +56,6 @@ class V3Pool(msgspec.Struct, frozen=True):
         """
         guess = self.amount_in_exact_out(i, j, amount_out)
         return least_input(partial(self.amount_out, i, j), amount_out, guess) if guess else 0
-
-    def marginal_rate(self, i: int, j: int) -> float:
-        """See ``Pool.marginal_rate``; in a stretch without liquidity the rate where the liquidity begins."""
-        return marginal_rate(self.ladder, (self.sqrt_price_x96, self.tick, self.liquidity), not i)
-
-    def reserve_in(self, i: int, j: int) -> int:
-        """The virtual reserve at the current price: ``L / sqrt(P)`` or ``L * sqrt(P)``, rounded down."""
-        price = self._price()
-        return self.liquidity * price >> 96 if i else (self.liquidity << 96) // price
-
-    def depth(self, share: float = 0.10) -> tuple[int, int]:
-        """What the pool pays of each token until its price has moved by ``share``. See ``shape.liquidity_within``."""
-        self._price()
-        return shape.liquidity_within(self, share)
-
-    def whole_inputs(self, i: int, j: int, amount_in: int) -> tuple[int, ...]:
-        """The inputs next to ``amount_in`` of which the fee of the last step leaves a whole number."""
-        return whole_inputs(self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, not i, amount_in)
-
-    def pieces(self, i: int, j: int) -> Iterator[Piece]:
-        """The ranges of constant liquidity from the current price to the end of what is known."""
-        return shape.pieces(self, not i)
 
     def swapped(
         self, i: int, j: int, amount: int, *, exact_in: bool = True, sqrt_price_limit_x96: int | None = None
@@ -126,11 +85,6 @@ class V3Pool(msgspec.Struct, frozen=True):
             raise ValueError(f"an amount cannot be negative: {amount}")
         self._price()
         return 0
-
-    def _price(self) -> int:
-        if not self.sqrt_price_x96:
-            raise Uninitialised("the pool has no price yet")
-        return self.sqrt_price_x96
 
 
 def v3_pool(

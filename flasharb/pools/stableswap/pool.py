@@ -141,7 +141,9 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         """
         if amount_out <= 0 or not self.d:
             return self._nothing(amount_out)
-        guess = int(amount_out / self.marginal_rate(i, j)) + 1
+        guess = self._before_exchange(i, j, amount_out)
+        if guess is None:
+            guess = int(amount_out / self.marginal_rate(i, j)) + 1
         return least_input(lambda amount: self.amount_out(i, j, amount), amount_out, guess)
 
     def swapped(self, i: int, j: int, amount_in: int) -> Swapped[StableSwapPool]:
@@ -229,6 +231,28 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         fee = gross * self.fee_between((xp[i] + x) // 2, (xp[j] + y) // 2, parameters.fee) // FEE_DENOMINATOR
         admin_fee = fee * parameters.admin_fee // FEE_DENOMINATOR * PRECISION // rates[j]
         return (gross - fee) * PRECISION // rates[j], (0,) * j + (admin_fee,) + (0,) * (coins - j - 1)
+
+    def _before_exchange(self, i: int, j: int, amount_out: int) -> int | None:
+        """About the input of an exchange, within units, from the curve read the other way; None where that fails.
+
+        Between coins of many and of few decimals the output is a staircase of wide steps, in which a search from a
+        linear guess would take dozens of quotes.
+        """
+        coins = len(self.balances)
+        if not (i < coins and j < coins):
+            return None
+        self._check(i, j)
+        xp, rates = self.xp, self.rates
+        kept = FEE_DENOMINATOR - self.fee_between(xp[i], xp[j], self.parameters.fee)
+        net = -(-amount_out * rates[j] // PRECISION)
+        y = xp[j] - 1 - net * FEE_DENOMINATOR // max(kept, 1)
+        if y <= 0:
+            return None
+        try:
+            x = balance_at((*xp[:j], y, *xp[j + 1 :]), i, self.d, self.ann, self.facts.rules)
+        except InsufficientLiquidity:
+            return None
+        return max(-(-(x - xp[i]) * PRECISION // rates[i]), 1)
 
     def _held(self) -> tuple[int, ...]:
         return (*self.balances, self.supply or 0)

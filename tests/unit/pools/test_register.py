@@ -176,16 +176,16 @@ def test_a_wrong_span_is_said(content: object, says: str) -> None:
 
 
 def test_a_pool_whose_facts_no_file_can_hold_is_left_for_a_hand() -> None:
-    vault = PoolSpec(USDC, "erc4626", (USDC, DAI), 0, facts=("something",))
-    refused = register().offer_for_file(vault, "a block")
+    quoted = PoolSpec(USDC, "quoted_curve", (USDC, DAI), 0, facts=("something",))
+    refused = register().offer_for_file(quoted, "a block")
     assert refused is not None
     assert refused.refusal is Refusal.UNWRITABLE
 
 
 def test_facts_without_a_writer_are_not_left_out_silently() -> None:
-    vault = PoolSpec(USDC, "erc4626", (USDC, DAI), 0, facts=("something",))
+    quoted = PoolSpec(USDC, "quoted_curve", (USDC, DAI), 0, facts=("something",))
     with pytest.raises(ValueError, match="does not say how the facts"):
-        pool_file_json(PoolFile(1, (vault,)))
+        pool_file_json(PoolFile(1, (quoted,)))
 
 
 def test_every_known_factory_can_be_discovered() -> None:
