@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flasharb.pools.balancer.code import VAULT
@@ -151,6 +151,7 @@ def test_every_protocol_has_its_strategy_here() -> None:
 
 
 @pytest.mark.parametrize("protocol", STRATEGIES)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_pool_is_read_from_the_file_as_it_was_written(protocol: str, data: st.DataObject) -> None:
     """Through JSON text, with everything that its protocol knows about it."""
