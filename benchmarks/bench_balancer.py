@@ -94,9 +94,8 @@ def _weighted() -> list[dict[str, Any]]:
                 f"weighted {name} quote exact-out", _cost(partial(pool.amount_in_exact_out, 0, 1, given_out)), peers[1]
             ),
         ]
-    pool = weighted_pool((6 * 10**17, 4 * 10**17))
-    needed = pool.amount_out(0, 1, 10 * ONE)
-    found.append(_row("weighted 60/40 least input", _cost(lambda: pool.amount_in(0, 1, needed), 50)))
+        needed = pool.amount_out(0, 1, given_in)
+        found.append(_row(f"weighted {name} least input", _cost(partial(pool.amount_in, 0, 1, needed))))
     found.append(_row("weighted update by a Swap event", _cost(lambda: pool.after_swap(0, 1, 5, 5))))
     return found
 
@@ -120,9 +119,12 @@ def _stable() -> list[dict[str, Any]]:
     return [
         _row("stable, 3 tokens, quote exact-in", _cost(lambda: pool.amount_out(0, 1, amount))),
         _row("stable, 3 tokens, quote exact-out", _cost(lambda: pool.amount_in_exact_out(0, 1, 10**10))),
+        _row("stable, 3 tokens, least input", _cost(lambda: pool.amount_in(0, 1, 10**10))),
         _row("stable, 3 tokens, update and first quote", _cost(anew, 300), peer),
         _row("stable, join with one token (BPT out)", _cost(lambda: pool.amount_out(0, 3, amount), 300)),
         _row("stable, exit to one token (BPT in)", _cost(lambda: pool.amount_out(3, 0, amount), 300)),
+        _row("stable, join, least input", _cost(lambda: pool.amount_in(0, 3, amount), 300)),
+        _row("stable, exit, least input", _cost(lambda: pool.amount_in(3, 0, amount), 300)),
     ]
 
 

@@ -11,47 +11,25 @@ from collections.abc import Callable
 from time import process_time
 from typing import Any
 
-from flasharb.pools import PoolSpec
-from flasharb.pools.cryptoswap import (
-    TRICRYPTO2,
-    TRICRYPTO_NG,
-    TWOCRYPTO,
-    TWOCRYPTO_NG,
-    CryptoFacts,
-    CryptoParameters,
-    CryptoRules,
-    CryptoSwapPool,
-    GammaRamp,
-    Prices,
-    crypto_pool,
-)
-from flasharb.pools.cryptoswap.newton import newton_d
-from flasharb.pools.cryptoswap.roots import geometric_mean
-from flasharb.pools.stableswap import (
-    EARLY,
-    NG,
-    TEMPLATE_2,
-    Ramp,
-    StableFacts,
-    StableParameters,
-    StableRules,
-    StableSwapPool,
-    stable_pool,
-)
-from flasharb.units import Address
+from flasharb.pools.cryptoswap import TRICRYPTO2, TRICRYPTO_NG, TWOCRYPTO, TWOCRYPTO_NG, CryptoRules, CryptoSwapPool
+from flasharb.pools.stableswap import EARLY, NG, TEMPLATE_2, StableSwapPool
+from flasharb.pools.stableswap.ramp import steady
+from tests.support import curve_samples as samples
+from tests.support.curve_samples import WAD
 
-NOW = 1_720_000_000
-WAD = 10**18
-COINS = tuple(Address(bytes([number]) * 20) for number in (1, 2, 3))
-LP = Address(b"\7" * 20)
-A_GAMMA = (1_700_000, 118 * 10**11)
+THREE = (95_000_000 * WAD, 104_000_000 * 10**6, 102_000_000 * 10**6)
+TWO = (80_000_000 * WAD, 24_000_000 * 10**6)
+OFF_PEG = (13_000_000 * WAD, 18_000_000 * 10**6)
+FEES = (10**6, 5 * 10**9, 0)
 
 
 def rows() -> list[dict[str, Any]]:
     """Quote and update figures."""
-    three = stable(EARLY, (95_000_000 * WAD, 104_000_000 * 10**6, 102_000_000 * 10**6), (18, 6, 6), 2000)
-    two = stable(TEMPLATE_2, (80_000_000 * WAD, 24_000_000 * 10**6), (18, 6), 150_000)
-    ng = stable(NG, (13_000_000 * WAD, 18_000_000 * 10**6), (18, 6), 20_000)
+    three = samples.stable(THREE, rules=EARLY, decimals=(18, 6, 6), ramp=steady(2000), fees=FEES)
+    two = samples.stable(TWO, rules=TEMPLATE_2, decimals=(18, 6), ramp=steady(150_000), fees=FEES)
+    ng = samples.stable(OFF_PEG, rules=NG, decimals=(18, 6), ramp=steady(20_000), fees=(*FEES[:2], 5 * 10**10))
+    meta = samples.metapool(three, (9_000_000 * WAD, 8_000_000 * WAD))
+    moved = three.swapped(1, 0, 10**11).pool
     tricrypto2, tricrypto_ng = crypto(TRICRYPTO2), crypto(TRICRYPTO_NG)
     twocrypto, twocrypto_ng = crypto(TWOCRYPTO), crypto(TWOCRYPTO_NG)
     amount = 100_000 * 10**6
@@ -59,6 +37,8 @@ def rows() -> list[dict[str, Any]]:
         _row("stable, 3 coins, quote", lambda: three.amount_out(1, 0, amount), _stable_peer(three, 1, 0, amount)),
         _row("stable, 2 coins, quote", lambda: two.amount_out(1, 0, amount), _stable_peer(two, 1, 0, amount)),
         _row("stable ng, dynamic fee, quote", lambda: ng.amount_out(1, 0, amount)),
+        _row("metapool, quote", lambda: meta.amount_out(0, 1, 10**23)),
+        _row("metapool, after a swap of its base pool", lambda: meta.with_base(moved)),
         _row("stable, coin to LP token", lambda: two.amount_out(1, 2, amount)),
         _row("stable, LP token to coin", lambda: two.amount_out(2, 1, 10**23)),
         _row("stable, swap update", lambda: two.swapped(1, 0, amount)),
@@ -72,32 +52,11 @@ def rows() -> list[dict[str, Any]]:
     ]
 
 
-def stable(rules: StableRules, balances: tuple[int, ...], decimals: tuple[int, ...], a: int) -> StableSwapPool:
-    """A StableSwap pool."""
-    rates = tuple(10 ** (36 - digits) for digits in decimals)
-    facts = StableFacts(rules, rates, 0)
-    parameters = StableParameters(Ramp(a, a, 0, 0), 10**6, 5 * 10**9, 5 * 10**10 if rules is NG else 0)
-    supply = sum(balance * rate // WAD for balance, rate in zip(balances, rates, strict=True))
-    spec = PoolSpec(Address(b"\6" * 20), "curve_stableswap", (*COINS[: len(rates)], LP), 0, facts=facts)
-    return stable_pool(spec, parameters, balances=balances, supply=supply, timestamp=NOW)
-
-
 def crypto(rules: CryptoRules) -> CryptoSwapPool:
-    """A CryptoSwap pool of coins with 18 decimals."""
-    n = rules.coins
-    a_gamma = A_GAMMA if n == 3 else (400_000, 145 * 10**12)
-    xp = tuple(10**6 * WAD * part // 100 for part in (2600, 2420, 2510)[:n])
-    scale = (40_000 * WAD, 2_000 * WAD)[: n - 1]
-    balances = (xp[0], *(x * WAD // price for x, price in zip(xp[1:], scale, strict=True)))
-    facts = CryptoFacts(rules, (1,) * n, (LP, 0))
-    parameters = CryptoParameters(
-        GammaRamp(a_gamma, a_gamma, 0, 0), 3 * 10**6, 30 * 10**6, 5 * 10**14, 2 * 10**12, 49 * 10**13, 600
-    )
-    prices = Prices(scale, scale, scale, NOW - 12, WAD, WAD)
-    d = newton_d(*a_gamma, xp, rules)
-    supply = geometric_mean((d // n, *(d * WAD // (n * price) for price in scale)))
-    spec = PoolSpec(Address(b"\6" * 20), "curve_cryptoswap", COINS[:n], 0, facts=facts)
-    return crypto_pool(spec, parameters, balances=balances, d=d, prices=prices, supply=supply, timestamp=NOW)
+    """A pool a little out of balance."""
+    xp = tuple(10**6 * WAD * part // 100 for part in (2600, 2420, 2510)[: rules.coins])
+    a_gamma = (1_700_000, 118 * 10**11) if rules.coins == 3 else (400_000, 145 * 10**12)
+    return samples.crypto(xp, rules=rules, a_gamma=a_gamma)
 
 
 def _stable_peer(pool: StableSwapPool, i: int, j: int, amount: int) -> Callable[[], object] | None:

@@ -26,6 +26,7 @@ import trio
 
 from benchmarks.bus_sender import BLOCK, SPREAD, WARM_UP
 from benchmarks.synthetic_graph import graph, hub_addresses, pools_of
+from flasharb.adapters.bus import READ_BYTES
 from flasharb.adapters.pool_loader import Loaded
 from flasharb.feed.events import BlockHeader, Event, PoolEvent
 from flasharb.feed.pool_runs import PoolRun
@@ -44,7 +45,6 @@ from flasharb.strategy.search import Findings, Search, Tokens
 from flasharb.units import Address, Hash32
 
 Row = dict[str, Any]
-READ_BYTES = 65_536
 FLOOD = 400_000
 PACED = 3_000
 PACE = 1_000.0

@@ -116,9 +116,9 @@ def _milliseconds(subject: Subject) -> float:
     return (process_time() - start) * 1e3
 
 
-def four_hops(drawn: Graph, count: int) -> list[Row]:
+def four_hops(drawn: Graph, name: str, count: int) -> list[Row]:
     """Single updates with cycles of four, which cost the product of two neighbourhoods."""
-    name = f"{len(drawn.tail):,} pools, 4 hops"
+    name += ", 4 hops"
     subject = Subject.of(drawn, 1, 4)
     p50, p99 = subject.single(count)
     return [row(f"{name}: single update p50", p50, "us"), row(f"{name}: single update p99", p99, "us")]
@@ -138,7 +138,8 @@ def recorded() -> list[Row]:
     if not pools:
         return [row(f"{name}: not measured, there are no blocks in {MAINNET}", None, "")]
     drawn = recorded_graph(pools)
-    return study(drawn, f"{len(pools)} {name}, {len(drawn.tail)} pairs") + four_hops(drawn, 5_000)
+    name = f"{len(pools)} {name}, {len(drawn.tail)} pairs"
+    return study(drawn, name) + four_hops(drawn, name, 5_000)
 
 
 def objects(count: int) -> list[Row]:
@@ -158,10 +159,12 @@ def objects(count: int) -> list[Row]:
 
 def rows() -> list[Row]:
     """All figures."""
-    graphs = {size: graph(size) for size in SIZES}
-    found = [*recorded(), *(one for drawn in graphs.values() for one in study(drawn, f"{len(drawn.tail):,} pools"))]
-    found += four_hops(graphs[1_000], 5_000) + four_hops(graphs[10_000], 2_000)
-    found.append(as_it_stands(graphs[10_000]))
+    graphs = {f"{size:,} pools": graph(size) for size in SIZES}
+    found = [one for name, drawn in graphs.items() for one in study(drawn, name)]
+    for name, count in (("1,000 pools", 5_000), ("10,000 pools", 2_000)):
+        found += four_hops(graphs[name], name, count)
+    found += recorded()
+    found.append(as_it_stands(graphs["10,000 pools"]))
     for count in SIZES:
         found += objects(count)
     return found

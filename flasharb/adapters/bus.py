@@ -26,7 +26,8 @@ from flasharb.errors import BusError, UsageError
 from flasharb.feed.events import FeedGap
 from flasharb.settings import MessageBus
 
-READ_BYTES: Final = 65_536
+READ_BYTES: Final = 262_144
+"""More than a Unix socket holds by default: whatever has piled up is one batch."""
 CONNECT_S: Final = 5.0
 MAX_WEBSOCKET_BYTES: Final = 64 * 1024 * 1024
 """Largest WebSocket frame; it may hold many messages."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 from flasharb.errors import UsageError
 from flasharb.pools.files import PoolFile, TokenFile, parse_pools, parse_tokens
-from flasharb.pools.protocols import DEPLOYMENTS, Deployment, check_address
+from flasharb.pools.managed.key import PROTOCOL as V4
+from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS, Deployment, check_address
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.pools.token_list import is_token_list, parse_token_list
 from flasharb.safe_json import decode_json
-from flasharb.units import checksum
+from flasharb.units import Address, Hash32, checksum
+
+NO_CODE_HASH: Final = Hash32(bytes(32))
+"""Pools inside a singleton are no contracts."""
 
 List = TypeVar("List", PoolFile, TokenFile)
 
@@ -24,7 +28,9 @@ def read_pools(paths: Iterable[str], chain_id: int) -> tuple[PoolSpec, ...]:
     return read_pools_and_factories(paths, chain_id)[0]
 
 
-def read_pools_and_factories(paths: Iterable[str], chain_id: int) -> tuple[tuple[PoolSpec, ...], dict[str, Deployment]]:
+def read_pools_and_factories(
+    paths: Iterable[str], chain_id: int, v4_manager: Address | None = None
+) -> tuple[tuple[PoolSpec, ...], dict[str, Deployment]]:
     """The pools of all files, each once, each at the address where its factory creates it, and those factories.
 
     Raises:
@@ -33,7 +39,7 @@ def read_pools_and_factories(paths: Iterable[str], chain_id: int) -> tuple[tuple
     """
     files = [_read(path, chain_id, parse_pools) for path in paths]
     specs = _unique((pool for file in files for pool in file.pools), "pool")
-    deployments = known_deployments(files, chain_id)
+    deployments = known_deployments(files, chain_id, v4_manager)
     impostors = [(spec, reason) for spec in specs if (reason := check_address(spec, chain_id, {chain_id: deployments}))]
     if impostors:
         named = "".join(f"\n  {checksum(spec.address)}: {reason}" for spec, reason in impostors)
@@ -50,13 +56,19 @@ def read_pool_file(path: Path, chain_id: int) -> PoolFile:
     return _read(str(path), chain_id, parse_pools)
 
 
-def known_deployments(files: Iterable[PoolFile], chain_id: int) -> dict[str, Deployment]:
-    """The factories of a chain: those that are known, and those that files name beside.
+def known_deployments(
+    files: Iterable[PoolFile], chain_id: int, v4_manager: Address | None = None
+) -> dict[str, Deployment]:
+    """The factories of a chain: those that are known, and those that configuration and files name beside.
+
+    ``v4_manager``: the configured Uniswap V4 manager, which vouches for the pools that name it.
 
     Raises:
         UsageError: a file names another one for a protocol whose factory is known.
     """
     deployments = dict(DEPLOYMENTS.get(chain_id, {}))
+    if v4_manager is not None and v4_manager != PROTOCOLS[V4].singletons.get(chain_id):
+        deployments[V4] = Deployment(v4_manager, v4_manager, NO_CODE_HASH)
     for name, deployment in (item for file in files for item in file.deployments.items()):
         if deployments.setdefault(name, deployment) != deployment:
             raise UsageError(f"deployments.{name} of a pool file is not the one known on chain {chain_id}")

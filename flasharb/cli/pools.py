@@ -33,7 +33,7 @@ from flasharb.pools.protocols import DEPLOYMENTS, PROTOCOLS
 from flasharb.pools.register import Refused, Register, creators
 from flasharb.pools.spec import PoolSpec
 from flasharb.safe_json import decode_json
-from flasharb.settings import Settings
+from flasharb.settings import Settings, v4_manager
 from flasharb.simulation.recorded import RecordedBlock
 from flasharb.simulation.recorded_pools import UNVOUCHED, offered
 from flasharb.simulation.replay import Replay
@@ -109,12 +109,12 @@ def discover(as_json: bool, **options: Any) -> int:
 class Search:
     """One passage over the sources."""
 
-    def __init__(self, wanted: Wanted, chain_id: int) -> None:
+    def __init__(self, wanted: Wanted, chain_id: int, manager: Address | None) -> None:
         self.wanted = wanted
         self.chain_id = chain_id
         self.old = read_pool_file(wanted.out, chain_id) if wanted.out.exists() else PoolFile(chain_id, ())
         further = [] if wanted.factories is None else [read_pool_file(wanted.factories, chain_id)]
-        self.register = Register(chain_id, known_deployments([self.old, *further], chain_id))
+        self.register = Register(chain_id, known_deployments([self.old, *further], chain_id, manager))
         if not creators(chain_id, self.register.deployments):
             raise UsageError(f"no factories are known on chain {chain_id}: name them in a pool file for --factories")
         for spec in self.old.pools:
@@ -247,20 +247,27 @@ class Search:
         }
 
 
+def _manager(settings: Settings, chain_id: int) -> Address | None:
+    """The configured V4 manager, where the configuration is for this chain."""
+    return v4_manager(settings) if settings.chain.id == chain_id else None
+
+
 async def _search(wanted: Wanted, settings: Settings) -> Search:
     block = None if wanted.block is None else read_block(wanted.block)
     cache = None if wanted.cache is None else _read_cache(wanted.cache)
     if wanted.rpc_url is None:
         if wanted.token_file is not None or wanted.first is not None or not _other_sources(wanted):
             raise UsageError("--rpc is needed: the node that is asked")
-        search = Search(wanted, _chain_id(wanted, block, cache, None))
+        chain_id = _chain_id(wanted, block, cache, None)
+        search = Search(wanted, chain_id, _manager(settings, chain_id))
         search.read_files(block, cache)
         search.save()
         return search
     async with open_node(
         wanted.rpc_url, timeout_s=settings.node.request_timeout_s, batch_size=settings.node.batch_size
     ) as node:
-        search = Search(wanted, _chain_id(wanted, block, cache, await chain.chain_id(node)))
+        chain_id = _chain_id(wanted, block, cache, await chain.chain_id(node))
+        search = Search(wanted, chain_id, _manager(settings, chain_id))
         try:
             search.read_files(block, cache)
             await search.ask(node)

@@ -8,9 +8,9 @@ the chain was reorganised, and the assembler takes its blocks again from there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 from flasharb.feed.events import (
     BlockHeader,
@@ -37,6 +37,8 @@ MAX_EVENTS: Final = 200_000
 """Pool events kept of one block; the pools of a block with more are reported unreliable instead."""
 _KEPT_HEADERS: Final = 256
 _MAX_WITHHELD: Final = 64
+_MANY: Final = 64
+"""Single syncs of one block from which on only the last of each pool is kept."""
 
 _POOL_EVENTS: Final = (V2Sync, V3Swap, V3Mint, V3Burn, V3Initialize, PoolLog, PoolUnreliable)
 
@@ -235,22 +237,24 @@ def _taken_apart(arrived: Iterable[PoolEvent | PoolUnreliable | PoolRun]) -> Ite
 
 
 def _conflated(
-    arrived: Iterable[PoolEvent | PoolUnreliable | PoolRun],
+    arrived: Sequence[PoolEvent | PoolUnreliable | PoolRun],
 ) -> Iterator[PoolEvent | PoolUnreliable | LastReserves]:
-    """Single events; of runs of syncs only the last reserves of each pool, behind all others.
+    """Single events; where syncs came in runs, of all of them only the last reserves of each pool, behind all others.
 
-    They may stand there, because nothing else moves such a pool, and what a later event supersedes is not among them.
+    They may stand there, because nothing else moves such a pool.
     """
-    syncs: list[PoolRun | V2Sync] = []
+    syncs = [event for event in arrived if isinstance(event, V2Sync) or _is_of_syncs(event)]
+    few = len(syncs) < _MANY and not any(map(_is_of_syncs, syncs))
     for event in arrived:
-        if isinstance(event, V2Sync):
-            syncs.append(event)
-        if not isinstance(event, PoolRun):
+        if isinstance(event, PoolRun):
+            if not _is_of_syncs(event):
+                yield from event.events()
+        elif few or not isinstance(event, V2Sync):
             yield event
-        elif event.kind == "sync":
-            syncs.append(event)
-        else:
-            yield from event.events()
-    last = last_reserves(syncs)
+    last = None if few else last_reserves(syncs)
     if last is not None:
         yield last
+
+
+def _is_of_syncs(event: object) -> TypeGuard[PoolRun]:
+    return isinstance(event, PoolRun) and event.kind == "sync"

@@ -7,7 +7,7 @@ times, every price in its range. ``split`` says so without looking at one of the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, pairwise, repeat
 from math import sqrt
 from typing import Any, Final
@@ -34,15 +34,17 @@ class PoolRun:
     kind: Kind
     block_number: int
     rows: Rows
+    _pools: list[bytes] = field(default_factory=list, repr=False, compare=False)
 
     def __len__(self) -> int:
         """How many events."""
         return len(self.rows)
 
-    def pools(self) -> list[bytes]:
-        """The pool of each event."""
-        addresses: list[bytes] = self.rows["pool"].tolist()
-        return addresses
+    def pools(self) -> Sequence[bytes]:
+        """The pool of each event; made once, because several ask, and each address keeps its hash."""
+        if len(self._pools) != len(self.rows):
+            self._pools[:] = self.rows["pool"].tolist()
+        return self._pools
 
     def prices(self) -> NDArray[np.float64]:
         """Token 1 per token 0 after each event, in smallest units, fee not taken off; zero or not finite: none."""
@@ -74,24 +76,36 @@ class PoolRun:
 
 
 def last_reserves(told: Sequence[PoolRun | V2Sync]) -> LastReserves | None:
-    """What the runs among these syncs of one block say in the end, in their order; None where that is nothing.
+    """What these syncs of one block, runs and single ones in their order, say in the end; None if there are none.
 
-    Reserves are absolute: of a pool only the last sync counts, and where that is a single event, no row of a run.
+    Reserves are absolute: of a pool only the last sync counts.
     """
     last: dict[bytes, int] = {}
-    runs, rows = [], 0
+    runs: list[Rows] = []
+    single: list[V2Sync] = []
+    rows = 0
     for one in told:
         if isinstance(one, V2Sync):
-            last.pop(one.pool, None)
+            single.append(one)
+            last[one.pool] = -len(single)
         elif len(one):
             last.update(zip(one.pools(), count(rows), strict=False))
             runs.append(one.rows)
             rows += len(one)
     if not last:
         return None
-    places = np.fromiter(last.values(), np.intp, len(last))
-    columns = [np.concatenate([run[name] for run in runs])[places] for name in ("low0", "high0", "low1", "high1")]
-    return LastReserves(told[0].block_number, list(last), _whole(*columns[:2]), _whole(*columns[2:]))  # type: ignore[arg-type]
+    pools = [pool for pool, place in last.items() if place >= 0] if single else list(last)
+    reserve0: list[int] = []
+    reserve1: list[int] = []
+    if pools:
+        places = np.fromiter(map(last.__getitem__, pools), np.intp, len(pools))
+        columns = [np.concatenate([run[name] for run in runs])[places] for name in ("low0", "high0", "low1", "high1")]
+        reserve0, reserve1 = _whole(*columns[:2]), _whole(*columns[2:])
+    ended = [one for n, one in enumerate(single, 1) if last[one.pool] == -n]
+    pools += [one.pool for one in ended]
+    reserve0 += [one.reserve0 for one in ended]
+    reserve1 += [one.reserve1 for one in ended]
+    return LastReserves(told[0].block_number, pools, reserve0, reserve1)  # type: ignore[arg-type]
 
 
 def split(run: Run) -> list[PoolRun] | None:

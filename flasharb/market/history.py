@@ -67,6 +67,8 @@ class History:
             raise ValueError(f"a history keeps at least one snapshot, not {depth}")
         self._steps: deque[_Step] = deque([_Step(market, None)], maxlen=depth)
         self._early: list[_Load] = []
+        # Pools that left the head after it was given out, of which the next block's ``touched`` must tell.
+        self._untold: frozenset[Address] = frozenset()
 
     @property
     def head(self) -> Market:
@@ -149,12 +151,16 @@ class History:
         return self.head
 
     def _map(self, change: Callable[[Market], Market]) -> None:
+        before = self.head.pools
         self._steps = deque(
             (replace(step, market=change(step.market)) for step in self._steps), maxlen=self._steps.maxlen
         )
+        self._untold |= before.keys() - self.head.pools.keys()
 
     def _append(self, closed: ClosedBlock, touched_before: frozenset[Address] = frozenset()) -> Advanced:
         market = self.head.apply(closed)
+        touched_before |= self._untold
+        self._untold = frozenset()
         self._steps.append(_Step(replace(market, touched=market.touched | touched_before), closed))
         due = [load for load in self._early if load.at <= closed.number]
         self._early = [load for load in self._early if load.at > closed.number]

@@ -60,6 +60,7 @@ class Prices:
         self._market = market
         self._usd = frozenset(usd_tokens)
         self._native = wrapped_native
+        self._told: dict[Address, list[Reference]] = {}
         self._known: dict[Address, Decimal | NoPrice] = dict.fromkeys(self._usd, ONE)
         if wrapped_native is not None and native_usd is not None:
             self._known[wrapped_native] = (
@@ -97,7 +98,10 @@ class Prices:
 
     def references(self, token: Address) -> list[Reference]:
         """The pools that price a token."""
-        return list(self._references(token))
+        known = self._told.get(token)
+        if known is None:
+            known = self._told[token] = list(self._references(token))
+        return known
 
     @property
     def native(self) -> Decimal | NoPrice | None:
@@ -182,6 +186,8 @@ def chainlink_usd(answer: int, decimals: int) -> Decimal:
 
 def weighted_median(references: list[Reference]) -> Decimal:
     """The price at which half of the weight lies on each side (the lower of two, for a tie)."""
+    if len(references) == 1:
+        return references[0].price
     ordered = sorted(references, key=lambda reference: (reference.price, reference.pool))
     half = sum((reference.weight_usd for reference in ordered), Decimal(0)) / 2
     passed = Decimal(0)

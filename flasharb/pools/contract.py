@@ -8,10 +8,11 @@ How a pool follows its events is its protocol's own business (``pools.protocols`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, NamedTuple, Protocol, TypeGuard, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeGuard, TypeVar, cast
 
 from flasharb.pools.pieces import Piece
 from flasharb.pools.spec import PoolSpec
+from flasharb.units import Address
 
 
 class Pool(Protocol):
@@ -119,6 +120,30 @@ def whole_inputs(pool: Pool, i: int, j: int, amount: int) -> tuple[int, ...]:
     known = getattr(pool, "whole_inputs", None)
     inputs: tuple[int, ...] = () if known is None else known(i, j, amount)
     return inputs
+
+
+class Reader(Pool, Protocol):
+    """A pool whose quotes depend on the state of another one (a metapool's on its base pool's price)."""
+
+    @property
+    def reads(self) -> Address | None:
+        """The other pool; None: there is none."""
+        ...
+
+    def beside(self, other: Pool, /) -> Pool:
+        """The pool once the other one is this."""
+        ...
+
+
+def read_by(pool: Pool) -> Address | None:
+    """The other pool that this one's quotes depend on."""
+    other: Address | None = getattr(pool, "reads", None)
+    return other
+
+
+def beside(pool: Pool, other: Pool) -> Pool:
+    """A pool after a hop through ``other``, which it may read."""
+    return cast("Reader", pool).beside(other) if read_by(pool) == other.spec.address else pool
 
 
 After = TypeVar("After")

@@ -44,11 +44,14 @@ def least_input(quote: Callable[[int], int], amount_out: int, guess: int) -> int
             return True
         return given >= amount_out
 
-    low, high = _around(guess, reaches)
+    low, high = _around(guess, reaches, lambda amount: _miss(amount, known.get(amount), amount_out))
     step = 0
     while high - low > 1:
         step += 1
-        middle = (low + high) // 2 if step % _BISECT_EVERY == 0 else _secant(known, amount_out, low, high)
+        # the edge of one step of a staircase lies anywhere in it: no line tells where
+        within_step = known.get(high) == amount_out and known.get(low) == amount_out - 1
+        halve = within_step or step % _BISECT_EVERY == 0
+        middle = (low + high) // 2 if halve else _secant(known, amount_out, low, high)
         if reaches(middle):
             high = middle
         else:
@@ -60,21 +63,29 @@ def least_input(quote: Callable[[int], int], amount_out: int, guess: int) -> int
     return high
 
 
-def _around(guess: int, reaches: Callable[[int], bool]) -> tuple[int, int]:
-    """An input that does not reach it (or -1) and one that does, found outwards from ``guess``."""
+def _around(guess: int, reaches: Callable[[int], bool], miss: Callable[[int], int]) -> tuple[int, int]:
+    """An input that does not reach it (or -1) and one that does, found outwards from ``guess``.
+
+    ``miss`` says about how far off an input that was quoted is; an exact guess is not asked.
+    """
     low, high = guess - 1, guess
     reach = 1
     if reaches(guess):
         while low >= 0 and reaches(low):
             high = low
-            reach *= 8
+            reach = max(8 * reach, miss(high))
             low = max(high - reach, -1)
     else:
+        low, high = guess, guess + max(reach, miss(guess))
         while not reaches(high):
-            low = high
-            high += reach
-            reach *= 8
+            reach = max(8 * reach, miss(high))
+            low, high = high, high + reach
     return low, high
+
+
+def _miss(amount: int, given: int | None, amount_out: int) -> int:
+    """How far ``amount`` is from what would give ``amount_out`` at its own rate, and as much again."""
+    return 2 * (abs(amount_out - given) * amount // given) if given else 0
 
 
 def _secant(known: dict[int, int | None], amount_out: int, low: int, high: int) -> int:

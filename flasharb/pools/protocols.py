@@ -110,7 +110,8 @@ class Protocol:
     - ``identify``: from an address, its slots and what is known elsewhere to the spec of the pool there, to what is
       missing to say so, or to the reason why it is none that is traded; None where the contract is no such pool at all.
     - ``timed``: its pools answer for one block time (``contract.Timed``).
-    - ``factory``: the factory that the facts name, which must be the deployment's.
+    - ``factory``: the factory (or the singleton) that the facts name, which must be the deployment's; ``singletons``:
+      those that are known by chain without a deployment.
     - ``probed``: only a trial in the local EVM says what a pool does (``pools.untried``). The service tries them out at
       each head and reads their state anew, so that their topics (every token's Transfer) are not asked for.
     - ``read_facts``: a pool file's ``facts`` object into ``PoolSpec.facts``; ValueError for what is wrong with it.
@@ -141,6 +142,7 @@ class Protocol:
     identify: AskAbout | None = None
     timed: bool = False
     factory: Callable[[PoolSpec], Address] | None = None
+    singletons: Mapping[int, Address] = field(default_factory=dict)
     probed: bool = False
     read_facts: Callable[[Mapping[str, Any]], Hashable] = _no_facts
     known_part: Callable[[PoolSpec, ReadPlace], Pool | None] | None = None
@@ -300,6 +302,8 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = MappingProxyType(
                 rules=managed.RULES,
                 sources=lambda spec: (managed_key.facts_of(spec).manager,),
                 holder=lambda spec: managed_key.facts_of(spec).manager,
+                factory=lambda spec: managed_key.facts_of(spec).manager,
+                singletons=managed_files.MANAGERS,
                 named=managed_key.key_of,
                 known_part=_known_v4,
                 vouch=managed_files.vouch,
@@ -506,13 +510,16 @@ def check_address(
     A protocol without a known deployment on this chain is such a reason too: nothing vouches for the address.
     """
     protocol = PROTOCOLS[spec.protocol]
+    deployment = deployments.get(chain_id, {}).get(spec.protocol)
+    maker = protocol.singletons.get(chain_id) if deployment is None else deployment.factory
+    if maker is None and (protocol.vouch is None or protocol.factory is not None):
+        return f"no deployment of {spec.protocol} is known on chain {chain_id}"
+    if protocol.factory is not None and maker is not None and (named := protocol.factory(spec)) != maker:
+        real = checksum(maker)
+        return f"{checksum(named)} is not the factory of {spec.protocol} on chain {chain_id}: that is {real}"
     if protocol.vouch is not None:
         return protocol.vouch(spec, chain_id)
-    deployment = deployments.get(chain_id, {}).get(spec.protocol)
-    if deployment is None:
-        return f"no deployment of {spec.protocol} is known on chain {chain_id}"
-    if protocol.factory is not None and protocol.factory(spec) != deployment.factory:
-        return f"{checksum(protocol.factory(spec))} is not the factory of {spec.protocol} on chain {chain_id}"
+    assert deployment is not None
     expected = pool_address(deployment, spec)
     if expected is None:
         return f"nothing says where pools of {spec.protocol} are"

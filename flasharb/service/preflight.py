@@ -22,7 +22,7 @@ from flasharb.pools.protocols import Deployment
 from flasharb.pools.spec import PoolSpec, Token
 from flasharb.service.executor import Ground
 from flasharb.service.newcomers import Sort
-from flasharb.settings import Settings
+from flasharb.settings import Settings, v4_manager
 from flasharb.strategy.search import Tokens
 from flasharb.units import Address, Hash32, address, checksum, hex0x
 
@@ -141,7 +141,7 @@ def read_lists(settings: Settings, wrapped_native: Address) -> Lists:
     Raises:
         UsageError: a wrong file, a symbol that no list has, or no pools at all.
     """
-    specs, deployments = read_pools_and_factories(settings.pools.files, settings.chain.id)
+    specs, deployments = read_pools_and_factories(settings.pools.files, settings.chain.id, v4_manager(settings))
     tokens = read_tokens(settings.pools.token_files, settings.chain.id)
     try:
         base = resolve(settings.strategy.base_tokens, tokens)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import chain
 from typing import Final, Protocol
 
 import trio
@@ -18,7 +19,7 @@ from flasharb.errors import NodeError
 from flasharb.feed.blocks import BlockAssembler
 from flasharb.feed.events import BlockHeader, ClosedBlock, Event, FeedGap, PoolEvent, PoolNamed, PoolsInvalidated
 from flasharb.feed.pool_runs import PoolRun
-from flasharb.market.history import History, NeedsReload
+from flasharb.market.history import Advanced, History, NeedsReload
 from flasharb.market.snapshot import Market
 from flasharb.pools.register import Refused, Register
 from flasharb.pools.spec import PoolSpec
@@ -119,7 +120,7 @@ class Updater:
             updates.close()
 
     async def _next(self, batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
-        """The next batch; a silence of several slots makes the head stale, which is said once."""
+        """What has come, as one batch; a silence of several slots makes the head stale, which is said once."""
         with trio.move_on_after(self._slot_s * STALE_SLOTS + STALE_MARGIN_S) as patience:
             return await _received(batches)
         assert patience.cancelled_caught
@@ -251,8 +252,10 @@ class Updater:
         self, history: History, closed: ClosedBlock, received_at: float, updates: Conflated[Update]
     ) -> None:
         assert closed.header is not None
+        passed: frozenset[Address] = frozenset()
         for filler in await self._silent_blocks(history, closed):
-            history.advance(filler)
+            filled = history.advance(filler)
+            passed |= filled.market.touched if isinstance(filled, Advanced) else frozenset()
         advanced = history.advance(closed)
         if isinstance(advanced, NeedsReload):
             self._in_doubt = f"{advanced.reason}: {advanced.detail}"
@@ -265,7 +268,7 @@ class Updater:
             # The bus names no hashes: what moved on either branch is taken from the node, not from memory.
             market = history.withdraw(dict.fromkeys(market.touched, "reorganised"))
         market = await self._reread(history, closed.header)
-        await self._publish(market, market.touched, received_at, updates)
+        await self._publish(market, market.touched | passed, received_at, updates)
         if market.reload:
             await self._reload(history, closed.header, received_at, updates)
 
@@ -329,7 +332,18 @@ class Updater:
 
 
 async def _received(batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
+    """All that waits, as one batch as old as its oldest part; None at the end.
+
+    A backlog is looked at once: of a pool that moved ten times meanwhile only the last state matters.
+    """
     try:
-        return await batches.receive()
+        first = await batches.receive()
     except trio.EndOfChannel:
         return None
+    events = [first.events]
+    while True:
+        try:
+            events.append(batches.receive_nowait().events)
+        except (trio.WouldBlock, trio.EndOfChannel):
+            break
+    return first if len(events) == 1 else Batch(tuple(chain.from_iterable(events)), first.received_at)

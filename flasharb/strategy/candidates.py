@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool
 from flasharb.settings import Settings
+from flasharb.strategy.gas import BASE_GAS
 from flasharb.strategy.limits import Limits
 from flasharb.strategy.profit import Costs, after_gas, estimate
 from flasharb.strategy.prospect import Prospect, Prospects
@@ -101,6 +102,11 @@ def net_as_path(trade: Trade, costs: Costs) -> int:
     Dearer than the least gas: a path that only just pays for that is not worth its risk.
     """
     return after_gas(replace(trade, gas_estimate=trade.gas_estimate * 3 // 2), costs)
+
+
+def pays_as_path(trade: Trade, costs: Costs) -> bool:
+    """Whether a trade might be worth its swaps where the transaction is there anyway: as ``net_as_path`` counts."""
+    return net_as_path(replace(trade, gas_estimate=trade.gas_estimate - BASE_GAS), costs) > 0
 
 
 def _near(trades: Sequence[Trade], rest: Sequence[_Candidate], costs: Costs) -> list[_Candidate]:

@@ -102,7 +102,7 @@ class Detector:
         if graph is None or touched is None:
             moved = market.pools.keys() if graph is None else market.pools.keys() | graph.placed.keys()
         else:
-            moved = {*touched, *self._glanced_at(graph)}
+            moved = frozenset(touched)
             if leave_out is not self._excluded:
                 moved |= leave_out ^ self._excluded
         # The index is another one whenever the pools are others.
@@ -118,8 +118,12 @@ class Detector:
             self._sighted.clear()
             self._walked = ()
             moved = graph.placed.keys()
-        self._glanced.clear()
+            self._glanced.clear()
         batch = graph.rates(market, moved, leave_out)
+        only_glanced = self._only_glanced(graph, batch["slot"])
+        if only_glanced:
+            batch = np.concatenate((batch, graph.rates(market, only_glanced, leave_out)))
+        self._glanced.clear()
         self._look_again(graph, batch)
         if len(batch):
             self._walked = tuple(self._walk(graph))
@@ -142,8 +146,15 @@ class Detector:
         self._sighted |= sighted
         return [tuple(graph.tokens[token] for token in cycle) for cycle in sighted]
 
-    def _glanced_at(self, graph: TokenGraph) -> set[Address]:
-        return graph.owners(np.unique(np.concatenate(self._glanced)).tolist()) if self._glanced else set()
+    def _only_glanced(self, graph: TokenGraph, taken: Numbers) -> set[Address]:
+        """The pools that were glanced at, but are not among those whose rates are taken."""
+        if not self._glanced:
+            return set()
+        left = np.zeros(len(graph.screen.layout.slots), np.bool_)
+        for slots in self._glanced:
+            left[slots] = True
+        left[taken] = False
+        return graph.owners(np.flatnonzero(left).tolist())
 
     @property
     def tables(self) -> tuple[Numbers, ...] | None:

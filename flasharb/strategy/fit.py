@@ -20,14 +20,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from math import sqrt
+from math import inf, sqrt
 from typing import Final
 
 from flasharb.strategy.ceiling import Line, Lines
 
 _MOST_QUOTES: Final = 16
-_FINEST: Final = 1e-7
-"""The optimum is found to this part of the input; what is missing of the gain is the square of it."""
+_FINEST: Final = 1e-5
+"""The optimum is found to this part of the input; what is missing of the gain is the square of it. Through quotes that
+lie nearer to each other, rounding would bend the line anyhow."""
 _COARSEST: Final = 0.125
 _TRIES: Final = 5
 """How often the inputs beside the best are moved with it, or out until the gain differs by more than rounding."""
@@ -54,7 +55,9 @@ def fitted(gain: Callable[[int], int | None], rate: float, cost: float, first: i
     if rate <= cost:
         return None
     before, inverse_before = 0.0, 1.0 / rate
-    amount, beyond, best = min(max(first, 1), most), most + 1, None
+    amount, beyond = min(max(first, 1), most), most + 1
+    best: int | None = None
+    best_gain = -inf
     for _ in range(_MOST_QUOTES):
         found = gain(amount)
         output = 0.0 if found is None else found + cost * amount
@@ -64,7 +67,8 @@ def fitted(gain: Callable[[int], int | None], rate: float, cost: float, first: i
             if amount <= before:
                 return best
             continue
-        best = amount
+        if found is not None and found > best_gain:
+            best, best_gain = amount, found
         inverse = amount / output
         bend = (inverse - inverse_before) / (amount - before)
         start = inverse - bend * amount

@@ -51,7 +51,7 @@ class Prospects:
 
     def of(self, opportunity: Opportunity, pools: Sequence[Pool]) -> Prospect:
         """The bound on an opportunity that leads through ``pools``."""
-        if not all(map(is_piecewise, pools)):
+        if not all(type(pool) is V2Pool or is_piecewise(pool) for pool in pools):
             # of other curves nobody has proven that they are concave
             return _UNBOUNDED
         worth = self._worth(opportunity.cycle[0].token_in)
@@ -59,7 +59,7 @@ class Prospects:
             return _UNBOUNDED
         gain = most_gain(opportunity, pools, self._limits, self._cost) * worth
         fee = self._costs.base_fee_per_gas
-        swaps = sum(PROTOCOLS[pool.spec.protocol].gas for pool in pools)
+        swaps = sum([PROTOCOLS[pool.spec.protocol].gas for pool in pools])
         left = gain - (BASE_GAS + swaps) * fee
         return Prospect(left * self._kept if left > 0.0 else left, gain >= swaps * fee)
 
@@ -76,23 +76,25 @@ def most_gain(opportunity: Opportunity, pools: Sequence[Pool], limits: Limits, c
     rate = opportunity.marginal_rate * (1.0 + _SLACK)
     if rate <= cost:
         return 0.0
-    legs = [_leg(pool, hop.token_in) for pool, hop in zip(pools, opportunity.cycle, strict=True)]
+    cycle = opportunity.cycle
     n, before, after = 0.0, 1.0, 1.0
-    for leg in legs:
+    for pool, hop in zip(pools, cycle, strict=True):
+        leg = _leg(pool, hop.token_in)
         if leg is None:
             break
-        n += leg.taken * before
-        before *= leg.rate
+        n += leg[1] * before
+        before *= leg[0]
     else:
         return _free(rate, n, cost)
-    for leg in reversed(legs):
+    for pool, hop in zip(reversed(pools), reversed(cycle), strict=True):
+        leg = _leg(pool, hop.token_in)
         if leg is None:
             break
-        after *= leg.rate
-        n += leg.taken * rate / after
+        after *= leg[0]
+        n += leg[1] * rate / after
     if n:
         return _free(rate, n, cost)
-    hop = opportunity.cycle[0]
+    hop = cycle[0]
     reserve = pools[0].reserve_in(*pools[0].spec.ends(hop.token_in, hop.token_out))
     return (rate - cost) * limits.most_input(reserve)
 
@@ -102,19 +104,13 @@ def _free(rate: float, n: float, cost: float) -> float:
     return (sqrt(rate) - sqrt(cost)) ** 2 / n
 
 
-class _Leg(NamedTuple):
-    """A leg that gives ``rate * u / (1 + taken * u)``."""
-
-    rate: float
-    taken: float
-
-
-def _leg(pool: Pool, token_in: bytes) -> _Leg | None:
-    """None for other curves than a constant product."""
+def _leg(pool: Pool, token_in: bytes) -> tuple[float, float] | None:
+    """``r`` and ``t`` of a leg that gives ``r * u / (1 + t * u)``; None for other curves than a constant product."""
     if type(pool) is not V2Pool:
         return None
+    spec = pool.spec
     reserve_in, reserve_out = pool.reserve0, pool.reserve1
-    if token_in != pool.spec.tokens[0]:
+    if token_in != spec.tokens[0]:
         reserve_in, reserve_out = reserve_out, reserve_in
-    taken = (PIPS - pool.spec.fee_pips) / PIPS / reserve_in
-    return _Leg(taken * reserve_out, taken)
+    taken = (PIPS - spec.fee_pips) / PIPS / reserve_in
+    return taken * reserve_out, taken

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool, is_piecewise
-from flasharb.pools.contract import rounding
+from flasharb.pools.contract import beside, read_by, rounding
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.strategy.trade import Cycle, Hop
 
@@ -35,9 +36,23 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The legs of a cycle, from base token to base token."""
+    """The legs of a cycle, from base token to base token.
+
+    ``is_moving``: a leg's pool reads an earlier one's (a metapool its base pool's price), which has changed by then.
+    Amounts forwards are exact all the same; those backwards (``least_input``) are of the pools as they are now.
+    """
 
     legs: tuple[Leg, ...]
+    is_moving: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look for pools that read earlier ones."""
+        seen: set[object] = set()
+        moving = False
+        for leg in self.legs:
+            moving = moving or read_by(leg.pool) in seen
+            seen.add(leg.pool.spec.address)
+        object.__setattr__(self, "is_moving", moving)
 
     @staticmethod
     def through(market: Market, cycle: Cycle) -> Route | None:
@@ -83,12 +98,26 @@ class Route:
         """The input and what each leg gives after it; None where a pool cannot quote."""
         amounts = [amount]
         try:
+            if self.is_moving:
+                return (amount, *self._one_after_another(amount))
             for leg in self.legs:
                 amount = leg.pool.amount_out(leg.i, leg.j, amount)
                 amounts.append(amount)
         except QuoteUnavailable:
             return None
         return tuple(amounts)
+
+    def _one_after_another(self, amount: int) -> Iterator[int]:
+        """What each leg gives on the pools that those before it leave."""
+        legs = list(self.legs)
+        for at, leg in enumerate(legs):
+            read = any(read_by(later.pool) == leg.pool.spec.address for later in legs[at + 1 :])
+            if read and amount:
+                _, amount, after = leg.pool.swapped(leg.i, leg.j, amount)
+                legs[at + 1 :] = [replace(later, pool=beside(later.pool, after)) for later in legs[at + 1 :]]
+            else:
+                amount = leg.pool.amount_out(leg.i, leg.j, amount)
+            yield amount
 
     def least_input(self, amount: int, legs: int) -> int | None:
         """The least input for which the first ``legs`` legs give at least ``amount``; None where they never do."""

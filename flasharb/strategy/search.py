@@ -15,7 +15,7 @@ from flasharb.market.quarantine import Quarantined
 from flasharb.market.quarantine import excluded as quarantined_pools
 from flasharb.market.snapshot import Market
 from flasharb.settings import Settings
-from flasharb.strategy.candidates import Sizes, net_as_path
+from flasharb.strategy.candidates import Sizes, net_as_path, pays_as_path
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.limits import Limits
 from flasharb.strategy.profit import Costs, estimate
@@ -121,7 +121,7 @@ class Search:
         max_paths = self._settings.strategy.max_paths
         if max_paths == 1:
             return []
-        gaining = [result for result in sized if isinstance(result, Trade)]
+        gaining = [result for result in sized if isinstance(result, Trade) and pays_as_path(result, costs)]
 
         terms = Terms(self._limits, self._loan_fee_wad, lambda trade: net_as_path(trade, costs), max_paths)
         return self._estimate_all(splits(market, gaining, terms), costs)[0]

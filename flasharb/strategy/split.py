@@ -20,6 +20,7 @@ from typing import Final
 
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool
+from flasharb.pools.contract import beside, read_by
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.pools.quoted.pool import QuotedPool
 from flasharb.strategy.gas import gas_estimate
@@ -84,6 +85,11 @@ class _Neighbourhood:
         usable = [(hop, pool) for hop, pool in bound if pool is not None and self._is_usable(hop, pool)]
         self.hops = [hop for hop, _ in usable]
         self.legs = [Leg.of(pool, hop) for hop, pool in usable]
+        self._reading: dict[Address, set[Address]] = {}
+        for hop, pool in usable:
+            other = read_by(pool)
+            if other is not None:
+                self._reading.setdefault(other, set()).add(hop.pool)
 
     def _is_usable(self, hop: Hop, pool: Pool) -> bool:
         """A pool of several tokens takes part between two of them only: its curves for other pairs move with these.
@@ -143,7 +149,9 @@ class _Neighbourhood:
                 return None
             for leg, hop, amount_in in zip(legs, cycle, amounts, strict=False):
                 if not is_last:
-                    pools[hop.pool] = leg.pool.swapped(leg.i, leg.j, amount_in)[2]
+                    after = pools[hop.pool].swapped(leg.i, leg.j, amount_in)[2]
+                    pools[hop.pool] = after
+                    pools |= {at: beside(pools[at], after) for at in self._reading.get(hop.pool, ())}
                 used[hop] = used.get(hop, 0) + amount_in
             made.append(
                 tuple(

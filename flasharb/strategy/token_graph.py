@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from itertools import combinations, repeat
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import combinations, compress, repeat
+from operator import attrgetter, not_
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ class Leg(NamedTuple):
     best: float
 
 
+_RESERVE0, _RESERVE1, _FEE_PIPS = attrgetter("reserve0"), attrgetter("reserve1"), attrgetter("spec.fee_pips")
 _NOTHING: Final = (0.0, 0.0)
 
 
@@ -89,25 +91,32 @@ class TokenGraph:
 
     def rates(self, market: Market, moved: Iterable[Address], leave_out: Collection[Address]) -> Numbers:
         """The moved pools' rates, for the screen; zeros for pools that are gone or left out."""
-        pools: list[V2Pool] = []
-        slots: list[int] = []
+        addresses = list(moved)
+        pools = list(map(market.pools.get, addresses))
+        slots = list(map(self._early.slot_of["sync"].get, addresses))
+        plain = [
+            type(pool) is V2Pool and slot is not None and bool(pool.reserve0 and pool.reserve1)
+            for pool, slot in zip(pools, slots, strict=True)
+        ]
+        if leave_out:
+            plain = [fits and address not in leave_out for fits, address in zip(plain, addresses, strict=True)]
         others: list[tuple[float, float, int]] = []
-        known, slot_of = market.pools, self._early.slot_of["sync"]
-        for address in moved:
-            pool = None if address in leave_out else known.get(address)
-            if type(pool) is V2Pool and pool.reserve0 and pool.reserve1 and address in slot_of:
-                pools.append(pool)
-                slots.append(slot_of[address])
-                continue
-            placed = self.placed.get(address)
-            for slot, i, j in () if placed is None else placed.edges:
-                forward, backward = _NOTHING if pool is None else (_rate(pool, i, j), _rate(pool, j, i))
-                others.append((forward, backward, slot))
-        prices = np.array([pool.reserve1 for pool in pools], np.float64)
-        prices /= np.array([pool.reserve0 for pool in pools], np.float64)
-        gamma = (PIPS - np.array([pool.spec.fee_pips for pool in pools], np.float64)) / PIPS
+        if not all(plain):
+            for address, pool in compress(zip(addresses, pools, strict=True), map(not_, plain)):
+                others += self._rates(address, None if address in leave_out else pool)
+            pools, slots = list(compress(pools, plain)), list(compress(slots, plain))
+        prices = np.fromiter(map(_RESERVE1, pools), np.float64, len(pools))
+        prices /= np.fromiter(map(_RESERVE0, pools), np.float64, len(pools))
+        gamma = (PIPS - np.fromiter(map(_FEE_PIPS, pools), np.float64, len(pools))) / PIPS
         batch = self._early.batch(np.array(slots, np.int32), prices, gamma)
-        return np.concatenate((batch, np.array(others, BATCH)))
+        return np.concatenate((batch, np.array(others, BATCH))) if others else batch
+
+    def _rates(self, address: Address, pool: Pool | None) -> Iterator[tuple[float, float, int]]:
+        """One pool's rates, whatever it is."""
+        placed = self.placed.get(address)
+        for slot, i, j in () if placed is None else placed.edges:
+            forward, backward = _NOTHING if pool is None else (_rate(pool, i, j), _rate(pool, j, i))
+            yield forward, backward, slot
 
     def early_rates(self, events: Iterable[Event | PoolRun], after: int) -> Numbers:
         """What events of blocks later than ``after`` say of rates, for the screen.
@@ -115,10 +124,12 @@ class TokenGraph:
         Pools whose rate is zero, because they are left out or not known, are passed over: only the market can say.
         """
         slots, prices = self._early.told(events, after)
-        listed = slots >= 0
-        listed[listed] = self.screen.layout.slots["forward"][slots[listed]] > 0.0
-        slots = slots[listed]
-        return self._early.batch(slots, prices[listed], self._early.gamma[slots])
+        ours = slots >= 0
+        slots, prices = slots[ours], prices[ours]
+        last = self._early.is_last(slots)
+        last &= self.screen.layout.slots["forward"][slots] > 0.0
+        slots = slots[last]
+        return self._early.batch(slots, prices[last], self._early.gamma[slots])
 
     def owners(self, slots: Iterable[int]) -> set[Address]:
         """The pools of some slots."""
@@ -162,6 +173,7 @@ class _EarlyRates:
         # events of constant-product pools, and of concentrated ones
         self.slot_of: dict[str, dict[bytes, int]] = {"sync": {}, "swap": {}}
         self.gamma = np.zeros(count)
+        self._place = np.zeros(count, np.int32)
         self._direct = np.zeros(count, np.bool_)
         for address, (_, edges) in placed.items():
             pool = market.pools[address]
@@ -185,6 +197,13 @@ class _EarlyRates:
                 slots.append(np.array((slot,), np.int32))
                 prices.append(np.array((_price(event),)))
         return np.concatenate(slots), np.concatenate(prices)
+
+    def is_last(self, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Of each slot that comes several times only the last place passes."""
+        places = np.arange(len(slots), dtype=np.int32)
+        self._place[slots] = places
+        last: NDArray[np.bool_] = self._place[slots] == places
+        return last
 
     def batch(self, slots: NDArray[np.int32], prices: NDArray[np.float64], gamma: NDArray[np.float64]) -> Numbers:
         batch = np.zeros(len(slots), BATCH)

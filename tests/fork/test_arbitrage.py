@@ -60,10 +60,15 @@ SETTINGS = Settings(
 )
 
 
-class Chain(Protocol):
-    """The state before a block, and its header."""
+class Block(Protocol):
+    """What a transaction must know of its block."""
 
-    context: BlockContext
+    @property
+    def context(self) -> BlockContext: ...
+
+
+class Chain(Block, Protocol):
+    """The state before a block, and its header."""
 
     async def slot(self, address: Address, slot: int) -> int | None: ...
     async def reserves(self, pool: Address) -> tuple[int, int]: ...
@@ -213,12 +218,12 @@ async def find(chain: Chain, theirs: Arbitrage) -> Findings:
     return search.update(market, None, chain.context.base_fee_per_gas)
 
 
-def without_bid(chain: Chain, min_profit: int = 0) -> Terms:
+def without_bid(chain: Block, min_profit: int = 0) -> Terms:
     """The terms of a first look: what does it make, and what does it take?"""
     return Terms(min_profit, 0, 0, chain.context.base_fee_per_gas, 0, 1_000_000, 0)
 
 
-def signed(trade: Trade, chain: Chain, agreed: Terms) -> bytes:
+def signed(trade: Trade, chain: Block, agreed: Terms) -> bytes:
     """Our transaction for a trade, signed."""
     call = encode_call(
         trade,

@@ -2,7 +2,9 @@
 
 Run ``FLASHARB_SOLIDLY=FOLDER python -m tests.long.solidly [CASES]`` (3,000 of each kind by default; see
 ``tests.support.solidly_world`` for the folder); it prints a line a kind and exits 1 on any difference.
-``python -m tests.long.solidly record [CASES]`` writes what the real pairs answer to ``fixtures/solidly/cases.json.gz``.
+``python -m tests.long.solidly routes [CASES]`` executes whole routes through Velodrome V1's pair with FlashArb (1,000
+by default). ``python -m tests.long.solidly record [CASES]`` writes what the real pairs answer to
+``fixtures/solidly/cases.json.gz``.
 """
 
 from __future__ import annotations
@@ -14,8 +16,28 @@ os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 import sys
 from time import perf_counter
 
+from flasharb.units import Address
+from tests.support.contract_world import World
 from tests.support.solidly_cases import KINDS, record, run_case
-from tests.support.solidly_world import ARTIFACTS
+from tests.support.solidly_routes import run_route
+from tests.support.solidly_world import ARTIFACTS, CONTRACTS, creation_codes
+
+
+def velodrome_factory(world: World) -> Address:
+    """Velodrome V1's own factory, by a transaction."""
+    created = world.send(None, creation_codes("velodrome_v1")[CONTRACTS["velodrome_v1"][2]]).contract_address
+    assert created is not None
+    return Address(created)
+
+
+def routes(cases: int) -> None:
+    """Run whole routes; exits 1 on any difference."""
+    start = perf_counter()
+    problems = [told for number in range(cases) if (told := run_route(velodrome_factory, "velodrome_v1", number))]
+    print(f"routes   {cases} executed, {len(problems)} differ, {perf_counter() - start:.0f} s", flush=True)
+    for problem in problems[:10]:
+        print(f"    {problem}", flush=True)
+    raise SystemExit(int(bool(problems)))
 
 
 def main() -> None:
@@ -26,6 +48,8 @@ def main() -> None:
     if arguments[:1] == ["record"]:
         record(int(arguments[1]) if len(arguments) > 1 else 500)
         return
+    if arguments[:1] == ["routes"]:
+        routes(int(arguments[1]) if len(arguments) > 1 else 1_000)
     cases, failed = int(arguments[0]) if arguments else 3_000, False
     for kind in KINDS:
         start = perf_counter()

@@ -37,7 +37,10 @@ def test_the_facts_of_every_deployed_pool_are_read_from_its_code() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: f"{template.kind} {template.code_hash[:4]}")
 def test_the_templates_are_the_deployments_own_code(template) -> None:  # type: ignore[no-untyped-def]
-    """The creation code holds the code with all immutables still zero, and its hash is the template's."""
+    """The creation code holds the code with all immutables still zero, and its hash is the template's.
+
+    What a pool was made with is then read from its code.
+    """
     if template.kind not in FIXTURES and not ARTIFACTS:
         pytest.skip("FLASHARB_BALANCER does not name a folder with the code of this version")
     shape = template.kind.partition("_")[0]
@@ -49,6 +52,7 @@ def test_the_templates_are_the_deployments_own_code(template) -> None:  # type: 
         hashes.add(keccak(creation[at : at + len(code)]).hex())
 
     assert template.code_hash in hashes
+    assert recognise(code, case.world.tokens, case.world.vault) == case.facts
 
 
 def test_a_contract_that_differs_in_one_bit_is_none() -> None:

@@ -262,13 +262,17 @@ def test_a_single_sync_and_a_run_supersede_each_other_in_their_order() -> None:
     (later,) = bus_decoder(runs=True).feed(b"".join(syncs(20)))
     assert isinstance(run, PoolRun)
     assert isinstance(later, PoolRun)
-    last = last_reserves([run, sync(1, 99)])
-    assert last is not None
-    assert sorted(pool[0] for pool in last.pools) == [0, 2, 3, 4]
-    last = last_reserves([run, sync(1, 99), later])
-    assert last is not None
-    assert dict(zip(last.pools, last.reserve0, strict=True))[bytes([1]) * 20] == 17
-    assert last_reserves([sync(1, 99)]) is None
+    first, second = last_reserves([run, sync(1, 99)]), last_reserves([run, sync(1, 99), later])
+    assert first is not None
+    assert second is not None
+    told = [dict(zip((pool[0] for pool in last.pools), last.reserve0, strict=True)) for last in (first, second)]
+    assert told == [{0: 6, 1: 99, 2: 8, 3: 9, 4: 10}, {0: 16, 1: 17, 2: 18, 3: 19, 4: 20}]
+    assert last_reserves([sync(1, 99), sync(2, 5), sync(1, 98)]) == LastReserves(7, *_columns({2: 5, 1: 98}))
+    assert last_reserves([]) is None
+
+
+def _columns(reserve0: dict[int, int]) -> tuple[list[Address], list[int], list[int]]:
+    return [Address(bytes([pool]) * 20) for pool in reserve0], list(reserve0.values()), [1] * len(reserve0)
 
 
 def test_a_price_beyond_twenty_bytes_is_no_price() -> None:

@@ -11,7 +11,7 @@ from itertools import islice
 import pytest
 
 from flasharb.pools.stableswap.codes import IMPLEMENTATIONS, OWN
-from flasharb.pools.stableswap.rules import EARLY, NG_7, TEMPLATE_2, facts_of
+from flasharb.pools.stableswap.rules import EARLY, NG_7, NG_META, TEMPLATE_2, facts_of
 from tests.support.compiled_cases import KINDS, compare, compiled_case, recorded, rules_of, run_case
 from tests.support.compiled_curve import FOLDER
 
@@ -51,7 +51,7 @@ def test_every_code_that_is_admitted_was_run() -> None:
     rules = {one for kind in KINDS for one in rules_of(kind, 500)}
 
     assert codes >= IMPLEMENTATIONS.keys() | {at for at, code in OWN.items() if code.rules is not TEMPLATE_2}
-    assert rules == {code.rules for code in (*OWN.values(), *IMPLEMENTATIONS.values())} - {TEMPLATE_2} | {NG_7}
+    assert rules == {code.rules for code in (*OWN.values(), *IMPLEMENTATIONS.values())} - {TEMPLATE_2} | {NG_7, NG_META}
     assert facts_of(compiled_case("3crv", 0).spec).rules is EARLY
 
 

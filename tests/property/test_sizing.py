@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flasharb.market import Market
 from flasharb.pools import Pool, QuoteUnavailable, V2Pool, ends
 from flasharb.strategy.bracket import search
+from flasharb.strategy.fit import fitted
 from flasharb.strategy.limits import SHARE_SCALE, UNLIMITED, Limits
 from flasharb.strategy.size import size
 from flasharb.strategy.trade import Cycle, Hop, Opportunity, Rejected, Trade
@@ -282,6 +283,22 @@ def test_a_search_over_quotes_gains_as_much_as_any_other_input(pools: list[Pool]
     assert gain(pools, trade.amount_in) == trade.gross_profit
     assert trade.gain_bound >= best
     assert trade.gross_profit >= best - rounding_noise(trade) - best // 10**6
+
+
+@given(gap=st.floats(5e-4, 0.05), grain=st.sampled_from([1, 10**6, 10**9]), first=st.integers(10**18, 10**20))
+def test_a_fit_needs_few_quotes_however_coarsely_they_are_rounded(gap: float, grain: int, first: int) -> None:
+    """A line through quotes that differ by little more than their rounding would lead anywhere."""
+    depth, quotes = 10**21, []
+
+    def gained(amount: int) -> int:
+        quotes.append(amount)
+        return int(depth * (1 + gap)) * amount // (depth + amount) // grain * grain - amount
+
+    about = fitted(gained, 1 + gap, 1.0, first, 10**30)
+    top = depth * ((1 + gap) ** 0.5 - 1)
+    assert about is not None
+    assert abs(about - top) <= top * 1e-3 + grain
+    assert len(quotes) <= 10
 
 
 def test_the_bound_of_a_search_over_quotes_is_tight() -> None:

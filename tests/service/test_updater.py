@@ -106,6 +106,7 @@ async def test_what_the_bus_has_no_messages_for_is_asked_of_the_node() -> None:
         await bench.feed(sync(CHEAP, 80, 250_000, 8), Heartbeat(9, 0))
         third = await bench.latest()
         assert (third.market.number, reserve0(third, CHEAP), reserve0(third, DEAR)) == (8, 80, 77)
+        assert third.touched == {CHEAP, DEAR}, "what moved in the silent block is told with the next one"
         bench.send.close()
     assert "reloaded" not in bench.notices()
 

@@ -9,7 +9,9 @@ after it. Kinds:
 ``plain``, ``even`` the factory's pools of two to four coins
 ``ether``           coin 0 is ether
 ``hashed``          late 2020
+``ema``             two coins and an average of their price, coin 0 perhaps ether
 ``ng_7``            the last version of stableswap-ng, two to four coins
+``ng_meta``         its metapools
 ``3crv``            the base pool's own LP hops, its LP token with its own code
 
 Of all but ``3crv`` a third of the hops are those of the LP token.
@@ -29,9 +31,9 @@ from flasharb.evm import Account, Machine, TransactionResult
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import NG_7, StableFacts, StableSwapPool, identify, state
-from flasharb.pools.stableswap.admission import ETHER, NG_CODES, watched
+from flasharb.pools.stableswap.admission import ETHER, NG_CODES, NG_MATH_CODE, NG_META_CODE, NgCode, watched
 from flasharb.pools.stableswap.codes import IMPLEMENTATIONS, OWN, PROTOCOL, THREE_POOL, Code
-from flasharb.pools.stableswap.rules import EARLY, HASHED, StableRules, facts_of
+from flasharb.pools.stableswap.rules import EARLY, EMA, HASHED, NG_META, StableRules, facts_of
 from flasharb.pools.stableswap.storage import state_slots
 from flasharb.pools.storage import Elsewhere
 from flasharb.units import Address, address
@@ -48,7 +50,7 @@ from tests.support.stable_cases import (
     events_differ,
 )
 
-KINDS: Final = ("meta", "meta_factory", "plain", "even", "ether", "hashed", "ng_7", "3crv")
+KINDS: Final = ("meta", "meta_factory", "plain", "even", "ether", "hashed", "ema", "ng_7", "ng_meta", "3crv")
 RECORDED: Final = Path(__file__).resolve().parents[2] / "fixtures" / "curve" / "cases.json.gz"
 IMPLEMENTATION: Final = Address(b"\xdd" * 20)
 WETH: Final = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
@@ -56,6 +58,8 @@ _FORWARDERS: Final = (
     ("363d3d373d3d3d363d73", "5af43d82803e903d91602b57fd5bf3"),
     ("366000600037611000600036600073", "5af4602c57600080fd5b6110006000f3"),
 )
+MATHEMATICS: Final = Address(b"\xd1" * 20)
+_ETHER_EMA: Final = "227bee"
 _ETHER_POOLS: Final = ("ba0284", "1256d8", "427296", "43aa79", "257e8a", "b215e9")
 
 
@@ -119,7 +123,7 @@ def compiled_case(kind: str, number: int) -> CompiledCase:
     if kind == "3crv":
         return _base_case(dice, base, base_supply)
     at, code = _code(dice, kind)
-    spec = _spec(dice, kind, code)
+    spec = _spec(dice, kind, code, at)
     facts, supply_slot = facts_of(spec), facts_of(spec).supply_slot
     balances = drawn_balances(dice, facts.rates)
     total = sum(balance * rate // 10**18 for balance, rate in zip(balances, facts.rates, strict=True))
@@ -154,14 +158,18 @@ def _base_case(dice: random.Random, base: dict[int, int], supply: int) -> Compil
 def _code(dice: random.Random, kind: str) -> tuple[str, Code]:
     if kind == "ng_7":
         return NG_CODES[1].code, Code(NG_7)
+    if kind == "ng_meta":
+        return NG_META_CODE.code, Code(NG_META, None, THREE_POOL)
     if kind == "meta":
         found = [(at, code) for at, code in OWN.items() if code.base is not None]
     elif kind == "hashed":
         found = [(at, code) for at, code in OWN.items() if code.rules is HASHED and not at.startswith("61794a")]
+    elif kind == "ema":
+        found = [(at, code) for at, code in IMPLEMENTATIONS.items() if code.rules is EMA]
     elif kind == "meta_factory":
         found = [(at, code) for at, code in IMPLEMENTATIONS.items() if code.base is not None]
     else:
-        plain = [(at, code) for at, code in IMPLEMENTATIONS.items() if code.base is None]
+        plain = [(at, code) for at, code in IMPLEMENTATIONS.items() if code.base is None and code.rules is not EMA]
         if kind == "ether":
             seth = [(at, code) for at, code in OWN.items() if at.startswith("61794a")]
             found = [one for one in plain if one[0].startswith(_ETHER_POOLS)] + seth
@@ -174,14 +182,14 @@ def _code(dice: random.Random, kind: str) -> tuple[str, Code]:
     return dice.choice(found)
 
 
-def _spec(dice: random.Random, kind: str, code: Code) -> PoolSpec:
+def _spec(dice: random.Random, kind: str, code: Code, code_hash: str) -> PoolSpec:
     rules, at = code.rules, code.rules.slots
     n = dice.choice((2, 2, 3, 4)) if kind == "ng_7" else rules.coins or len(code.rates or ())
     rates = code.rates or tuple(10 ** (36 - dice.choice((2, 6, 8, 18, 18))) for _ in range(n))
     coins: tuple[Address, ...] = COINS[:n]
     if code.base is not None:
         coins, rates = (COINS[0], code.base.tokens[3]), (*rates[:-1], 10**18)
-    native = 0 if kind == "ether" else None
+    native = 0 if kind == "ether" or code_hash.startswith(_ETHER_EMA) else None
     if native is not None:
         coins, rates = (WETH, *coins[1:]), (10**18, *rates[1:])
     lp, slot = (POOL, at.total_supply) if at.total_supply is not None else (LP, chain.SUPPLY_SLOT)
@@ -217,13 +225,24 @@ def _storage(dice: random.Random, spec: PoolSpec, balances: list[int], code: str
         kept = [dice.randint(0, balance) for balance in balances]
         slots |= {at.balances + k: balance + kept[k] for k, balance in enumerate(balances)}
         slots |= {at.admin_balances + k: share for k, share in enumerate(kept)}
-        slots |= {at.balances - 1: n, at.admin_balances - 1: n}
         most = 5 * 10**19 // fee if fee else 10**12
         slots[at.offpeg_fee_multiplier] = min(most, dice.choice((0, 10**10, 2 * 10**10, 10**11, 10**12)))
-        total = sum(balance * rate // 10**18 for balance, rate in zip(balances, facts.rates, strict=True))
-        slots |= {25: n - 1, 35: 866, 36: 62324, 37: (now - 12) << 128 | (now - 12), 34: total << 128 | total}
-        slots |= {26 + k: 10**18 << 128 | 10**18 for k in range(n - 1)}
-    return {slot: value for slot, value in slots.items() if value}
+        slots |= {at.admin_balances - 1: n} | ({at.balances - 1: n} if rules is NG_7 else {})
+    return {slot: value for slot, value in (slots | _averages(rules, balances)).items() if value}
+
+
+def _averages(rules: StableRules, balances: list[int]) -> dict[int, int]:
+    """Averages of price and D, of which no quote depends."""
+    one, now = 10**18 << 128 | 10**18, chain.TIMESTAMP - 12
+    if rules is EMA:
+        return {25: one, 26: 866, 27: now}
+    if rules is NG_META:
+        return {18: one, 19: sum(balances) << 128 | sum(balances), 20: 866, 21: 62324, 22: now << 128 | now}
+    if rules is NG_7:
+        n, total = len(balances), sum(balances)
+        slots = {25: n - 1, 34: total << 128 | total, 35: 866, 36: 62324, 37: now << 128 | now}
+        return slots | {26 + k: one for k in range(n - 1)}
+    return {}
 
 
 # --- running ---
@@ -242,6 +261,8 @@ def machine(case: CompiledCase) -> Machine:
             world[coin].storage[chain.number_of(POOL)] = case.storage[case.facts.rules.slots.balances + k]
     if case.forwarder is not None:
         world[IMPLEMENTATION] = Account(nonce=1, code=compiled.codes()[case.code])
+    if case.facts.rules is NG_META:
+        world[MATHEMATICS] = Account(nonce=1, code=compiled.codes()[NG_MATH_CODE])
     if case.facts.base is not None:
         world[THREE_POOL.address] = compiled.three_pool_account(case.base)
         supply = case.base_supply
@@ -258,14 +279,22 @@ def _runtime(case: CompiledCase) -> bytes:
         head, tail = _FORWARDERS[case.forwarder]
         return bytes.fromhex(head) + IMPLEMENTATION + bytes.fromhex(tail)
     code = compiled.codes()[case.code]
+    if case.facts.rules is NG_META:
+        base, coins = map(chain.number_of, THREE_POOL.tokens[:3]), map(chain.number_of, case.spec.tokens[:2])
+        words = [chain.number_of(THREE_POOL.address), 0, 3, 3, *base, *[0] * 5, chain.number_of(MATHEMATICS)]
+        words += [chain.number_of(FACTORY), 2, *coins, *[0] * 6, 0, 0, case.facts.rates[0]]
+        return code + _immutables(NG_META_CODE, words)
     if case.facts.rules is not NG_7:
         return code
     kind, n, facts = NG_CODES[1], case.facts.lp_index, case.facts
     rest = [0] * (8 - n)
     words = [n, n, chain.number_of(FACTORY), n, *map(chain.number_of, case.spec.tokens[:n]), *rest, n, *[0] * 8, 0]
     words += [n, *facts.rates, *rest, n, *[0] * 8]
-    words += [0] * ((kind.length - kind.common) // 32 - len(words))
-    return code + b"".join(word.to_bytes(32, "big") for word in words)
+    return code + _immutables(kind, words)
+
+
+def _immutables(kind: NgCode, words: list[int]) -> bytes:
+    return b"".join(word.to_bytes(32, "big") for word in words).ljust(kind.length - kind.common, b"\0")
 
 
 def recognised(case: CompiledCase) -> bool:
@@ -273,6 +302,8 @@ def recognised(case: CompiledCase) -> bool:
     codes = {POOL: _runtime(case)}
     if case.forwarder is not None:
         codes[IMPLEMENTATION] = compiled.codes()[case.code]
+    if case.facts.rules is NG_META:
+        codes[MATHEMATICS] = compiled.codes()[NG_MATH_CODE]
     return identify(POOL, case.storage, Elsewhere(codes=codes), case.spec) == case.spec
 
 

@@ -32,10 +32,12 @@ from flasharb.pools.stableswap import (
     stable_pool,
 )
 from flasharb.pools.stableswap.ramp import steady
+from flasharb.pools.stableswap.rules import META_FACTORY_3
 from flasharb.units import Address
 
 NOW = 1_720_000_000
 POOL = Address(b"\xaa" * 20)
+METAPOOL = Address(b"\xab" * 20)
 COINS = tuple(Address(bytes([0xC0 + k]) * 20) for k in range(4))
 LP = Address(b"\xbb" * 20)
 WAD = 10**18
@@ -70,6 +72,14 @@ def stable(
     total = sum(balance * rate // WAD for balance, rate in zip(balances, rates, strict=True))
     supply = total if supply is None else supply
     return stable_pool(spec, parameters, balances=balances, supply=supply, timestamp=NOW)
+
+
+def metapool(base: StableSwapPool, balances: tuple[int, int]) -> StableSwapPool:
+    """A metapool of a coin with 18 decimals against the LP token of a pool, at that pool's price of now."""
+    facts = StableFacts(META_FACTORY_3, (WAD, WAD), META_FACTORY_3.slots.total_supply, base=base.spec)
+    spec = PoolSpec(METAPOOL, "curve_stableswap", (COINS[3], base.spec.tokens[-1], METAPOOL), 0, facts=facts)
+    parameters = StableParameters(steady(20_000), 4 * 10**6, 5 * 10**9)
+    return stable_pool(spec, parameters, balances=balances, supply=sum(balances), timestamp=NOW, base=base)
 
 
 def crypto(

@@ -66,13 +66,19 @@ class PairWorld:
         send(machine, self.pair, SWAP + encode(*wanted, SENDER, bytearray()))
 
 
+def creation_codes(kind: str) -> dict[str, bytes]:
+    """The code of a kind's pair and factory by contract name, from the folder that is named."""
+    assert ARTIFACTS is not None
+    file, pair_name, factory_name, _ = CONTRACTS[kind]
+    artifacts = json.loads((Path(ARTIFACTS) / file).read_text())
+    return {name: bytes.fromhex(artifacts[name]["bytecode"][2:]) for name in (pair_name, factory_name)}
+
+
 @cache
 def pair_world(kind: str, stable: bool, decimals: tuple[int, int]) -> PairWorld:
     """A pair of this kind, made by its own factory."""
-    assert ARTIFACTS is not None
-    file, pair_name, factory_name, signature = CONTRACTS[kind]
-    artifacts = json.loads((Path(ARTIFACTS) / file).read_text())
-    codes = {name: bytes.fromhex(artifacts[name]["bytecode"][2:]) for name in (pair_name, factory_name)}
+    _, pair_name, factory_name, signature = CONTRACTS[kind]
+    codes = creation_codes(kind)
 
     def make_factory(machine: Machine) -> Address:
         if not kind.startswith("velodrome_v2"):

@@ -12,17 +12,12 @@ from flasharb.units import ZERO_ADDRESS, Address, address, checksum
 
 _MAINNET_MANAGER: Final = address("0x000000000004444c5dc75cB358380D2e3dE08A90")
 MANAGERS: Final[Mapping[int, Address]] = {1: _MAINNET_MANAGER, DEVNET_CHAIN_ID: _MAINNET_MANAGER}
-"""The manager of each chain that is known."""
+"""The manager of each chain that is known; for another chain, ``contract.v4_manager`` or a pool file names it."""
 
 
 def vouch(spec: PoolSpec, chain_id: int) -> str | None:
-    """Why the pool cannot be what its file says: another manager, another id, or one that is not admitted."""
+    """Why the pool cannot be what its file says: another id, another name for ether, or one that is not admitted."""
     facts = facts_of(spec)
-    manager = facts.manager
-    known = MANAGERS.get(chain_id)
-    if manager != known:
-        told = f"that is {checksum(known)}" if known else "none is known"
-        return f"{checksum(manager)} is not the PoolManager of chain {chain_id}: {told}"
     wrapper = wrapped_native(Chain(id=chain_id))
     if facts.native and wrapper is not None and spec.token0 != wrapper:
         return f"{checksum(spec.token0)} is not how the market calls ether: that is {checksum(wrapper)}"

@@ -1,6 +1,7 @@
 """Curve StableSwap: pools of two to four coins near par, and their LP token as one more coin of the pool."""
 
-from flasharb.pools.stableswap.admission import MAINNET, KnownPool, StableCode, recognise
+from flasharb.pools.stableswap.admission import StableCode, recognise
+from flasharb.pools.stableswap.codes import BASES
 from flasharb.pools.stableswap.events import RULES
 from flasharb.pools.stableswap.pool import StableParameters, StableSwapPool, stable_pool
 from flasharb.pools.stableswap.ramp import Ramp
@@ -8,13 +9,12 @@ from flasharb.pools.stableswap.rules import EARLY, NG, NG_7, TEMPLATE_2, StableF
 from flasharb.pools.stableswap.storage import identify, load, state, state_slots
 
 __all__ = [
+    "BASES",
     "EARLY",
-    "MAINNET",
     "NG",
     "NG_7",
     "RULES",
     "TEMPLATE_2",
-    "KnownPool",
     "Ramp",
     "StableCode",
     "StableFacts",

@@ -15,8 +15,8 @@ from typing import Final
 from eth_hash.auto import keccak
 
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.stableswap.codes import IMPLEMENTATIONS, OWN, PROTOCOL, THREE_POOL
-from flasharb.pools.stableswap.rules import NG, NG_7, StableFacts, StableRules, facts_of
+from flasharb.pools.stableswap.codes import BASES, IMPLEMENTATIONS, OWN, PROTOCOL
+from flasharb.pools.stableswap.rules import NG, NG_7, NG_META, StableFacts, StableRules, facts_of
 from flasharb.pools.storage import Needs, Refused, address_in
 from flasharb.units import ZERO_ADDRESS, Address, address, checksum
 
@@ -40,33 +40,26 @@ class NgCode:
     code: str
     rates_word: int
 
+    def fits(self, code: bytes) -> bool:
+        """Whether a contract is of this kind."""
+        return len(code) == self.length and keccak(code[: self.common]).hex() == self.code
+
+    def words(self, code: bytes) -> list[int]:
+        """What is fixed about one contract."""
+        return [int.from_bytes(code[at : at + 32], "big") for at in range(self.common, len(code), 32)]
+
 
 NG_CODES: Final = (
     NgCode(NG, NG_CODE_LENGTH, NG_LENGTH, "2e55958ada4cc5bb9707e70abaa62bd8c6455b252f086e4bde260435af23aaa3", 21),
     NgCode(NG_7, 21491, 23635, "04b4bd650d72be4619d76c7b5a052de46d95b5194945fe44bba7e49b729d3d60", 22),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class KnownPool:
-    """Coins of a pool, then the LP token where the slot of its supply is known (else no LP hops)."""
-
-    tokens: tuple[Address, ...]
-    supply_slot: int | None = None
-
-
-MAINNET: Final[Mapping[Address, KnownPool]] = {
-    THREE_POOL.address: KnownPool(THREE_POOL.tokens, facts_of(THREE_POOL).supply_slot),
-    address("0xDcEF968d416a41Cdac0ED8702fAC8128A64241A2"): KnownPool(
-        (
-            address("0x853d955aCEf822Db058eb8505911ED77F175b99e"),
-            address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"),
-            address("0x3175Df0976dFA876431C2E9eE6Bc45b65d3473CC"),
-        ),
-        9,
-    ),
-}
-"""Pools of Ethereum whose coins a recorded block need not hold, and LP supplies, which pools do not tell."""
+NG_META_CODE: Final = NgCode(
+    NG_META, 21260, 22476, "4921a6e18874c75ab24b81df91354695aff9365c2c9fcdf5fee98971c892553c", 25
+)
+_META_MATH_WORD: Final = 12
+_META_COINS_WORD: Final = 15
+_META_ASSET_TYPE_WORD: Final = 23
+NG_MATH_CODE: Final = "058424d1ce4d4cf3cd54d92423adf399bdf2766b265c0e30475f832d30e5daf9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +77,7 @@ class StableCode:
         A template pool's LP token is a contract of its own, and only who asks for the pool may know (in ``asked``)
         where that keeps its supply. He also says what ether is called.
         """
-        at, known = self.rules.slots, MAINNET.get(pool)
+        at, known = self.rules.slots, BASES.get(pool)
         n = self.rules.coins if self.rates is None else len(self.rates)
         assert n is not None
         wanted: set[int] = set()
@@ -102,7 +95,7 @@ class StableCode:
         if min(rates) < 1:
             return Refused("its coins have no rates: it was never initialised")
         if known is not None:
-            return self._spec(pool, known.tokens, rates, known.supply_slot)
+            return self._spec(pool, known.tokens, rates, facts_of(known).supply_slot)
         coins = self.coins or tuple(address_in(slots[slot]) for slot in self._coin_slots(n))
         native, coins = _with_wrapper(coins, asked)
         lp = pool if at.lp_token is None else address_in(slots[at.lp_token])
@@ -148,9 +141,14 @@ def recognise(code: bytes, forwarded: bool = False) -> StableCode | Refused | No
     if forwarded:
         return None
     for kind in NG_CODES:
-        if len(code) == kind.length and keccak(code[: kind.common]).hex() == kind.code:
-            return _ng(kind, code[kind.common :])
-    return None
+        if kind.fits(code):
+            return _ng(kind, kind.words(code))
+    return _ng_meta(NG_META_CODE.words(code)) if NG_META_CODE.fits(code) else None
+
+
+def mathematics(code: bytes) -> Address | None:
+    """The contract that computes for this one, whose code must be ``NG_MATH_CODE``; None where it does that itself."""
+    return address_in(NG_META_CODE.words(code)[_META_MATH_WORD]) if NG_META_CODE.fits(code) else None
 
 
 def watched(facts: StableFacts) -> dict[int, str]:
@@ -182,10 +180,19 @@ def _with_wrapper(coins: tuple[Address, ...], asked: PoolSpec | None) -> tuple[i
     return native, (*coins[:native], wrapper, *coins[native + 1 :])
 
 
-def _ng(kind: NgCode, immutables: bytes) -> StableCode | Refused:
-    words = [int.from_bytes(immutables[at : at + 32], "big") for at in range(0, len(immutables), 32)]
+def _ng(kind: NgCode, words: list[int]) -> StableCode | Refused:
     n, coins, asset_types = words[0], words[3 : 3 + _ARRAY], words[3 + _ARRAY : 3 + 2 * _ARRAY]
     rates = words[kind.rates_word : kind.rates_word + _ARRAY]
     if any(asset_types[1 : 1 + n]):
         return Refused(f"coins of asset types {asset_types[1 : 1 + n]}: only plain ones (0) are modelled")
     return StableCode(kind.rules, tuple(rates[1 : 1 + n]), tuple(address_in(coin) for coin in coins[1 : 1 + n]))
+
+
+def _ng_meta(words: list[int]) -> StableCode | Refused:
+    base = BASES.get(address_in(words[0]))
+    if base is None:
+        return Refused(f"its base pool is {checksum(address_in(words[0]))}, which is not proven here")
+    if words[_META_ASSET_TYPE_WORD]:
+        return Refused(f"a coin of asset type {words[_META_ASSET_TYPE_WORD]}: only plain ones (0) are modelled")
+    coins = tuple(map(address_in, words[_META_COINS_WORD : _META_COINS_WORD + 2]))
+    return StableCode(NG_META, (words[NG_META_CODE.rates_word], 10**18), coins, base)

@@ -15,6 +15,7 @@ from typing import Final
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap.rules import (
     EARLY,
+    EMA,
     EVEN_2021,
     EVEN_2022,
     HASHED,
@@ -48,8 +49,20 @@ THREE_POOL: Final = PoolSpec(
 )
 """DAI, USDC, USDT and their LP token 3Crv: the base pool of the metapools."""
 
-BASES: Final[Mapping[Address, PoolSpec]] = MappingProxyType({THREE_POOL.address: THREE_POOL})
-"""Base pools by address."""
+FRAX_USDC: Final = PoolSpec(
+    address("0xDcEF968d416a41Cdac0ED8702fAC8128A64241A2"),
+    PROTOCOL,
+    (
+        address("0x853d955aCEf822Db058eb8505911ED77F175b99e"),
+        address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"),
+        address("0x3175Df0976dFA876431C2E9eE6Bc45b65d3473CC"),
+    ),
+    0,
+    facts=StableFacts(TEMPLATE_2, (_WAD, 10**30), 9),
+)
+
+BASES: Final[Mapping[Address, PoolSpec]] = MappingProxyType({pool.address: pool for pool in (THREE_POOL, FRAX_USDC)})
+"""Pools of Ethereum that metapools stand on. Recorded blocks need not hold their coins, nor tell of their LP supply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,10 @@ IMPLEMENTATIONS: Final[Mapping[str, Code]] = MappingProxyType(
         "0caeef889b40b6179a3064889f677c8a341c627f0300f0b13a39f37b155e6a20": Code(META_FACTORY_1, None, THREE_POOL),
         "86092e83f01ab6d7a368475cdf5c75f0a18352f943cdc4de65248f10d4881267": Code(META_FACTORY_2, None, THREE_POOL),
         "e7d60bb77eabe6b153db10a7b5bca3453de695533a254b53d2bebe3dd6853114": Code(META_FACTORY_3, None, THREE_POOL),
+        # tokens of any decimals and an average price; the same of crvUSD's factory; the same with ether as coin 0
+        "992effe83a11d642ce410a6512930f6d6d535c0ad99c3bebd3d9f447aae2ce06": Code(EMA),
+        "f8b6ec0714326b3183e32c835b0ae5be7156bb248fface95fb6d83aa6abaa3c8": Code(EMA),
+        "227bee915947e96bcabc2b5049463915eb0df840238c82e9aa3b80391e9b3171": Code(EMA),
         # tokens of any decimals; then the same with ether as coin 0; then tokens of 18 decimals
         **dict(
             _factory(

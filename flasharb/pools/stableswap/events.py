@@ -68,7 +68,7 @@ def after_remove_liquidity_one(
 
 def after_new_fee(pool: StableSwapPool, fee: int, second: int) -> StableSwapPool:
     """After NewFee (fee, admin_fee), or ApplyNewFee (fee, offpeg_fee_multiplier) of a "ng" pool."""
-    if pool.facts.rules.slots.offpeg_fee_multiplier is None:
+    if not pool.facts.is_ng:
         return pool.with_state(parameters=pool.parameters._replace(fee=fee, admin_fee=second))
     return pool.with_state(parameters=pool.parameters._replace(fee=fee, offpeg=second))
 
@@ -99,7 +99,7 @@ def _moved(pool: StableSwapPool, changes: Sequence[int], fees: Sequence[int], d:
     gross = [balance + change for balance, change in zip(pool.balances, changes, strict=True)]
     net = [balance - fee for balance, fee in zip(gross, fees, strict=True)]
     # "ng" reports the invariant after fees, the older contracts before
-    measured = gross if pool.facts.rules.slots.offpeg_fee_multiplier is None else net
+    measured = net if pool.facts.is_ng else gross
     if min(measured) <= 0 or invariant(_scaled(pool, measured), pool.ann, pool.facts.rules) != d:
         raise StateUnknown("the event's invariant is not that of our balances")
     balances = tuple(balance - fee * admin_fee // FEE_DENOMINATOR for balance, fee in zip(gross, fees, strict=True))
@@ -134,6 +134,10 @@ def _fees_set(pool: StableSwapPool, log: Log) -> StableSwapPool:
     return after_new_fee(pool, *_words(log))
 
 
+def _fee_set(pool: StableSwapPool, log: Log) -> StableSwapPool:
+    return after_new_fee(pool, word(log, 0), pool.parameters.admin_fee)
+
+
 def _ramp_set(pool: StableSwapPool, log: Log) -> StableSwapPool:
     return after_ramp_a(pool, Ramp(*_words(log)))
 
@@ -154,7 +158,7 @@ def _of_arrays(after: _Moved) -> Callable[[StableSwapPool, Log], StableSwapPool]
 
     def apply(pool: StableSwapPool, log: Log) -> StableSwapPool:
         words, n = _words(log), pool.facts.lp_index
-        if pool.facts.called.dynamic_amounts:
+        if pool.facts.is_ng:
             return after(pool, _array(words, 0, n), _array(words, 1, n), *words[2 : words[0] // 32])
         if len(words) < 2 * n:
             raise StateUnknown("an event with amounts of another number of coins")
@@ -212,6 +216,7 @@ _OWN: Final = (
     Rule("RemoveLiquidityOne(address,int128,uint256,uint256,uint256)", 1, 4, _one_removed_named),
     Rule("NewFee(uint256,uint256)", 0, 2, _fees_set),
     Rule("ApplyNewFee(uint256,uint256)", 0, 2, _fees_set),
+    Rule("ApplyNewFee(uint256)", 0, 1, _fee_set),
     Rule("RampA(uint256,uint256,uint256,uint256)", 0, 4, _ramp_set),
     Rule("StopRampA(uint256,uint256)", 0, 2, _ramp_stopped),
     *_of_lengths(),

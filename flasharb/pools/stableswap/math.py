@@ -91,7 +91,7 @@ def _quadratic(xp: Sequence[int], k: int, d: int, ann: int, rules: StableRules) 
 
 
 def check_prices(xp: Sequence[int], d: int, ann: int, rules: StableRules) -> None:
-    """Refuse balances at which "ng" cannot compute its prices (_get_p), as can only happen far out of balance."""
+    """Refuse balances at which a contract cannot compute its prices (_get_p), as can only happen far out of balance."""
     if not rules.keeps_prices or min(xp) << 40 > d:
         return
     n = len(xp)
@@ -101,10 +101,12 @@ def check_prices(xp: Sequence[int], d: int, ann: int, rules: StableRules) -> Non
         if not x or root >> 256:
             raise InsufficientLiquidity("the contract cannot compute its prices so far out of balance")
         root //= x
-    root *= xp[0]
-    others = max(root // x for x in xp[1:])
-    if root >> 256 or (ann * xp[0] // rules.a_precision + others) * 10**18 >> 256:
+    root_price, scaled = root * xp[0], ann * xp[0] // rules.a_precision
+    others = max(root_price // x for x in xp[1:])
+    if root_price >> 256 or (scaled + others) * 10**18 >> 256:
         raise InsufficientLiquidity("the contract cannot compute its prices so far out of balance")
+    if rules.packs_prices and 10**18 * (scaled + others) // (scaled + root) >> 128:
+        raise InsufficientLiquidity("the contract cannot keep its price so far out of balance")
 
 
 def _unsettled(value: int, rules: StableRules) -> int:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from flasharb.pools.contract import Swapped
+from flasharb.pools.contract import Pool, Swapped
 from flasharb.pools.errors import InsufficientLiquidity, Uninitialised
 from flasharb.pools.inverse import TooLittle, least_input
 from flasharb.pools.spec import PoolSpec
@@ -26,6 +26,7 @@ from flasharb.pools.stableswap import liquidity, slope
 from flasharb.pools.stableswap.math import balance_at, check_prices, invariant
 from flasharb.pools.stableswap.ramp import Ramp
 from flasharb.pools.stableswap.rules import FEE_DENOMINATOR, PRECISION, StableFacts, facts_of
+from flasharb.units import Address
 
 PRICE_LASTS: Final = 600
 """Seconds after which a metapool that copies its base pool's virtual price looks at it again."""
@@ -90,6 +91,16 @@ class StableSwapPool(msgspec.Struct, frozen=True):
             return msgspec.structs.replace(self, timestamp=timestamp, base=base)
         return self.with_state(timestamp=timestamp, base=base)
 
+    @property
+    def reads(self) -> Address | None:
+        """See ``contract.Reader``: the base pool."""
+        return None if self.base is None else self.base.spec.address
+
+    def beside(self, other: Pool) -> StableSwapPool:
+        """See ``contract.Reader``."""
+        assert isinstance(other, StableSwapPool)
+        return self.with_base(other)
+
     def with_base(self, base: StableSwapPool) -> StableSwapPool:
         """A metapool after its base pool has changed."""
         if base_price(base, self.copied, self.timestamp) == self.rates[-1]:
@@ -130,7 +141,9 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         """
         if amount_out <= 0 or not self.d:
             return self._nothing(amount_out)
-        guess = int(amount_out / self.marginal_rate(i, j)) + 1
+        guess = self._before_exchange(i, j, amount_out)
+        if guess is None:
+            guess = int(amount_out / self.marginal_rate(i, j)) + 1
         return least_input(lambda amount: self.amount_out(i, j, amount), amount_out, guess)
 
     def swapped(self, i: int, j: int, amount_in: int) -> Swapped[StableSwapPool]:
@@ -218,6 +231,28 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         fee = gross * self.fee_between((xp[i] + x) // 2, (xp[j] + y) // 2, parameters.fee) // FEE_DENOMINATOR
         admin_fee = fee * parameters.admin_fee // FEE_DENOMINATOR * PRECISION // rates[j]
         return (gross - fee) * PRECISION // rates[j], (0,) * j + (admin_fee,) + (0,) * (coins - j - 1)
+
+    def _before_exchange(self, i: int, j: int, amount_out: int) -> int | None:
+        """About the input of an exchange, within units, from the curve read the other way; None where that fails.
+
+        Between coins of many and of few decimals the output is a staircase of wide steps, in which a search from a
+        linear guess would take dozens of quotes.
+        """
+        coins = len(self.balances)
+        if not (i < coins and j < coins):
+            return None
+        self._check(i, j)
+        xp, rates = self.xp, self.rates
+        kept = FEE_DENOMINATOR - self.fee_between(xp[i], xp[j], self.parameters.fee)
+        net = -(-amount_out * rates[j] // PRECISION)
+        y = xp[j] - 1 - net * FEE_DENOMINATOR // max(kept, 1)
+        if y <= 0:
+            return None
+        try:
+            x = balance_at((*xp[:j], y, *xp[j + 1 :]), i, self.d, self.ann, self.facts.rules)
+        except InsufficientLiquidity:
+            return None
+        return max(-(-(x - xp[i]) * PRECISION // rates[i]), 1)
 
     def _held(self) -> tuple[int, ...]:
         return (*self.balances, self.supply or 0)

@@ -47,7 +47,8 @@ class StableRules:
     ``a_precision``: A is kept times this. ``must_settle``: an iteration that does not settle reverts.
     ``keeps_prices``: every hop ends with the prices at the new balances, which may revert. ``divides_last``: in the
     invariant the product of all D / x is taken first and divided by n^n then, which rounds otherwise. ``any_amounts``:
-    ``add_liquidity`` takes an array of any length. ``coins`` is None where the rules fit any number of them.
+    ``add_liquidity`` takes an array of any length. ``packs_prices``: the price at the new balances is kept in 128 bits,
+    and a hop to where it does not fit reverts. ``coins`` is None where the rules fit any number of them.
     """
 
     name: str
@@ -58,6 +59,7 @@ class StableRules:
     keeps_prices: bool = False
     divides_last: bool = False
     any_amounts: bool = False
+    packs_prices: bool = False
     coins: int | None = None
 
 
@@ -81,6 +83,11 @@ class StableFacts:
     def lp_index(self) -> int:
         """The number of coins, and of the LP token among the pool's tokens."""
         return len(self.rates)
+
+    @property
+    def is_ng(self) -> bool:
+        """Whether its events have arrays of any length, and the invariant after fees."""
+        return self.rules.slots.offpeg_fee_multiplier is not None
 
     @property
     def called(self) -> CurveFacts:
@@ -209,6 +216,28 @@ EVEN_2021: Final = tuple(
 EVEN_2022: Final = tuple(
     _of_factory(f"even{n}_2022", n, 2, 14 + 2 * n, rates=False, divides_last=n == 2) for n in (2, 3, 4)
 )
+# early 2023: two coins and an average of their price; a fee that is changed after three days
+EMA: Final = StableRules(
+    "ema",
+    a_precision=100,
+    must_settle=True,
+    admin_fee=FACTORY_ADMIN_FEE,
+    keeps_prices=True,
+    packs_prices=True,
+    divides_last=True,
+    coins=2,
+    slots=StableSlots(
+        coins=2,
+        balances=4,
+        fee=6,
+        initial_a=9,
+        future_a=10,
+        initial_a_time=11,
+        future_a_time=12,
+        rates=13,
+        total_supply=22,
+    ),
+)
 # 2023: stableswap-ng, plain: own LP token, dynamic fee, admin fees kept apart, coins in the code
 NG: Final = StableRules(
     "ng",
@@ -233,6 +262,28 @@ NG: Final = StableRules(
 # December 2023: its last version
 NG_7: Final = replace(NG, name="ng_7", divides_last=True, slots=replace(NG.slots, rate_oracles=None, total_supply=40))
 
+# and its metapools, whose mathematics is a contract of its own
+NG_META: Final = StableRules(
+    "ng_meta",
+    a_precision=100,
+    must_settle=True,
+    admin_fee=FACTORY_ADMIN_FEE,
+    keeps_prices=True,
+    divides_last=True,
+    coins=2,
+    slots=StableSlots(
+        balances=1,
+        fee=3,
+        offpeg_fee_multiplier=4,
+        initial_a=5,
+        future_a=6,
+        initial_a_time=7,
+        future_a_time=8,
+        admin_balances=10,
+        total_supply=25,
+    ),
+)
+
 RULES: Final[Mapping[str, StableRules]] = {
     rules.name: rules
     for rules in (
@@ -248,8 +299,10 @@ RULES: Final[Mapping[str, StableRules]] = {
         *PLAIN_2022,
         *EVEN_2021,
         *EVEN_2022,
+        EMA,
         NG,
         NG_7,
+        NG_META,
     )
 }
 """Generations by name."""

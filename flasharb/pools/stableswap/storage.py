@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from eth_hash.auto import keccak
+
 from flasharb.pools.curve import forwards_to
 from flasharb.pools.errors import Uninitialised
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.stableswap.admission import recognise, refused, watched
+from flasharb.pools.stableswap.admission import NG_MATH_CODE, mathematics, recognise, refused, watched
 from flasharb.pools.stableswap.pool import BasePrice, StableParameters, StableSwapPool, stable_pool
 from flasharb.pools.stableswap.ramp import Ramp, steady
 from flasharb.pools.stableswap.rules import StableFacts, StableRules, facts_of
 from flasharb.pools.storage import CorruptPool, Elsewhere, Needs, Refused, contradiction
-from flasharb.units import Address
+from flasharb.units import Address, checksum
 
 
 def state_slots(facts: StableFacts) -> set[int]:
@@ -39,10 +41,14 @@ def identify(
     """What the contract at this address is, or what must be known to say so; None where it is no such pool."""
     if pool not in elsewhere.codes:
         return Needs(code=frozenset({pool}))
-    target = forwards_to(elsewhere.codes[pool])
-    if target is not None and target not in elsewhere.codes:
-        return Needs(code=frozenset({target}))
-    code = recognise(elsewhere.codes[pool] if target is None else elsewhere.codes[target], target is not None)
+    own = elsewhere.codes[pool]
+    target, computing = forwards_to(own), mathematics(own)
+    missing = {at for at in (target, computing) if at is not None} - elsewhere.codes.keys()
+    if missing:
+        return Needs(code=frozenset(missing))
+    if computing is not None and keccak(elsewhere.codes[computing]).hex() != NG_MATH_CODE:
+        return Refused(f"its mathematics contract {checksum(computing)} is another than the proven one")
+    code = recognise(own if target is None else elsewhere.codes[target], target is not None)
     return code if code is None or isinstance(code, Refused) else code.spec(pool, slots, asked)
 
 

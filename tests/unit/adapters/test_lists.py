@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from flasharb.adapters.lists import read_pools
+from flasharb.adapters.lists import read_pools, read_pools_and_factories
 from flasharb.errors import UsageError
-from flasharb.units import address
+from flasharb.pools.files import PoolFile, pool_file_json
+from flasharb.pools.managed.key import PoolKey, facts_of, spec_of
+from flasharb.pools.register import creators
+from flasharb.units import Address, address, checksum
 
 USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 WETH = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
@@ -57,6 +60,28 @@ def test_on_an_unknown_chain_the_file_names_the_factory_itself(tmp_path: Path) -
     (spec,) = read_pools([written(tmp_path, REAL, 777, deployments=deployments)], 777)
 
     assert spec.address == address(REAL)
+
+
+MANAGER, OTHER = Address(b"\x44" * 20), Address(b"\x55" * 20)
+
+
+def managed(folder: Path, manager: Address) -> str:
+    """A file of one V4 pool that names this manager, on a chain where none is known."""
+    spec = spec_of(manager, PoolKey(address(USDC), address(WETH), 500, 10), address(WETH))
+    path = folder / "managed.json"
+    path.write_text(json.dumps(pool_file_json(PoolFile(777, (spec,)))))
+    return str(path)
+
+
+def test_the_configured_v4_manager_vouches_for_the_pools_that_name_it(tmp_path: Path) -> None:
+    """And for no others; without one nothing does."""
+    specs, deployments = read_pools_and_factories([managed(tmp_path, MANAGER)], 777, MANAGER)
+    assert [facts_of(spec).manager for spec in specs] == [MANAGER]
+    assert [emitter for _, emitter, _ in creators(777, deployments)] == [MANAGER], "its log tells of new pools, too"
+    with pytest.raises(UsageError, match=f"{checksum(OTHER)} is not the factory of uniswap_v4 on chain 777"):
+        read_pools_and_factories([managed(tmp_path, OTHER)], 777, MANAGER)
+    with pytest.raises(UsageError, match="no deployment of uniswap_v4 is known on chain 777"):
+        read_pools([managed(tmp_path, MANAGER)], 777)
 
 
 def test_a_file_cannot_replace_a_known_factory(tmp_path: Path) -> None:

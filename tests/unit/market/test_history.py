@@ -140,6 +140,27 @@ def test_what_is_withdrawn_does_not_come_back_by_a_rewind() -> None:
     assert history.invalidate(PoolsInvalidated(300, (1,), "stale")).reload == back.reload
 
 
+@pytest.mark.parametrize("lost", ["gap", "withdrawal", "invalidation", "retirement"])
+def test_what_is_withdrawn_between_blocks_is_touched_by_the_next_one(lost: str) -> None:
+    """Whoever was shown the head before must hear of it, or keeps a pool that is not in the market any more."""
+    history = History(market(A, B))
+    history.advance(closed(101))
+    if lost == "gap":
+        history.gap(frozenset({AT_B}), "lost messages")
+    elif lost == "withdrawal":
+        history.withdraw({AT_B: "looks wrong"})
+    elif lost == "retirement":
+        history.retire({AT_B})
+    else:
+        (venue, asset_id) = next(key for key, pools in history.head.index.by_asset_id.items() if AT_B in pools)
+        history.invalidate(PoolsInvalidated(venue, (asset_id,), "stale"))
+    gone = {AT_A, AT_B} - history.head.pools.keys()
+    assert AT_B in gone
+    after = advanced(history.advance(closed(102)))
+    assert after.touched == gone
+    assert advanced(history.advance(closed(103))).touched == frozenset()
+
+
 def test_a_history_keeps_something() -> None:
     with pytest.raises(ValueError, match="at least one"):
         History(market(A), depth=0)

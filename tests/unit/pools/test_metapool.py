@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from eth_hash.auto import keccak
 
-from flasharb.feed.events import PoolLog
+from flasharb.feed.events import ClosedBlock, PoolLog
+from flasharb.market import Market
+from flasharb.pools.contract import beside
 from flasharb.pools.errors import Uninitialised
 from flasharb.pools.events import StateUnknown
 from flasharb.pools.protocols import sources_of
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import StableFacts, StableSwapPool, events, identify, stable_pool
-from flasharb.pools.stableswap.admission import MAINNET
 from flasharb.pools.stableswap.codes import PROTOCOL, THREE_POOL
 from flasharb.pools.stableswap.pool import BasePrice, StableParameters
 from flasharb.pools.stableswap.ramp import steady
 from flasharb.pools.stableswap.rules import META, META_FACTORY_3
 from flasharb.pools.stableswap.storage import state
 from flasharb.pools.storage import Elsewhere, Needs, Refused
+from flasharb.strategy.route import Leg, Route
 from flasharb.units import Address
 from tests.support.curve_samples import COINS, LP, NOW, POOL, WAD
+from tests.support.market_samples import header
 
 CRV = THREE_POOL.tokens[3]
 BASE_BALANCES = (95 * 10**24, 104 * 10**12, 102 * 10**12)
+HEADER = replace(header(7), timestamp=NOW)
 LIVE = StableFacts(META_FACTORY_3, (WAD, WAD), 19, base=THREE_POOL)
 COPYING = StableFacts(META, (WAD, WAD), 4, base=THREE_POOL)
 
@@ -74,6 +80,21 @@ def test_a_log_of_the_base_pool_moves_the_price() -> None:
     assert after == pool.with_state(base=swap.pool)
     assert after.rates[1] == swap.pool.virtual_price() > pool.rates[1]
     assert after.amount_out(1, 0, 10**22) > pool.amount_out(1, 0, 10**22)
+
+
+def test_a_market_moves_both_by_one_log() -> None:
+    """The base pool and the metapool, whether or not the base pool is traded itself."""
+    pool, base = metapool(), base_pool()
+    swap = base.swapped(0, 1, 10**25)
+    block = ClosedBlock(7, (exchange_log(THREE_POOL.address, 0, 10**25, 1, swap.amount_out),), HEADER)
+    for others in ((), (base,)):
+        market = Market.load(6, (pool, *others), ()).apply(block)
+        after = market.pools[POOL]
+        assert isinstance(after, StableSwapPool)
+        assert after.base == swap.pool
+        assert after.rates[1] == swap.pool.virtual_price()
+        assert market.pools.get(THREE_POOL.address) == (swap.pool if others else None)
+        assert market.reload == {}
 
 
 def test_a_log_of_its_own_moves_only_itself() -> None:
@@ -142,6 +163,16 @@ def test_forwarded_code_that_nobody_ran_is_none_of_ours() -> None:
         assert identify(POOL, {}, Elsewhere(codes={POOL: proxy, target: b"\0"})) is None
 
 
-def test_the_base_pool_is_the_one_of_ethereum() -> None:
-    """The same contract that is known as a pool of its own."""
-    assert MAINNET[THREE_POOL.address].tokens == THREE_POOL.tokens
+def test_a_route_through_the_base_pool_first_goes_by_the_price_that_it_leaves() -> None:
+    """The deposit's fee makes the LP token dearer; without that hop before it the metapool answers as it stands."""
+    pool, base = metapool(), base_pool()
+    deposit = base.swapped(1, 3, 10**13)
+    exact = pool.with_base(deposit.pool).amount_out(1, 0, deposit.amount_out)
+    route, back = Route((Leg(base, 1, 3), Leg(pool, 1, 0))), Route((Leg(pool, 0, 1), Leg(base, 3, 1)))
+
+    assert (route.is_moving, back.is_moving) == (True, False)
+    assert route.amounts(10**13) == (10**13, deposit.amount_out, exact)
+    assert exact != pool.amount_out(1, 0, deposit.amount_out)
+    assert route.amounts(0) == (0, 0, 0)
+    assert route.amounts(10**60) is None
+    assert beside(pool, pool) is pool
