@@ -275,8 +275,15 @@ def routes_without_a_closed_form(draw: st.DrawFn, routes: st.SearchStrategy[list
     return pools
 
 
+def coarsest_unit(trade: Trade) -> int:
+    """What one unit of the coarsest token on the route is worth in the base token."""
+    return max(trade.amount_out // hop.amount_out + 1 for hop in trade.hops if hop.amount_out)
+
+
 @given(routes_without_a_closed_form(mixed_decimals()))
 def test_a_search_over_quotes_gains_as_much_as_any_other_input(pools: list[Pool]) -> None:
+    """To within a unit of the coarsest token: where two tokens are coarse the gain is a saw, whose every tooth a few
+    quotes cannot see. The bound covers what is missing."""
     trade = sized(pools)
     best = best_by_ternary_search(pools, 10**24)
     if isinstance(trade, Rejected):
@@ -284,7 +291,7 @@ def test_a_search_over_quotes_gains_as_much_as_any_other_input(pools: list[Pool]
         return
     assert gain(pools, trade.amount_in) == trade.gross_profit
     assert trade.gain_bound >= best
-    assert trade.gross_profit >= best - rounding_noise(trade) - best // 10**6
+    assert trade.gross_profit >= best - rounding_noise(trade) - coarsest_unit(trade) - best // 10**6
 
 
 @given(gap=st.floats(5e-4, 0.05), grain=st.sampled_from([1, 10**6, 10**9]), first=st.integers(10**18, 10**20))
