@@ -87,7 +87,7 @@ class Vetting:
         it is bought. The next pool on the route holds that; and what only one pool of the route has stays where it is.
         """
         holders: dict[Address, list[PoolSpec]] = {}
-        for pool in job.route:
+        for pool in dict.fromkeys(job.route):
             for token in self._specs[pool].tokens:
                 if token not in self._trusted and token not in self._passed:
                     holders.setdefault(token, []).append(self._specs[pool])

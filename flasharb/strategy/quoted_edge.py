@@ -105,7 +105,11 @@ class QuotedEdge:
             if asked % 3 == 2 and above is not None:
                 # a curve with hardly any bend at first, or a kink, keeps all maps on one side of the answer
                 wanted = sqrt(below.amount * above.amount) if below.amount else above.amount / _FARTHER
-            self._add(self._next(below, above, wanted, ratio), below, above)
+            place = self._next(below, above, wanted, ratio)
+            if not below.amount < int(place) < (inf if above is None else above.amount):
+                # no whole unit lies between
+                break
+            self._add(place, below, above)
             below, above, knot = self._around(ratio)
         if above is None:
             return below.amount, below.output, 0.0

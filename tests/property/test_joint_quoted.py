@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import inf, sqrt
+from math import inf, nextafter, sqrt
 
 import pytest
 from hypothesis import assume, given, settings
@@ -18,6 +18,7 @@ from flasharb.pools.solidly import SolidlyFacts, SolidlyPool
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.joint import solve
 from flasharb.strategy.limits import SHARE_SCALE, UNLIMITED, Limits
+from flasharb.strategy.quoted_edge import Knot, QuotedEdge
 from flasharb.strategy.route import Leg
 from flasharb.strategy.size import size
 from flasharb.strategy.split import Terms, splits
@@ -204,3 +205,17 @@ def test_a_pool_of_several_tokens_takes_part_between_two_of_them_only() -> None:
     assert len(through) == 1
     assert len(made.paths) == 2
     check_split(snapshot, UNLIMITED)
+
+
+def test_between_neighbouring_floats_nothing_more_is_asked() -> None:
+    """Great amounts lie more than a unit apart as floats: between two neighbours there is no place for a knot."""
+    leg = Leg(stable((10**27, 10**15), decimals=(18, 6)), 0, 1)
+    rate = leg.pool.marginal_rate(0, 1)
+    edge = QuotedEdge(leg, 0, 1, 1e26)
+    # slopes as far apart as rounding may make them look, so that the maps of both point elsewhere
+    for amount, part in ((1e24, 0.1), (nextafter(1e24, inf), 0.5)):
+        edge._knots.append(Knot(-rate * (1 - part), amount, rate * amount, 1e-24, 0.0))
+    amount, output, _ = edge.at(rate * 0.8999999)
+
+    assert amount == pytest.approx(1e24)
+    assert output == pytest.approx(rate * amount)

@@ -131,10 +131,10 @@ async def test_a_token_that_its_own_pool_does_not_hold_is_tried_out_by_the_next(
 
 
 async def test_a_token_that_is_not_on_the_way_need_not_be_held(tmp_path: Path) -> None:
-    """The LP token of a Curve pool between whose coins the route goes: tried again where it is on the way."""
+    """The LP token of a Curve pool between whose coins the route goes, twice: tried again where it is on the way."""
     bench = Bench(tmp_path)
     bench.simulator.not_held = {(POOL, GOOD), (OTHER, GOOD)}
-    assert isinstance(await bench.vetting.simulate(job(POOL)), Simulation)
+    assert isinstance(await bench.vetting.simulate(job(POOL, POOL)), Simulation)
     answer = await bench.vetting.simulate(job(POOL, OTHER))
     assert isinstance(answer, Unsimulated)
     assert answer.reason == UNTRIED
