@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flasharb.pools.balancer.code import VAULT
@@ -21,6 +21,7 @@ from flasharb.pools.managed.key import ManagedFacts
 from flasharb.pools.protocols import PROTOCOLS
 from flasharb.pools.solidly.facts import LAYOUTS, SolidlyFacts
 from flasharb.pools.spec import PoolSpec
+from flasharb.pools.stableswap.codes import BASES
 from flasharb.pools.stableswap.rules import RULES as STABLE_RULES
 from flasharb.pools.stableswap.rules import StableFacts
 from flasharb.units import Address, Hash32
@@ -104,9 +105,11 @@ def solidly(draw: st.DrawFn, protocol: str) -> PoolSpec:
 
 @st.composite
 def stableswap(draw: st.DrawFn, protocol: str) -> PoolSpec:
-    count, slot = draw(st.integers(2, 8)), draw(st.none() | SLOTS)
+    rules, slot = STABLE_RULES[draw(st.sampled_from(sorted(STABLE_RULES)))], draw(st.none() | SLOTS)
+    count = rules.coins or draw(st.integers(2, 8))
     rates = tuple(10 ** (36 - draw(DIGITS)) for _ in range(count))
-    facts = StableFacts(STABLE_RULES[draw(st.sampled_from(sorted(STABLE_RULES)))], rates, slot)
+    native, base = draw(st.none() | st.integers(0, count - 1)), draw(st.sampled_from((None, *BASES.values())))
+    facts = StableFacts(rules, rates, slot, native, base)
     return PoolSpec(draw(ADDRESSES), protocol, draw(tokens(count + (slot is not None))), 0, facts=facts)
 
 
@@ -151,6 +154,7 @@ def test_every_protocol_has_its_strategy_here() -> None:
 
 
 @pytest.mark.parametrize("protocol", STRATEGIES)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_pool_is_read_from_the_file_as_it_was_written(protocol: str, data: st.DataObject) -> None:
     """Through JSON text, with everything that its protocol knows about it."""
