@@ -46,6 +46,12 @@ def add_one_coin(pool: StableSwapPool, i: int, amount_in: int) -> tuple[int, tup
 
 def remove_one_coin(pool: StableSwapPool, j: int, burnt: int) -> tuple[int, tuple[int, ...]]:
     """What ``remove_liquidity_one_coin`` pays of coin ``j`` for ``burnt`` LP tokens, and the admin fees."""
+    _, paid, admin_fee = withdrawn(pool, j, burnt)
+    return paid, (0,) * j + (admin_fee,) + (0,) * (len(pool.xp) - j - 1)
+
+
+def withdrawn(pool: StableSwapPool, j: int, burnt: int) -> tuple[int, int, int]:
+    """The same: what is paid in 18 decimals, in the coin's own units, and the admin fee."""
     rules, xp, rate, d0 = pool.facts.rules, pool.xp, pool.rates[j], pool.d
     supply = pool.supply
     assert supply is not None
@@ -73,7 +79,7 @@ def remove_one_coin(pool: StableSwapPool, j: int, burnt: int) -> tuple[int, tupl
     admin_fee = fee * pool.parameters.admin_fee // FEE_DENOMINATOR
     if paid + admin_fee > pool.balances[j]:
         raise InsufficientLiquidity(f"{burnt} LP tokens are worth more than the pool has of coin {j}")
-    return paid, (0,) * j + (admin_fee,) + (0,) * (n - j - 1)
+    return gross - 1, paid, admin_fee
 
 
 def imbalance_fee(pool: StableSwapPool) -> int:

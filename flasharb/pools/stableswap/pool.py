@@ -144,6 +144,10 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         guess = self._before_exchange(i, j, amount_out)
         if guess is None:
             guess = int(amount_out / self.marginal_rate(i, j)) + 1
+        if i == len(self.balances):
+            # in 18 decimals the same output has no steps for a search to get lost in
+            scaled = -(-amount_out * self.rates[j] // PRECISION)
+            return least_input(lambda burnt: liquidity.withdrawn(self, j, burnt)[0], scaled, guess)
         return least_input(lambda amount: self.amount_out(i, j, amount), amount_out, guess)
 
     def swapped(self, i: int, j: int, amount_in: int) -> Swapped[StableSwapPool]:
