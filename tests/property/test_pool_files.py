@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flasharb.pools.balancer.code import VAULT
@@ -24,8 +24,9 @@ from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap.codes import BASES
 from flasharb.pools.stableswap.rules import RULES as STABLE_RULES
 from flasharb.pools.stableswap.rules import StableFacts
-from flasharb.units import Address, Hash32
+from flasharb.units import Address, Hash32, address
 
+WETH = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
 ADDRESSES = st.binary(min_size=20, max_size=20).map(Address)
 DIGITS = st.integers(0, 18)
 SLOTS = st.integers(0, 255)
@@ -108,9 +109,14 @@ def stableswap(draw: st.DrawFn, protocol: str) -> PoolSpec:
     rules, slot = STABLE_RULES[draw(st.sampled_from(sorted(STABLE_RULES)))], draw(st.none() | SLOTS)
     count = rules.coins or draw(st.integers(2, 8))
     rates = tuple(10 ** (36 - draw(DIGITS)) for _ in range(count))
-    native, base = draw(st.none() | st.integers(0, count - 1)), draw(st.sampled_from((None, *BASES.values())))
+    native, base = draw(st.none() | st.integers(0, count - 1)), draw(st.none() | st.sampled_from(tuple(BASES.values())))
+    held = list(draw(tokens(count + (slot is not None))))
+    if base is not None:
+        native, held[count - 1] = None, base.tokens[-1]
+    elif native is not None:
+        held[native] = WETH
     facts = StableFacts(rules, rates, slot, native, base)
-    return PoolSpec(draw(ADDRESSES), protocol, draw(tokens(count + (slot is not None))), 0, facts=facts)
+    return PoolSpec(draw(ADDRESSES), protocol, tuple(held), 0, facts=facts)
 
 
 @st.composite
@@ -154,7 +160,6 @@ def test_every_protocol_has_its_strategy_here() -> None:
 
 
 @pytest.mark.parametrize("protocol", STRATEGIES)
-@settings(max_examples=40)
 @given(data=st.data())
 def test_a_pool_is_read_from_the_file_as_it_was_written(protocol: str, data: st.DataObject) -> None:
     """Through JSON text, with everything that its protocol knows about it."""
