@@ -114,7 +114,8 @@ def size(market: Market, opportunity: Opportunity, limits: Limits, loan_fee_wad:
         gas_estimate=gas_estimate(hops),
         net_profit_wei_estimate=0,
         block_number=market.number,
-        gain_bound=bound or 0,
+        # what bounds the gain supposes that no swap changes the curve of a later pool
+        gain_bound=0 if route.is_moving else bound or 0,
     )
 
 

@@ -133,8 +133,13 @@ class _Neighbourhood:
             gross_profit=gross,
             loan_fee=fee,
             gas_estimate=gas_estimate(hops),
-            gain_bound=0 if bound is None else max(int(bound) + 1, gross - fee),
+            gain_bound=0 if bound is None or self._is_moving(hops) else max(int(bound) + 1, gross - fee),
         )
+
+    def _is_moving(self, hops: Sequence[TradeHop]) -> bool:
+        """Whether some swap changes the price that another pool of the trade goes by: no bound holds then."""
+        used = {one.hop.pool for one in hops}
+        return any(other in used and readers & used for other, readers in self._reading.items())
 
     def _exact(self, cycles: Sequence[tuple[Cycle, int]]) -> list[tuple[TradeHop, ...]] | None:
         """The paths in order, each on the pools that those before leave; None where one cannot be had."""

@@ -21,10 +21,13 @@ from flasharb.pools.stableswap.ramp import steady
 from flasharb.pools.stableswap.rules import META, META_FACTORY_3
 from flasharb.pools.stableswap.storage import state
 from flasharb.pools.storage import Elsewhere, Needs, Refused
+from flasharb.strategy.limits import UNLIMITED
 from flasharb.strategy.route import Leg, Route
+from flasharb.strategy.size import size
+from flasharb.strategy.trade import Hop, Opportunity, Trade
 from flasharb.units import Address
 from tests.support.curve_samples import COINS, LP, NOW, POOL, WAD
-from tests.support.market_samples import header
+from tests.support.market_samples import header, v2
 
 CRV = THREE_POOL.tokens[3]
 BASE_BALANCES = (95 * 10**24, 104 * 10**12, 102 * 10**12)
@@ -176,3 +179,32 @@ def test_a_route_through_the_base_pool_first_goes_by_the_price_that_it_leaves() 
     assert route.amounts(0) == (0, 0, 0)
     assert route.amounts(10**60) is None
     assert beside(pool, pool) is pool
+
+
+def test_no_bound_is_claimed_where_one_swap_moves_the_curve_of_the_next() -> None:
+    """USDC to the LP token of the base pool, that to the metapool's coin, and back over a pair: exact, but unbounded.
+
+    The other way round the metapool is swapped before the base pool moves, and the bound stands.
+    """
+    usdc, coin = THREE_POOL.tokens[1], COINS[0]
+    pair = v2("pair", (usdc, 10**14), (coin, 9 * 10**25))
+    snapshot = Market.load(7, [metapool(), base_pool(), pair], [], block=HEADER)
+    there = (
+        Hop(THREE_POOL.address, usdc, CRV),
+        Hop(POOL, CRV, coin),
+        Hop(pair.spec.address, coin, usdc),
+    )
+    trade = size(snapshot, Opportunity(1, there, 1.05, 7), UNLIMITED)
+    assert isinstance(trade, Trade)
+    assert trade.gain_bound == 0
+
+    cheap = v2("pair", (usdc, 10**14), (coin, 11 * 10**25))
+    snapshot = Market.load(7, [metapool(), base_pool(), cheap], [], block=HEADER)
+    back = (
+        Hop(cheap.spec.address, usdc, coin),
+        Hop(POOL, coin, CRV),
+        Hop(THREE_POOL.address, CRV, usdc),
+    )
+    trade = size(snapshot, Opportunity(2, back, 1.05, 7), UNLIMITED)
+    assert isinstance(trade, Trade)
+    assert trade.gain_bound >= trade.gross_profit
