@@ -14,15 +14,17 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.bench_curve import EARLY, stable
+from benchmarks.bench_curve import FEES, THREE
 from benchmarks.bench_strategy import OTHER, TOKEN, WETH, v2, v3
 from flasharb.market import Market
 from flasharb.pools import Pool, PoolSpec, TickLiquidity, V2Pool, V3Pool, v3_pool
 from flasharb.pools.concentrated.tick_math import sqrt_price_at_tick, tick_at_sqrt_price
-from flasharb.pools.stableswap import StableSwapPool
+from flasharb.pools.stableswap import EARLY, StableSwapPool
+from flasharb.pools.stableswap.ramp import steady
 from flasharb.strategy.route import Route
 from flasharb.strategy.trade import Hop, Opportunity
 from flasharb.units import Address, address
+from tests.support.curve_samples import stable
 
 SHARED = Path(__file__).parents[2] / "shared"
 GAPS = (0.001, 0.01, 0.05)
@@ -102,7 +104,7 @@ def _made_up(gap: float) -> Iterator[Case]:
 
 def _through_curve(gap: float) -> Case:
     """Two dollars of 6 and 18 decimals, and a pool of Curve's between them: no closed form."""
-    coins = stable(EARLY, (95_000_000 * 10**18, 104_000_000 * 10**6, 102_000_000 * 10**6), (18, 6, 6), 2000)
+    coins = stable(THREE, rules=EARLY, decimals=(18, 6, 6), ramp=steady(2000), fees=FEES)
     eighteen, six = coins.spec.tokens[:2]
     factor = (1 + gap) / KEEPS**2 / (coins.marginal_rate(1, 0) / 1e12)
     first = v2("a", *sorted((six, WETH)), *_held({WETH: 1e21, six: 3e12 * factor}))

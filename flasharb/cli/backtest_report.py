@@ -89,7 +89,17 @@ def _opportunity(moment: Moment, ours: Ours) -> dict[str, Any]:
         "net": "–" if ours.net_profit_wei is None else eth(ours.net_profit_wei),
         "simulated": ours.simulated,
         "refused": ours.refused,
+        "split": _split(ours.split),
     }
+
+
+def _split(split: Ours | None) -> str:
+    if split is None:
+        return ""
+    trade = split.trade
+    net = "" if split.net_profit_wei is None else f", net {eth(split.net_profit_wei)}"
+    tried = "simulated" if split.simulated else f"not simulated: {split.refused}"
+    return f"as {len(trade.paths)} cycles together {amount(trade.base_token, trade.gross_profit)}{net}, {tried}"
 
 
 def _gap(trade: Trade) -> str:

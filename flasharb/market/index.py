@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any, Final, TypeVar
 
 from flasharb.feed.instrument import fast_hash, pool_asset_id, token_id
+from flasharb.market import versions
 from flasharb.pools.protocols import is_timed, sources_of
 from flasharb.pools.spec import PoolSpec
 from flasharb.units import Address
@@ -92,15 +93,12 @@ def _keys(specs: Iterable[PoolSpec]) -> tuple[dict[Any, set[Address]], ...]:
 
 
 def _with(table: Table[Key], more: Mapping[Key, set[Address]]) -> Table[Key]:
-    return {**table, **{key: tuple(sorted(pools.union(table.get(key, ())))) for key, pools in more.items()}}
+    return versions.of(table).changed(
+        {key: tuple(sorted(pools.union(table.get(key, ())))) for key, pools in more.items()}
+    )
 
 
 def _without(table: Table[Key], fewer: Mapping[Key, set[Address]]) -> Table[Key]:
-    left = dict(table)
-    for key, pools in fewer.items():
-        rest = tuple(pool for pool in table.get(key, ()) if pool not in pools)
-        if rest:
-            left[key] = rest
-        else:
-            left.pop(key, None)
-    return left
+    left = {key: tuple(pool for pool in table.get(key, ()) if pool not in pools) for key, pools in fewer.items()}
+    emptied = [key for key, rest in left.items() if not rest]
+    return versions.of(table).changed({key: rest for key, rest in left.items() if rest}, emptied)

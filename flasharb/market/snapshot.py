@@ -1,8 +1,8 @@
 """The market at the end of one block: every tracked pool, frozen.
 
 A block makes a new snapshot (``apply``); the old one stays as it was, so that a reorg is "drop snapshots" and every
-reader sees one consistent block. The dictionaries are copied only when something in them changes and are never
-written after a snapshot is made.
+reader sees one consistent block. Tables with an entry for every pool come in versions that share what is the same
+(``versions``), so that a snapshot costs what moved, not what is there.
 
 A pool is in one of four places: ``pools`` (its state is known), ``reload`` (tracked, but its state is not known any
 more: load it and hand it to ``History.insert``), ``retired`` (no event for ``stale_after_blocks``, or not to be
@@ -26,6 +26,7 @@ from flasharb.feed.events import (
     PoolsInvalidated,
     PoolUnreliable,
 )
+from flasharb.market import versions
 from flasharb.market.index import Index, pair_of
 from flasharb.market.transition import Inconsistent, next_state
 from flasharb.pools import Pool, V2Pool
@@ -130,13 +131,13 @@ class Market:
         new = [pool.spec for address, pool in fresh.items() if address not in self.pools]
         return replace(
             self,
-            pools={**self.pools, **fresh},
+            pools=versions.of(self.pools).changed(fresh),
             index=self.index.adding(new) if new else self.index,
             touched=self.touched | fresh.keys(),
             reload={address: why for address, why in self.reload.items() if address not in fresh},
             retired=self.retired - fresh.keys(),
-            loaded_at={**self.loaded_at, **dict.fromkeys(fresh, loaded_at)},
-            last_event={address: at for address, at in self.last_event.items() if address not in fresh},
+            loaded_at=versions.of(self.loaded_at).changed(dict.fromkeys(fresh, loaded_at)),
+            last_event=versions.of(self.last_event).changed({}, fresh.keys() & self.last_event.keys()),
         )
 
     def merging(self, other: Market) -> Market:
@@ -145,8 +146,8 @@ class Market:
         return replace(
             merged,
             reload={**merged.reload, **other.reload},
-            loaded_at={**merged.loaded_at, **other.loaded_at},
-            last_event={**merged.last_event, **other.last_event},
+            loaded_at=versions.of(merged.loaded_at).changed(other.loaded_at),
+            last_event=versions.of(merged.last_event).changed(other.last_event),
         )
 
     def awaiting(self, why: Mapping[Address, str]) -> Market:
@@ -202,11 +203,11 @@ class Market:
         gone = frozenset(gone)
         return replace(
             self,
-            pools={address: pool for address, pool in self.pools.items() if address not in gone},
+            pools=versions.of(self.pools).changed({}, gone),
             index=self.index.removing(self.pools[address].spec for address in gone),
             touched=self.touched | gone,
-            loaded_at={address: at for address, at in self.loaded_at.items() if address not in gone},
-            last_event={address: at for address, at in self.last_event.items() if address not in gone},
+            loaded_at=versions.of(self.loaded_at).changed({}, gone & self.loaded_at.keys()),
+            last_event=versions.of(self.last_event).changed({}, gone & self.last_event.keys()),
         )
 
 
@@ -239,9 +240,9 @@ class _Change:
             market,
             number=self.number,
             block=closed.header,
-            pools={**market.pools, **moved} if moved else market.pools,
+            pools=versions.of(market.pools).changed(moved),
             touched=frozenset(moved),
-            last_event={**market.last_event, **dict.fromkeys(active, self.number)} if active else market.last_event,
+            last_event=versions.of(market.last_event).changed(dict.fromkeys(active, self.number)),
             counts=Counts(self.applied, self.untracked, self.superseded, self.unusable),
         )
         if self.awake:
@@ -258,7 +259,8 @@ class _Change:
 
     def _take_reserves(self, told: LastReserves) -> None:
         """Many syncs at once; those that need a closer look come one by one."""
-        known, loaded_at, unknown, number = self.market.pools, self.market.loaded_at, self.unknown, self.number
+        known, loaded_at = versions.plain(self.market.pools), versions.plain(self.market.loaded_at)
+        unknown, number = self.unknown, self.number
         pools = list(map(known.get, told.pools))
         plain = [
             type(pool) is V2Pool and loaded_at.get(address, -1) < number and address not in unknown

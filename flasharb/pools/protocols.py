@@ -8,7 +8,7 @@ foreign contract as a known pool. For a chain that is not listed here, the calle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -407,6 +407,11 @@ def sources_of(spec: PoolSpec) -> tuple[Address, ...]:
     """The other contracts whose logs move the pool."""
     protocol = PROTOCOLS.get(spec.protocol)
     return protocol.sources(spec) if protocol is not None else ()
+
+
+def probed_among(specs: Iterable[PoolSpec]) -> tuple[Address, ...]:
+    """The pools of which only a trial says what they do."""
+    return tuple(spec.address for spec in specs if PROTOCOLS[spec.protocol].probed)
 
 
 def is_timed(spec: PoolSpec) -> bool:

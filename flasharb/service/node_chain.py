@@ -37,6 +37,8 @@ class NodeChain:
     price_feed: Address | None
     hears_all: bool
     """The source of events is a node, which brings the logs of every protocol; a bus has messages for some only."""
+    probed: tuple[Address, ...] = ()
+    """Those of ``specs`` that are read at every block's end; only files list such pools, so that none is added."""
 
     async def header(self, number: int | None) -> BlockHeader | None:
         """The header of a block (None: the newest)."""
@@ -49,8 +51,7 @@ class NodeChain:
 
     async def reread(self, header: BlockHeader) -> Loaded:
         """The pools that no log is followed for, at the end of a block; without such pools nothing is asked."""
-        probed = [at for at, spec in self.specs.items() if PROTOCOLS[spec.protocol].probed]
-        return await self.load(probed, header) if probed else Loaded(())
+        return await self.load(self.probed, header) if self.probed else Loaded(())
 
     def empty_market(self, header: BlockHeader) -> Market:
         """A market without pools, with the tokens of the configuration."""

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from flasharb.errors import NodeError, StateUnavailable
 from flasharb.evm import BlockContext
 from flasharb.feed.events import BlockHeader
-from flasharb.pools.protocols import PROTOCOLS
+from flasharb.pools.protocols import probed_among
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.untried import Untried
 from flasharb.service.conflated import Conflated
@@ -43,6 +43,7 @@ class Probing:
     ) -> None:
         self._probes = probes
         self._specs = specs
+        self._probed = probed_among(specs.values())
         self._actor = actor
         self._report = report
 
@@ -58,7 +59,8 @@ class Probing:
 
     async def look(self, head: Head, context: BlockContext) -> None:
         """Try out all of them on top of one head."""
-        for spec in [one for one in self._specs.values() if PROTOCOLS[one.protocol].probed]:
+        for at in self._probed:
+            spec = self._specs[at]
             self._note(spec, await self._found(PoolTrial(head, context, spec, self._actor)))
 
     async def _found(self, trial: PoolTrial) -> PoolSpec | str:

@@ -23,6 +23,7 @@ from flasharb.errors import NodeError
 from flasharb.execution.limits import ChainFacts, is_devnet
 from flasharb.execution.outcome import Included
 from flasharb.execution.realised import Holdings, net_profit_wei
+from flasharb.pools.protocols import probed_among
 from flasharb.pools.register import Register
 from flasharb.service import garbage, pipeline
 from flasharb.service.accountant import Accountant, Ours
@@ -190,6 +191,7 @@ def _chain(settings: Settings, node: Node, actors: Actors, lists: Lists) -> Node
         slot_s=max(1, round(settings.chain.slot_s)),
         price_feed=address(feed) if feed else None,
         hears_all=settings.message_bus.transport == "node",
+        probed=probed_among(lists.specs.values()),
     )
 
 

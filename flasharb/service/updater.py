@@ -109,18 +109,19 @@ class Updater:
         """Work until the source is closed."""
         try:
             while True:
-                batch = await self._next(batches)
-                if batch is None:
+                come = await self._next(batches)
+                if not come:
                     return
                 if self._history is not None and self._in_doubt is None:
-                    self._glance(batch)
-                for event in batch.events:
-                    await self._take(event, batch.received_at, updates)
+                    self._glance(_as_one(come))
+                for batch in come:
+                    for event in batch.events:
+                        await self._take(event, batch.received_at, updates)
         finally:
             updates.close()
 
-    async def _next(self, batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
-        """What has come, as one batch; a silence of several slots makes the head stale, which is said once."""
+    async def _next(self, batches: trio.MemoryReceiveChannel[Batch]) -> list[Batch]:
+        """What has come, nothing at the end; a silence of several slots makes the head stale, which is said once."""
         with trio.move_on_after(self._slot_s * STALE_SLOTS + STALE_MARGIN_S) as patience:
             return await _received(batches)
         assert patience.cancelled_caught
@@ -331,19 +332,21 @@ class Updater:
         self._enough_blocks(figures.blocks)
 
 
-async def _received(batches: trio.MemoryReceiveChannel[Batch]) -> Batch | None:
-    """All that waits, as one batch as old as its oldest part; None at the end.
-
-    A backlog is looked at once: of a pool that moved ten times meanwhile only the last state matters.
-    """
+async def _received(batches: trio.MemoryReceiveChannel[Batch]) -> list[Batch]:
+    """The next batch and all that wait behind it; none at the end."""
     try:
-        first = await batches.receive()
+        come = [await batches.receive()]
     except trio.EndOfChannel:
-        return None
-    events = [first.events]
+        return []
     while True:
         try:
-            events.append(batches.receive_nowait().events)
+            come.append(batches.receive_nowait())
         except (trio.WouldBlock, trio.EndOfChannel):
-            break
-    return first if len(events) == 1 else Batch(tuple(chain.from_iterable(events)), first.received_at)
+            return come
+
+
+def _as_one(come: list[Batch]) -> Batch:
+    """A backlog is glanced at once: of a pool that moved ten times meanwhile only the last state matters."""
+    if len(come) == 1:
+        return come[0]
+    return Batch(tuple(chain.from_iterable(batch.events for batch in come)), come[0].received_at)

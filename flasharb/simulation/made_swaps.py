@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from flasharb.evm import Machine, MissingState
+from flasharb.evm import CallResult, Machine, MissingState
 from flasharb.execution.commands import ENCODERS, Style
 from flasharb.execution.commands.leg import Leg
 from flasharb.execution.planning import plan_swap
@@ -137,7 +137,7 @@ class _Swaps:
     def asked(self, to: Address, data: bytes) -> int | None:
         """The number that a contract answers, None where it fails."""
         answer = self._known(lambda: self._machine.call(to, data, gas=BALANCE_GAS))
-        return int.from_bytes(answer.output, "big") if answer.success and len(answer.output) == 32 else None
+        return _number(answer)
 
     def _reserve(self, index: int) -> int:
         """What there is of a token: Curve pools say it themselves, of their share there is what was issued."""
@@ -230,4 +230,9 @@ def largest_accepted(accepted: Callable[[int], bool], guess: int, bound: int) ->
 
 def _balance(machine: Machine, token: Address, account: Address) -> int | None:
     answer = machine.call(token, BALANCE_OF + bytes(12) + account, gas=BALANCE_GAS)
-    return int.from_bytes(answer.output, "big") if answer.success and len(answer.output) == 32 else None
+    return _number(answer)
+
+
+def _number(answer: CallResult) -> int | None:
+    """The first word of an answer: forwarders of 2021 give four thousand bytes whatever they are asked."""
+    return int.from_bytes(answer.output[:32], "big") if answer.success and len(answer.output) >= 32 else None

@@ -324,8 +324,32 @@ def best_amounts(
             rest[side] = min(rest[side], ceiling.above(amounts[0]) if side > 0 else ceiling.below(amounts[0]))
         rest = {side: most for side, most in rest.items() if most > best_gain}
         step += 1
+    if rest and max(rest.values()) - best_gain > best_gain * enough:
+        best = _climbed(problem, best, position, most_spent // 2)
+        best_gain = problem.gain(best)
     bound = max(rest.values(), default=best_gain)
     return best, None if bound == inf else max(int(bound), best_gain)
+
+
+def _climbed(problem: Problem, start: tuple[int, ...], position: int, most_spent: int) -> tuple[int, ...]:
+    """Better amounts near ``start`` over units of the coarsest token, in steps of all powers of two.
+
+    Some contracts take their fee off whole units, rounded down: until the next unit of fee falls due, every further
+    unit comes without one. The gain is a saw then, with teeth of hundreds of units and as high as one, and the best
+    amounts are those at the tip of a tooth.
+    """
+    best, best_gain, spent = start, problem.gain(start), 0
+    better = True
+    while better:
+        better = False
+        for step in (side << shift for shift in range(start[position].bit_length() // 2 + 1) for side in (1, -1)):
+            if spent == most_spent:
+                return best
+            spent += 1
+            amounts = _reaching(problem, best[position] + step, position)
+            if amounts is not None and problem.gain(amounts) > best_gain:
+                best, best_gain, better = amounts, problem.gain(amounts), True
+    return best
 
 
 def _kept_whole(problem: Problem, unit: int, position: int) -> tuple[int, ...]:

@@ -14,9 +14,10 @@ The bound is the dual's, over all pools looked at: no split over any of them gai
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, cast
 
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool
@@ -137,7 +138,8 @@ class _Neighbourhood:
 
     def _exact(self, cycles: Sequence[tuple[Cycle, int]]) -> list[tuple[TradeHop, ...]] | None:
         """The paths in order, each on the pools that those before leave; None where one cannot be had."""
-        pools = dict(self.pools)
+        # only the first of these maps is written to
+        pools: ChainMap[Address, Pool] = ChainMap({}, cast("dict[Address, Pool]", self.pools))
         used: dict[Hop, int] = {}
         made = []
         for position, (cycle, amount) in enumerate(cycles):

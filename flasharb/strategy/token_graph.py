@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from flasharb.feed.events import Event, V2Sync, V3Swap
 from flasharb.feed.pool_runs import PoolRun
+from flasharb.market import versions
 from flasharb.market.snapshot import Market
 from flasharb.pools import Pool, V2Pool, V3Pool
 from flasharb.pools.errors import QuoteUnavailable
@@ -92,7 +93,7 @@ class TokenGraph:
     def rates(self, market: Market, moved: Iterable[Address], leave_out: Collection[Address]) -> Numbers:
         """The moved pools' rates, for the screen; zeros for pools that are gone or left out."""
         addresses = list(moved)
-        pools = list(map(market.pools.get, addresses))
+        pools = list(map(versions.plain(market.pools).get, addresses))
         slots = list(map(self._early.slot_of["sync"].get, addresses))
         plain = [
             type(pool) is V2Pool and slot is not None and bool(pool.reserve0 and pool.reserve1)

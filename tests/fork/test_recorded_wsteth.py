@@ -9,13 +9,15 @@ from flasharb.adapters.blockfile import read_block
 from flasharb.evm import Machine
 from flasharb.pools.errors import InsufficientLiquidity
 from flasharb.pools.protocols import LOG_TOPICS, PROTOCOLS
-from flasharb.pools.storage import Elsewhere, Needs
+from flasharb.pools.storage import Elsewhere, Needs, mapping_slot
 from flasharb.pools.wrapped_steth.pool import STETH, WSTETH, WrappedFacts, WrappedPool, spec_of
 from flasharb.pools.wrapped_steth.storage import SLOTS, load
 from flasharb.simulation.overlay import Overlay
 from flasharb.simulation.recorded_pools import offered
 from flasharb.simulation.replay import Replay
+from flasharb.simulation.token_check import Parties, TokenFault, Verdict, check_token
 from flasharb.simulation.wrapped_probe import probe_wrapped
+from flasharb.units import Address
 from tests.support.contract_world import call_data
 from tests.support.wsteth_cases import BLOCK, ETHER, FACTS, USER, case, run_case, stored, world
 
@@ -92,3 +94,18 @@ def test_a_block_offers_the_wrapper_that_passed_its_trial() -> None:
     transfer = keccak(b"Transfer(address,address,uint256)")
     assert transfer in PROTOCOLS["erc4626"].rules
     assert transfer not in LOG_TOPICS
+
+
+def test_steth_is_refused_as_a_token_and_its_wrapper_passes() -> None:
+    """Whole shares move, so that a unit is lost on the way; a wstETH is a share, and moves whole."""
+    state, context, fork = world()
+    verdict = check_token(FACTS.steth, Parties(FACTS.wsteth, USER, USER), state, context, fork)
+    assert isinstance(verdict, Verdict)
+    assert verdict.fault is TokenFault.RECEIVER_GETS_LESS
+    holder = Address(b"\x5a" * 20)
+    held = {
+        (bytes(FACTS.wsteth), mapping_slot(int.from_bytes(account, "big"), 0)): amount
+        for account, amount in ((holder, 10**20 + 7), (USER, 0))
+    }
+    passed = check_token(FACTS.wsteth, Parties(holder, USER, USER), Overlay(state, held), context, fork)
+    assert passed == Verdict(None)

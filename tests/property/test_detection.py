@@ -120,7 +120,7 @@ def test_excluded_pools_are_in_no_cycle_and_come_back(pools: list[Pool], data: s
 
 
 def test_nothing_is_found_where_there_is_no_arbitrage() -> None:
-    """All pools at one price, any fee: no cycle gains, in any order of updates."""
+    """All pools at one price, any fee: no cycle of any length gains, in any order of updates."""
     pools = [
         v2(f"{a.hex()}{b.hex()}{fee}", (a, 10**21), (b, 10**21), fee)
         for a in TOKENS
@@ -129,7 +129,7 @@ def test_nothing_is_found_where_there_is_no_arbitrage() -> None:
         for fee in (100, 500, 3000)
     ]
     snapshot = market(*pools)
-    detector = Detector(3, BASES)
+    detector = Detector(4, BASES, longest=8)
     assert detector.update(snapshot, None) == []
     for pool in pools:
         assert detector.update(snapshot, [pool.spec.address]) == []

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from flasharb.market import Market
 from flasharb.pools import Pool, QuoteUnavailable
+from flasharb.settings import Pools, Settings, Strategy
 from flasharb.strategy.detect import Detector
 from flasharb.strategy.joint import Solved, solve
 from flasharb.strategy.limits import SHARE_SCALE, UNLIMITED, Limits
 from flasharb.strategy.optimum import optimum
 from flasharb.strategy.paths import paths
+from flasharb.strategy.profit import estimate
 from flasharb.strategy.route import Leg, Route
+from flasharb.strategy.search import Search, Tokens
 from flasharb.strategy.select import _Choice, choose, pools_of
 from flasharb.strategy.size import size
 from flasharb.strategy.split import Terms, split
@@ -268,3 +271,30 @@ def test_a_pool_without_a_rate_ends_the_solver_without_an_answer() -> None:
     with pytest.raises(QuoteUnavailable):
         empty.marginal_rate(0, 1)
     assert solve(legs_of([empty]), WETH.address, 1.0, [inf, inf]) is None
+
+
+@given(neighbourhoods(most=5), st.integers(1, 3))
+@settings(max_examples=30)
+def test_a_block_s_trades_net_no_less_than_any_set_of_single_cycles(pools: list[Pool], most: int) -> None:
+    """Net of gas and bid, through the whole search: by brute force over sets of cycles without a common pool."""
+    strategy = Strategy(min_profit_usd=0.0, max_position_pct=1.0, max_trades_per_block=most)
+    wanted = Settings(strategy=strategy, pools=Pools(min_liquidity_usd=0.0))
+    snapshot = market(*pools)
+    found = Search(wanted, Tokens((WETH.address,), (), WETH.address)).update(snapshot, None, 10**9)
+    singles = []
+    for opportunity in Detector(strategy.max_hops, (WETH.address,)).update(snapshot, None):
+        trade = size(snapshot, opportunity, Limits.of(strategy))
+        if isinstance(trade, Trade):
+            netted = estimate(trade, found.costs, strategy, wanted.mev)
+            singles += [netted] if isinstance(netted, Trade) else []
+    singles = sorted(singles, key=lambda trade: -trade.net_profit_wei_estimate)[:12]
+    best = 0
+    for count in range(1, most + 1):
+        for chosen in itertools.combinations(singles, count):
+            used = [pool for trade in chosen for pool in pools_of(trade)]
+            if len(used) == len(set(used)):
+                best = max(best, sum(trade.net_profit_wei_estimate for trade in chosen))
+    assert sum(trade.net_profit_wei_estimate for trade in found.trades) >= best
+    taken = [pool for trade in found.trades for pool in pools_of(trade)]
+    assert len(taken) == len(set(taken))
+    assert len(found.trades) <= most

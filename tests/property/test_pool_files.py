@@ -21,10 +21,12 @@ from flasharb.pools.managed.key import ManagedFacts
 from flasharb.pools.protocols import PROTOCOLS
 from flasharb.pools.solidly.facts import LAYOUTS, SolidlyFacts
 from flasharb.pools.spec import PoolSpec
+from flasharb.pools.stableswap.codes import BASES
 from flasharb.pools.stableswap.rules import RULES as STABLE_RULES
 from flasharb.pools.stableswap.rules import StableFacts
-from flasharb.units import Address, Hash32
+from flasharb.units import Address, Hash32, address
 
+WETH = address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2")
 ADDRESSES = st.binary(min_size=20, max_size=20).map(Address)
 DIGITS = st.integers(0, 18)
 SLOTS = st.integers(0, 255)
@@ -104,10 +106,17 @@ def solidly(draw: st.DrawFn, protocol: str) -> PoolSpec:
 
 @st.composite
 def stableswap(draw: st.DrawFn, protocol: str) -> PoolSpec:
-    count, slot = draw(st.integers(2, 8)), draw(st.none() | SLOTS)
+    rules, slot = STABLE_RULES[draw(st.sampled_from(sorted(STABLE_RULES)))], draw(st.none() | SLOTS)
+    count = rules.coins or draw(st.integers(2, 8))
     rates = tuple(10 ** (36 - draw(DIGITS)) for _ in range(count))
-    facts = StableFacts(STABLE_RULES[draw(st.sampled_from(sorted(STABLE_RULES)))], rates, slot)
-    return PoolSpec(draw(ADDRESSES), protocol, draw(tokens(count + (slot is not None))), 0, facts=facts)
+    native, base = draw(st.none() | st.integers(0, count - 1)), draw(st.none() | st.sampled_from(tuple(BASES.values())))
+    held = list(draw(tokens(count + (slot is not None))))
+    if base is not None:
+        native, held[count - 1] = None, base.tokens[-1]
+    elif native is not None:
+        held[native] = WETH
+    facts = StableFacts(rules, rates, slot, native, base)
+    return PoolSpec(draw(ADDRESSES), protocol, tuple(held), 0, facts=facts)
 
 
 @st.composite

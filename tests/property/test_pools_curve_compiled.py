@@ -12,7 +12,16 @@ import pytest
 
 from flasharb.pools.stableswap.codes import IMPLEMENTATIONS, OWN
 from flasharb.pools.stableswap.rules import EARLY, NG_7, NG_META, TEMPLATE_2, facts_of
-from tests.support.compiled_cases import KINDS, compare, compiled_case, recorded, rules_of, run_case
+from tests.support.compiled_cases import (
+    KINDS,
+    compare,
+    compiled_case,
+    made_by_flasharb,
+    recorded,
+    rules_of,
+    run_case,
+    run_route,
+)
 from tests.support.compiled_curve import FOLDER
 
 
@@ -60,3 +69,19 @@ def test_every_code_that_is_admitted_was_run() -> None:
 def test_agrees_with_compiled_code(kind: str) -> None:
     """What is paid, storage afterwards, the pool that the logs lead to; admission takes the contract for what it is."""
     assert [problem for number in range(100) if (problem := run_case(kind, number))] == []
+
+
+@pytest.mark.skipif(not FOLDER, reason="FLASHARB_CURVE does not name a folder with the compiled contracts")
+def test_a_route_through_base_pool_and_metapool_pays_what_it_quotes() -> None:
+    """Both contracts one after the other: the metapool looks at the price that the deposit left."""
+    assert [problem for number in range(100) if (problem := run_route(number))] == []
+
+
+@pytest.mark.skipif(not FOLDER, reason="FLASHARB_CURVE does not name a folder with the compiled contracts")
+@pytest.mark.parametrize("kind", KINDS)
+def test_flasharb_gets_what_is_quoted(kind: str) -> None:
+    """By the commands of a trade: exchange and LP token, ether for WETH, 3Crv approved."""
+    made = [made_by_flasharb(kind, number) for number in range(40)]
+
+    assert [one for one in made if one[0] != one[1]] == []
+    assert sum(one[0] is not None for one in made) > 30

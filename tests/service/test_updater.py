@@ -30,12 +30,19 @@ class Bench:
 
     def __init__(self, chain: FakeChain, newcomers: Newcomers | None = None) -> None:
         self.chain = chain
+        self.glanced: list[Batch] = []
         self.figures = Figures()
         self.reports: list[Report] = []
         self.updates = Conflated[Update](newest)
         self.counts: list[int] = []
         self.updater = Updater(
-            chain, SLOT_S, self.figures, self.reports.append, self.counts.append, newcomers=newcomers
+            chain,
+            SLOT_S,
+            self.figures,
+            self.reports.append,
+            self.counts.append,
+            glance=self.glanced.append,
+            newcomers=newcomers,
         )
         self.send, self.receive = trio.open_memory_channel[Batch](64)
 
@@ -129,6 +136,25 @@ async def test_a_slow_reader_gets_the_newest_market_with_all_that_moved() -> Non
     assert update.market.number == 29
     assert update.touched == {CHEAP, DEAR}
     assert bench.updates.merged == 27
+
+
+async def test_a_backlog_is_glanced_at_once_and_each_block_keeps_its_own_time() -> None:
+    """Three batches wait while nobody reads; the deadline of their block is that of the batch which closed it."""
+    chain = FakeChain()
+    chain.grow(5, [pool(CHEAP, 100, 200_000)])
+    bench = Bench(chain)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        await bench.latest()
+        chain.grow(6, [])
+        waiting = [(sync(CHEAP, 90, 1, 6),), (sync(CHEAP, 80, 1, 6),), (Heartbeat(7, 0),)]
+        for at, events in enumerate(waiting):
+            bench.send.send_nowait(Batch(events, float(at)))
+        update = await bench.latest()
+        assert (update.market.number, update.received_at, reserve0(update, CHEAP)) == (6, 2.0, 80)
+        assert [batch.events for batch in bench.glanced] == [tuple(event for events in waiting for event in events)]
+        bench.send.close()
 
 
 async def test_a_pool_without_logs_is_read_at_the_end_of_every_block() -> None:

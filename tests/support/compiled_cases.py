@@ -27,7 +27,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from flasharb.evm import Account, Machine, TransactionResult
+from flasharb.evm import Account, Fork, Machine, TransactionResult
+from flasharb.pools.contract import Pool
 from flasharb.pools.errors import QuoteUnavailable
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap import NG_7, StableFacts, StableSwapPool, identify, state
@@ -36,9 +37,13 @@ from flasharb.pools.stableswap.codes import IMPLEMENTATIONS, OWN, PROTOCOL, THRE
 from flasharb.pools.stableswap.rules import EARLY, EMA, HASHED, NG_META, StableRules, facts_of
 from flasharb.pools.stableswap.storage import state_slots
 from flasharb.pools.storage import Elsewhere
-from flasharb.units import Address, address
+from flasharb.simulation.made_swaps import find_gift, made_pool
+from flasharb.simulation.trial import Place
+from flasharb.strategy.route import Leg, Route
+from flasharb.units import ZERO_ADDRESS, Address, address
 from tests.support import compiled_curve as compiled
 from tests.support import curve_bytecode as chain
+from tests.support.pool_bytecode import deployed_code
 from tests.support.stable_cases import (
     COINS,
     FACTORY,
@@ -249,9 +254,14 @@ def _averages(rules: StableRules, balances: list[int]) -> dict[int, int]:
 
 
 def machine(case: CompiledCase) -> Machine:
-    """A world of the pool, its coins, its LP token and its base pool."""
+    """The case's world in a block."""
+    return chain.machine(world_of(case))
+
+
+def world_of(case: CompiledCase) -> dict[bytes, Account]:
+    """The pool, its coins, its LP token and its base pool."""
     code = _runtime(case)
-    world = {POOL: Account(nonce=1, balance=1 << 200, code=code, storage=case.storage)}
+    world: dict[bytes, Account] = {POOL: Account(nonce=1, balance=1 << 200, code=code, storage=case.storage)}
     world[Address(chain.TRADER)] = Account(balance=1 << 250)
     world[LP] = chain.token(POOL, case.supply)
     world[FACTORY] = Account(nonce=1)
@@ -265,13 +275,15 @@ def machine(case: CompiledCase) -> Machine:
         world[MATHEMATICS] = Account(nonce=1, code=compiled.codes()[NG_MATH_CODE])
     if case.facts.base is not None:
         world[THREE_POOL.address] = compiled.three_pool_account(case.base)
-        supply = case.base_supply
-        world[THREE_POOL.tokens[3]] = compiled.three_crv({POOL: 1 << 200, chain.TRADER: 1 << 200}, supply, POOL)
+        world |= {coin: chain.token(THREE_POOL.address) for coin in THREE_POOL.tokens[:3]}
+        token = compiled.three_crv({POOL: 1 << 200, chain.TRADER: 1 << 200}, case.base_supply, POOL)
+        token.storage[6] = chain.number_of(THREE_POOL.address)  # the minter
+        world[THREE_POOL.tokens[3]] = token
     if case.spec.tokens[-1] == THREE_POOL.tokens[3]:
         token = compiled.three_crv({chain.TRADER: case.supply}, case.supply, POOL)
         token.storage[6] = chain.number_of(POOL)  # the minter
         world[THREE_POOL.tokens[3]] = token
-    return chain.machine(world)
+    return world
 
 
 def _runtime(case: CompiledCase) -> bytes:
@@ -319,6 +331,54 @@ def run_case(kind: str, number: int) -> str | None:
         slots, supply = dict(zip(case.wanted(), answer[1], strict=True)), answer[2]
         problem = events_differ(case.before(), result, case.pool(slots, supply))
     return problem and f"{kind} {number}: {problem}: {case}"
+
+
+def run_route(number: int) -> str | None:
+    """A coin into the base pool, its LP tokens into a metapool that looks at the price live: as the route quotes it."""
+    case = compiled_case(("meta_factory", "ng_meta")[number % 2], number)
+    pool = case.before()
+    dice = random.Random(f"route {number}")
+    coin = dice.randrange(3)
+    assert pool.base is not None
+    amount = max(1, int(pool.base.balances[coin] * 10 ** dice.uniform(-6, 0)))
+    quoted = Route((Leg(pool.base, coin, 3), Leg(pool, 1, 0))).amounts(amount)
+    local = machine(case)
+    before = _held(local, case, THREE_POOL.tokens[3])
+    amounts = [amount if k == coin else 0 for k in range(3)]
+    result = chain.execute(local, THREE_POOL.address, "add_liquidity(uint256[3],uint256)", *amounts, 0)
+    minted = _held(local, case, THREE_POOL.tokens[3]) - before
+    paid = _held(local, case, case.spec.tokens[0])
+    if result.status:
+        result = chain.execute(local, POOL, "exchange(int128,int128,uint256,uint256)", 1, 0, minted, 0)
+    paid = _held(local, case, case.spec.tokens[0]) - paid
+    made = (amount, minted, paid) if result.status else None
+    return None if made == quoted else f"route {number}: {made} in the contracts, ours {quoted}: {case}"
+
+
+def made_by_flasharb(kind: str, number: int) -> tuple[int | None, int | None]:
+    """What FlashArb gets for a case's hop by the commands of a trade, and what is quoted; None: nothing.
+
+    Both are None as well where the input is more than a token may be given of.
+    """
+    case = compiled_case(kind, number)
+    world = world_of(case)
+    if case.facts.native is not None:
+        world[WETH] = Account(nonce=1, balance=1 << 200, code=deployed_code("WETH9"))
+    place = Place(chain.state_of(world), chain.context(), Fork.PRAGUE, WETH, ZERO_ADDRESS, ZERO_ADDRESS)
+    token = case.spec.tokens[case.i]
+    gift = find_gift(token, place)
+    assert gift is not None, token.hex()
+    if case.amount > gift.amount:
+        return None, None
+    made = made_pool(case.spec, place, {token: gift})
+    return tuple(_quoted(pool, case) for pool in (made, case.before()))  # type: ignore[return-value]
+
+
+def _quoted(pool: Pool, case: CompiledCase) -> int | None:
+    try:
+        return pool.amount_out(case.i, case.j, case.amount)
+    except QuoteUnavailable:
+        return None
 
 
 Answer = tuple[int, list[int], int]

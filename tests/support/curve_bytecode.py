@@ -80,6 +80,7 @@ _DISPATCH = _jumps(
     ("totalSupply()", "supply"),
     ("mint(address,uint256)", "mint"),
     ("burnFrom(address,uint256)", "burn"),
+    ("approve(address,uint256)", "nothing"),
     ("deposit()", "nothing"),
     ("withdraw(uint256)", "nothing"),
 )
@@ -127,9 +128,14 @@ def token(pool: bytes, supply: int = 0) -> Account:
     return Account(nonce=1, code=TOKEN_CODE, storage=balances | ({SUPPLY_SLOT: supply} if supply else {}))
 
 
-def machine(world: Mapping[bytes, Account], timestamp: int = TIMESTAMP) -> Machine:
-    """The world in a block of this time."""
-    context = BlockContext(
+def state_of(world: Mapping[bytes, Account]) -> DictState:
+    """The world as a state."""
+    return DictState({Address(at): account for at, account in world.items()})
+
+
+def context(timestamp: int = TIMESTAMP) -> BlockContext:
+    """A block of this time."""
+    return BlockContext(
         chain_id=1,
         number=20_000_000,
         timestamp=timestamp,
@@ -139,7 +145,11 @@ def machine(world: Mapping[bytes, Account], timestamp: int = TIMESTAMP) -> Machi
         prev_randao=bytes(32),
         excess_blob_gas=0,
     )
-    return Machine(DictState({Address(at): account for at, account in world.items()}), context, Fork.PRAGUE)
+
+
+def machine(world: Mapping[bytes, Account], timestamp: int = TIMESTAMP) -> Machine:
+    """The world in a block of this time."""
+    return Machine(state_of(world), context(timestamp), Fork.PRAGUE)
 
 
 def execute(local: Machine, to: bytes, signature: str, *arguments: int, value: int = 0) -> TransactionResult:

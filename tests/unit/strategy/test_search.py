@@ -81,6 +81,21 @@ def test_every_opportunity_ends_as_trade_or_rejection() -> None:
     assert {one.reason for one in findings.rejected} <= {"conflicts_with_better", "below_min_profit"}
 
 
+def test_a_cycle_that_nets_too_little_alone_ends_once_where_its_split_is_chosen() -> None:
+    """The least profit lies between what the best cycle nets and what it nets together with another."""
+    snapshot = market(*world())
+    single = Search(Settings(strategy=Strategy(min_profit_usd=0.0, max_paths=1)), TOKENS).update(snapshot, None, 10**9)
+    both = Search(Settings(strategy=Strategy(min_profit_usd=0.0)), TOKENS).update(snapshot, None, 10**9)
+    nets = [found.trades[0].net_profit_wei_estimate / 10**18 * 3000 for found in (single, both)]
+    assert nets[0] * 1.01 < nets[1] * 0.99
+    between = Strategy(min_profit_usd=(nets[0] + nets[1]) / 2)
+    findings = Search(Settings(strategy=between), TOKENS).update(snapshot, None, 10**9)
+    (chosen,) = findings.trades
+    assert len(chosen.paths) == 2
+    ended = [chosen.id, *(one.id for one in findings.rejected)]
+    assert sorted(ended) == sorted(one.id for one in findings.opportunities)
+
+
 def test_an_open_opportunity_is_reported_again_with_a_new_id() -> None:
     search = Search(Settings(), TOKENS)
     snapshot = market(*world())
