@@ -108,6 +108,9 @@ class Chain:
     async def load(self, only: Iterable[Address] | None, header: BlockHeader) -> Loaded:
         return Loaded(cast("list[Pool]", list(self._market.pools.values())), {})
 
+    async def reread(self, header: BlockHeader) -> Loaded:
+        return Loaded([], {})
+
     async def unheard(self, header: BlockHeader) -> tuple[PoolEvent, ...]:
         return ()
 
