@@ -114,4 +114,8 @@ def _state(
         return Refused("the pool is paused")
     if facts.kind not in ("weighted_v1", "weighted_2tokens_v1") and slots[_MISC] & _RECOVERY:
         return Refused("the pool is in recovery mode")
-    return balances_of(facts.vault, facts.pool_id, spec.tokens, elsewhere.slots)
+    balances = balances_of(facts.vault, facts.pool_id, spec.tokens, elsewhere.slots)
+    if not any((*balances.cash, *balances.managed)):
+        # so reads a pool that the Vault never heard of, too
+        return Refused("the Vault holds nothing for the pool")
+    return balances

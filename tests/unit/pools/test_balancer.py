@@ -195,6 +195,18 @@ def test_loading_names_every_unknown_slot_and_refuses_foreign_tokens() -> None:
     assert len(wanted.elsewhere) > 2
 
 
+def test_a_pool_that_the_vault_never_heard_of_is_not_one_with_nothing_in_it() -> None:
+    """Slots that were never written read as zero, which is no balance to quote from."""
+    pool, _, _ = loaded("weighted", 1)
+    needs = load_weighted(pool.spec, {}, Elsewhere(timestamp=NOW))
+    assert isinstance(needs, Needs)
+    empty = Elsewhere(dict.fromkeys(needs.elsewhere, 0), timestamp=NOW)
+
+    assert load_weighted(pool.spec, dict.fromkeys(needs.slots, 0), empty) == Refused(
+        "the Vault holds nothing for the pool"
+    )
+
+
 @pytest.mark.parametrize(
     ("vault_word", "own", "reason"),
     [(0xABC01, {}, "the Vault is paused"), (0, {7: 1}, "the pool is paused"), (0, {8: 1 << 255}, "recovery mode")],
