@@ -160,7 +160,8 @@ def _vertex(quotes: _Quotes, low: int, middle: int, high: int) -> int | None:
 
 def _bound(seen: dict[int, int | float], most: int, slack: float) -> int | None:
     """See the head of this module."""
-    points = sorted((float(amount), float(gain)) for amount, gain in seen.items() if isinstance(gain, int))
+    known = sorted((float(amount), float(gain)) for amount, gain in seen.items() if isinstance(gain, int))
+    points = list(dict(known).items())  # of inputs that are one float, the best
     end = float(min([most, *(amount for amount, gain in seen.items() if gain == -inf)]))
     largest = max(gain for _, gain in points)
     error = slack + 1.0 + _SLACK * (abs(largest) + points[-1][0])

@@ -26,7 +26,7 @@ Optimal Routing Through Constant Function Market Makers" (arXiv:2302.04938).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import exp, sqrt
+from math import exp, isfinite, sqrt
 from typing import Final, NamedTuple, cast
 
 from flasharb.pools import is_piecewise
@@ -75,7 +75,7 @@ _QUOTED: Final = (_Precision(1e-3, 1e-5, 0.05, 20, 50), _Precision(1e-9, 1e-12, 
 
 class Solved(NamedTuple):
     """Input and output of each leg, as they stood in the problem; ``bound``: no whole amounts gain more together (None:
-    a pool was seen not to be concave).
+    a pool was seen not to be concave, or too little of it to bound it).
     """
 
     inputs: list[float]
@@ -167,7 +167,7 @@ def solve(legs: Sequence[Leg], base: Address, cost: float, caps: Sequence[float]
     if bound is not None and stiff != prices:
         bound = min(bound, _bound(edges, stiff, cost) or bound)
     inputs, outputs = [trade[0] for trade in now.trades], [trade[1] for trade in now.trades]
-    return Solved(inputs, outputs, None if bound is None else bound + slack)
+    return Solved(inputs, outputs, bound + slack if bound is not None and isfinite(bound) else None)
 
 
 def _best_prices(edges: _Edges, prices: list[float], cost: float, precision: _Precision) -> list[float]:

@@ -77,11 +77,11 @@ def _constant_product(route: Route, loan_fee_wad: int, most: int | None) -> Opti
     if most is not None and amount >= most:
         bound = (unit * k * most // (m + n * most) - cost * most) // unit + 1
         curve = Curve(k / m, n / m, float(most), inf)
-        return Optimum(most, Curves(bound, most, cost / unit, most * _SLACK, curve, None))
+        return Optimum(most, Curves(bound, most, cost / unit, (most + bound) * _SLACK, curve, None))
     # the largest gain is (sqrt(K·unit) - sqrt(M·cost))² / N, and isqrt errs towards a higher bound
     bound = (unit * k + dear - 2 * root) // (n * unit)
     curve = Curve(k / m, n / m, float(amount), inf)
-    return Optimum(amount or 1, Curves(bound, amount, cost / unit, amount * _SLACK, curve, curve))
+    return Optimum(amount or 1, Curves(bound, amount, cost / unit, (amount + bound) * _SLACK, curve, curve))
 
 
 def _walk(route: Route, cost: float, most: int | None) -> Optimum:
@@ -121,7 +121,8 @@ def _move(ranges: list[Piece], amount: float) -> float:
         paid = gamma * amount
         after = virtual_in + paid
         given = virtual_out * paid / after
-        ranges[position] = Piece(gamma, after, virtual_out - given, room - amount)
+        # no differences: what is left of a range that was all but emptied would come out as zero or below
+        ranges[position] = Piece(gamma, after, virtual_out * (virtual_in / after), max(room - amount, 0.0))
         amount = given
     return amount
 

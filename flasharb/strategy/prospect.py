@@ -26,7 +26,7 @@ from flasharb.units import BPS, PIPS, WAD, Address
 
 _MANY: Final = 10**30
 _SLACK: Final = 1e-11
-"""Rates are exact to a relative 1e-12 a leg; so much more is granted to them."""
+"""Rates, and what bends them, are exact to a relative 1e-12 a leg; so much is granted to them."""
 
 
 class Prospect(NamedTuple):
@@ -100,8 +100,11 @@ def most_gain(opportunity: Opportunity, pools: Sequence[Pool], limits: Limits, c
 
 
 def _free(rate: float, n: float, cost: float) -> float:
-    """The most that ``rate * u / (1 + n * u) - cost * u`` comes to."""
-    return (sqrt(rate) - sqrt(cost)) ** 2 / n
+    """The most that ``rate * u / (1 + n * u) - cost * u`` comes to.
+
+    ``n`` needs its own slack: of a route that all but empties its last pool the rate cancels out.
+    """
+    return (sqrt(rate) - sqrt(cost)) ** 2 / (n * (1.0 - _SLACK))
 
 
 def _leg(pool: Pool, token_in: bytes) -> tuple[float, float] | None:

@@ -25,7 +25,7 @@ The bound becomes part of the trade. Where the search went so far out on both si
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, nextafter
 from typing import Final
 
 from flasharb.market.snapshot import Market
@@ -300,7 +300,7 @@ def best_amounts(
     position = _coarsest(start)
     best, best_gain = start, problem.gain(start)
     # what a side that has not ended leaves
-    rest = {1: inf, -1: inf} if ceiling.bound is None else {1: float(ceiling.bound), -1: float(ceiling.bound)}
+    rest = dict.fromkeys((1, -1), inf if ceiling.bound is None else _not_below(ceiling.bound))
     most_spent, enough = limits.max_evaluations, limits.good_enough
     if not problem.route.is_piecewise():
         most_spent, enough = most_spent // _DEARER, limits.good_enough_quoted
@@ -366,6 +366,12 @@ def _kept_whole(problem: Problem, unit: int, position: int) -> tuple[int, ...]:
         return whole_inputs(leg.pool, leg.i, leg.j, unit)
     except QuoteUnavailable:
         return ()
+
+
+def _not_below(bound: int) -> float:
+    """A bound as a float: the nearest one of a large number may be lower."""
+    nearest = float(bound)
+    return nearest if nearest >= bound else nextafter(nearest, inf)
 
 
 def _first(pair: tuple[int, tuple[int, ...]]) -> int:
