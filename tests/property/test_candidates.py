@@ -71,6 +71,44 @@ def test_the_same_trades_are_chosen(seed: int, most: int, bid_share_bps: int, ma
     assert nets(sized, costs, chosen) == nets(everything(snapshot, found, limits), costs, chosen)
 
 
+def test_what_is_left_out_would_not_be_chosen() -> None:
+    """Cycles that promise more than they hold stand first; better trades behind them are sized, worse ones are not.
+
+    With the threshold a tenth too high the better ones would be left out.
+    """
+    pools: list[Pool] = []
+
+    def cycle(token: Address, gap: float, depth: int, *, promising: bool) -> None:
+        if promising:
+            wide = [(*WHOLE, depth)]
+            pools.append(v3(f"low {token.hex()}", (TOKENS[0], token), 0, wide, 100))
+            pools.append(v3(f"high {token.hex()}", (TOKENS[0], token), round(gap * 10_000), wide, 100))
+        else:
+            pools.append(v2(f"low {token.hex()}", (TOKENS[0], depth), (token, depth), 100))
+            pools.append(v2(f"high {token.hex()}", (TOKENS[0], depth), (token, int(depth * (1 + gap))), 100))
+
+    def at(n: int) -> Address:
+        return numbered((n + 100) << 64)
+
+    for n in range(40):
+        cycle(at(n), 0.02, 10**20, promising=True)
+    cycle(at(40), 0.02, 105 * 10**18, promising=False)
+    cycle(at(41), 0.02, 10**19, promising=False)
+    snapshot = market(*pools)
+    found = Detector(2, TOKENS[:1]).update(snapshot, None)
+    chosen = Settings(strategy=Strategy(min_profit_usd=0, max_trades_per_block=1, max_paths=1))
+    costs = Costs(1, TOKENS[0], usd_prices(snapshot, (), TOKENS[0]))
+    sized = Sizes(chosen, Limits.of(chosen.strategy), 0).of(snapshot, found, costs)
+    through = {one.id: one.cycle[0].token_out for one in found}
+    outcomes = {through[one.id]: one for one in sized}
+    better, worse = outcomes[at(40)], outcomes[at(41)]
+    others = [one.gross_profit for one in sized if isinstance(one, Trade) and one is not better]
+    assert isinstance(better, Trade)
+    assert len(others) == 40
+    assert max(others) < better.gross_profit < 1.1 * max(others)
+    assert isinstance(worse, Rejected)
+
+
 @given(st.integers(0, 2**32), st.sampled_from([0, 10**13, 5 * 10**14]))
 @settings(max_examples=25)
 def test_no_size_gains_more_than_the_bound(seed: int, loan_fee_wad: int) -> None:
