@@ -46,7 +46,8 @@ class Curve(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """The largest real gain, rounded up, at the input ``best``; the curves below and above it (None: none).
+    """The largest gain of whole inputs, less than one below the real one at the input ``best``; the curves below and
+    above it (None: none).
 
     ``slack``: what errors of the floats may hide.
     """
@@ -66,7 +67,7 @@ class Curves(NamedTuple):
         rate, n, at, room = self.right
         further = min(beyond, room - at)
         lost = further * (self.cost - rate / ((1.0 + n * at) * (1.0 + n * (at + further))))
-        return self.bound - max(lost, 0.0) + self.slack
+        return min(self.bound, self.bound + 1 - max(lost, 0.0) + self.slack)
 
     def below(self, amount: int) -> float:
         """See ``Ceiling``: the real gain there, since it rises up to there."""
@@ -76,7 +77,7 @@ class Curves(NamedTuple):
         rate, n, at, _ = self.left
         back = min(before, at)
         lost = back * (rate / ((1.0 + n * at) * (1.0 + n * (at - back))) - self.cost)
-        return self.bound - max(lost, 0.0) + self.slack
+        return min(self.bound, self.bound + 1 - max(lost, 0.0) + self.slack)
 
 
 class Line(NamedTuple):

@@ -323,7 +323,7 @@ def best_amounts(
                 continue
             best_gain, best = max((best_gain, best), (problem.gain(amounts), amounts), key=_first)
             rest[side] = min(rest[side], ceiling.above(amounts[0]) if side > 0 else ceiling.below(amounts[0]))
-        rest = {side: most for side, most in rest.items() if most > best_gain}
+        rest = {side: most for side, most in rest.items() if most >= best_gain + 1}
         step += 1
     if rest and max(rest.values()) - best_gain > best_gain * enough:
         best = _climbed(problem, best, position, most_spent // 2)

@@ -105,6 +105,19 @@ def test_no_input_gains_more_on_tiny_reserves(pools: list[Pool]) -> None:
         assert best == 0
 
 
+def test_the_bound_covers_what_a_loan_fee_of_whole_units_leaves() -> None:
+    """The fee is rounded up: a little before its next unit falls due more is gained than at the real optimum."""
+    there = v2(
+        "there", (WETH.address, 17_413_205_343_815_978_654_367_744), (DAI.address, 2_985_120_279_160_175 * 10**12)
+    )
+    back = v2("back", (DAI.address, 254_118_600), (WETH.address, 1_496_618), 100)
+    fee_wad = 5 * 10**14
+    trade = sized([there, back], UNLIMITED, fee_wad)
+    assert isinstance(trade, Trade)
+    gains = [(gain([there, back], amount) or 0) - -(-amount * fee_wad // 10**18) for amount in range(1, 9000)]
+    assert trade.gain_bound >= max(gains)
+
+
 @st.composite
 def mixed_decimals(draw: st.DrawFn) -> list[Pool]:
     """Two or three V2 pools over tokens of 18, 8 and 6 decimals, at about real prices, with a gap somewhere."""
