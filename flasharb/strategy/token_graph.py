@@ -109,12 +109,16 @@ class TokenGraph:
         prices = np.fromiter(map(_RESERVE1, pools), np.float64, len(pools))
         prices /= np.fromiter(map(_RESERVE0, pools), np.float64, len(pools))
         gamma = (PIPS - np.fromiter(map(_FEE_PIPS, pools), np.float64, len(pools))) / PIPS
-        batch = self._early.batch(np.array(slots, np.int32), prices, gamma)
+        numbers = np.array(slots, np.int32)
+        self._early.gamma[numbers] = gamma
+        batch = self._early.batch(numbers, prices, gamma)
         return np.concatenate((batch, np.array(others, BATCH))) if others else batch
 
     def _rates(self, address: Address, pool: Pool | None) -> Iterator[tuple[float, float, int]]:
         """One pool's rates, whatever it is."""
         placed = self.placed.get(address)
+        if placed is not None and isinstance(pool, V3Pool):
+            self._early.gamma[placed.edges[0].slot] = (PIPS - pool.spec.fee_pips) / PIPS
         for slot, i, j in () if placed is None else placed.edges:
             forward, backward = _NOTHING if pool is None else (_rate(pool, i, j), _rate(pool, j, i))
             yield forward, backward, slot

@@ -314,6 +314,26 @@ def test_a_glance_sees_what_the_next_block_will_report(count: int) -> None:
     assert detector.glance([swap]) == [(a, b)]
 
 
+@pytest.mark.parametrize("kind", ["sync", "swap"])
+def test_a_glance_goes_by_the_fee_that_a_pool_was_last_loaded_with(kind: str) -> None:
+    a, b = BASES[0], TOKENS[5]
+    other = v2("other", (a, 10**21), (b, 10**21), 100)
+
+    def loaded(fee_pips: int) -> Pool:
+        if kind == "sync":
+            return v2("one", (a, 10**21), (b, 10**21), fee_pips)
+        return v3("one", (a, b), 0, [WHOLE], fee_pips)
+
+    before = market(loaded(100), other, number=100)
+    detector = Detector(3, BASES)
+    assert detector.update(before, None) == []
+    after = before.inserting([loaded(500_000)], 100)
+    assert detector.update(after, after.touched) == []
+    swap = V3Swap(address_of("one"), sqrt_price_x96_at(300), 300, 10**22, 101)
+    event = V2Sync(address_of("one"), 10**21, 105 * 10**19, 101) if kind == "sync" else swap
+    assert detector.glance([event]) == []
+
+
 @given(st.integers(0, 2**32), st.integers(1, 3))
 @settings(max_examples=30)
 def test_a_limit_of_pools_per_leg_keeps_the_best_of_each(seed: int, most: int) -> None:
