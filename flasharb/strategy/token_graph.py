@@ -190,17 +190,28 @@ class _EarlyRates:
 
     def told(self, events: Iterable[Event | PoolRun], after: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Slots (-1: not ours) and prices, in the order of the events."""
-        slots, prices = [np.empty(0, np.int32)], [np.empty(0)]
+        sync, swap = self.slot_of["sync"], self.slot_of["swap"]
+        slots: list[NDArray[np.int32]] = []
+        prices: list[NDArray[np.float64]] = []
+        # single events become arrays together: one for each would cost more than all else
+        slots_alone: list[int] = []
+        prices_alone: list[float] = []
         for event in events:
             if isinstance(event, PoolRun):
                 if event.block_number > after:
                     of_run = map(self.slot_of[event.kind].get, event.pools(), repeat(-1))
-                    slots.append(np.fromiter(of_run, np.int32, len(event)))
-                    prices.append(event.prices())
-            elif isinstance(event, V2Sync | V3Swap) and event.block_number > after:
-                slot = self.slot_of["sync" if isinstance(event, V2Sync) else "swap"].get(event.pool, -1)
-                slots.append(np.array((slot,), np.int32))
-                prices.append(np.array((_price(event),)))
+                    slots += np.array(slots_alone, np.int32), np.fromiter(of_run, np.int32, len(event))
+                    prices += np.array(prices_alone, np.float64), event.prices()
+                    slots_alone, prices_alone = [], []
+            elif isinstance(event, V2Sync):
+                if event.block_number > after:
+                    slots_alone.append(sync.get(event.pool, -1))
+                    prices_alone.append(event.reserve1 / event.reserve0 if event.reserve0 else 0.0)
+            elif isinstance(event, V3Swap) and event.block_number > after:
+                slots_alone.append(swap.get(event.pool, -1))
+                prices_alone.append((event.sqrt_price_x96 / (1 << 96)) ** 2 if event.liquidity else 0.0)
+        slots.append(np.array(slots_alone, np.int32))
+        prices.append(np.array(prices_alone, np.float64))
         return np.concatenate(slots), np.concatenate(prices)
 
     def is_last(self, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -220,12 +231,6 @@ class _EarlyRates:
         batch["slot"] = slots
         batch["forward"], batch["backward"] = np.where(direct, up, down), np.where(direct, down, up)
         return batch
-
-
-def _price(event: V2Sync | V3Swap) -> float:
-    if isinstance(event, V2Sync):
-        return event.reserve1 / event.reserve0 if event.reserve0 else 0.0
-    return (event.sqrt_price_x96 / (1 << 96)) ** 2 if event.liquidity else 0.0
 
 
 def _rate(pool: Pool, i: int, j: int) -> float:
