@@ -101,6 +101,7 @@ def test_no_market_ends_a_search(seed: int) -> None:
 @example(5608)
 @example(8467)
 @example(9746)
+@example(50771)
 @settings(max_examples=40)
 def test_no_input_gains_more_than_the_bounds(seed: int) -> None:
     """Neither than that of the trade, nor than the one by which opportunities are left out."""

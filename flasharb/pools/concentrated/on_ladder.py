@@ -17,6 +17,7 @@ from flasharb.pools.concentrated.rate import marginal_rate
 from flasharb.pools.errors import Uninitialised
 from flasharb.pools.pieces import Piece
 from flasharb.pools.spec import PoolSpec
+from flasharb.units import PIPS
 
 
 # A Struct rather than a dataclass: one is made for every Swap event, at an eighth of the price.
@@ -53,6 +54,16 @@ class OnLadder(msgspec.Struct, frozen=True):
     def whole_inputs(self, i: int, j: int, amount_in: int) -> tuple[int, ...]:
         """The inputs next to ``amount_in`` of which the fee of the last step leaves a whole number."""
         return whole_inputs(self.ladder, self.sqrt_price_x96, self.tick, self.liquidity, not i, amount_in)
+
+    def rounding(self, i: int, j: int) -> tuple[int, int]:
+        """Up to a unit of what the fee leaves, and of the price in its last place, both as inputs; the output's own.
+
+        For swaps that cross few ticks: each crossing rounds anew.
+        """
+        price = self._price()
+        of_fee = -(-PIPS // max(PIPS - self.ladder.fees[i], 1))
+        of_price = self.liquidity >> 96 if i else (self.liquidity << 96) // price // price
+        return 1 + of_fee * (1 + of_price), 3
 
     def pieces(self, i: int, j: int) -> Iterator[Piece]:
         """The ranges of constant liquidity from the current price to the end of what is known."""
