@@ -17,7 +17,7 @@ from eth_hash.auto import keccak
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap.codes import BASES, IMPLEMENTATIONS, OWN, PROTOCOL
 from flasharb.pools.stableswap.rules import NG, NG_7, NG_META, StableFacts, StableRules, facts_of
-from flasharb.pools.storage import Needs, Refused, address_in
+from flasharb.pools.storage import Needs, Refused, address_in, stored_spec
 from flasharb.units import ZERO_ADDRESS, Address, address, checksum
 
 ETHER: Final = Address(b"\xee" * 20)
@@ -123,11 +123,11 @@ class StableCode:
         rates: tuple[int, ...],
         supply_slot: int | None,
         native: int | None = None,
-    ) -> PoolSpec:
+    ) -> PoolSpec | Refused:
         if supply_slot is None:
             tokens = tokens[: len(rates)]
         facts = StableFacts(self.rules, rates, supply_slot, native, self.base)
-        return PoolSpec(pool, PROTOCOL, tokens, 0, facts=facts)
+        return stored_spec(lambda: PoolSpec(pool, PROTOCOL, tokens, 0, facts=facts))
 
 
 def recognise(code: bytes, forwarded: bool = False) -> StableCode | Refused | None:
