@@ -42,7 +42,8 @@ def loaded(world: World, spec: PoolSpec, timestamp: int, hidden: frozenset[int] 
         if any(at == world.vault and slot in hidden for at, slot in answer.elsewhere):
             return "not known"
         slots |= {slot: world.accounts[spec.address].storage.get(slot, 0) for slot in answer.slots}
-        others = {(at, slot): world.accounts[at].storage.get(slot, 0) for at, slot in answer.elsewhere}
+        # nobody has joined yet: a balance for each token stands where the Vault has none
+        others = {(at, slot): world.accounts[at].storage.get(slot, 10**18) for at, slot in answer.elsewhere}
         codes = {at: world.accounts[at].code for at in answer.code}
         seen = Elsewhere({**seen.slots, **others}, {}, timestamp, {**seen.codes, **codes})
 
