@@ -182,6 +182,8 @@ def _with_wrapper(coins: tuple[Address, ...], asked: PoolSpec | None) -> tuple[i
 
 def _ng(kind: NgCode, words: list[int]) -> StableCode | Refused:
     n, coins, asset_types = words[0], words[3 : 3 + _ARRAY], words[3 + _ARRAY : 3 + 2 * _ARRAY]
+    if not 2 <= n < _ARRAY:
+        return Refused(f"no such pool has {n} coins")
     rates = words[kind.rates_word : kind.rates_word + _ARRAY]
     if any(asset_types[1 : 1 + n]):
         return Refused(f"coins of asset types {asset_types[1 : 1 + n]}: only plain ones (0) are modelled")

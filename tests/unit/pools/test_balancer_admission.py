@@ -74,6 +74,24 @@ def test_facts_that_the_code_does_not_hold_are_refused() -> None:
     assert load_pool(spec, {}, elsewhere=foreign) == Refused("the code is none of the pools that are modelled")
 
 
+@pytest.mark.parametrize(
+    ("world", "change", "reason"),
+    [
+        (WEIGHTED, (HALF, 0), "no pool has the weights"),
+        (WEIGHTED, (HALF, HALF + 1), "no pool has the weights"),
+        (WEIGHTED, (10**30, 0), "scaling factors"),
+        (STABLE, (10**30, 10**30 + 10**18), "scaling factors"),
+        (STABLE, (int.from_bytes(STABLE.pool_id, "big"), 5), "its own token"),
+    ],
+)
+def test_code_with_what_no_constructor_lets_pass_is_refused(world: World, change: tuple[int, int], reason: str) -> None:
+    """Whoever puts the code there himself writes any immutables into it, and the Vault registers everybody."""
+    old, new = (number.to_bytes(32, "big") for number in change)
+    code = world.accounts[world.pool].code
+    assert old in code
+    assert reason in str(recognised(code.replace(old, new), world.pool_id, world.tokens, world.vault))
+
+
 def test_a_vault_of_other_code_is_refused() -> None:
     spec = spec_in(WEIGHTED)
     codes = {spec.address: WEIGHTED.accounts[spec.address].code, WEIGHTED.vault: b"\0"}
