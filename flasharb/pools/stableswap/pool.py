@@ -214,6 +214,8 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         weighted = (offpeg - FEE_DENOMINATOR) * 4 * x * y
         if weighted >> 256:
             raise InsufficientLiquidity("the balances overflow the contract's arithmetic")
+        if not x + y:
+            raise InsufficientLiquidity("nothing is left to take a fee of")
         return offpeg * fee // (weighted // (x + y) ** 2 + FEE_DENOMINATOR)
 
     def _trade(self, i: int, j: int, amount_in: int) -> tuple[int, tuple[int, ...]]:

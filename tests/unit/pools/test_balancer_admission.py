@@ -24,7 +24,6 @@ HALF = 5 * 10**17
 WEIGHTED = weighted_world("weighted_v3", (18, 6), (HALF, HALF))
 STABLE = stable_world("stable_v3", (18, 6), (False, False), (False, False), 1)
 RATED = stable_world("stable_v3", (18, 6), (True, False), (False, False), 1)
-LATER = CONTEXT.timestamp + 10**9
 
 
 def spec_in(world: World) -> PoolSpec:
