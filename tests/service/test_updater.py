@@ -293,6 +293,24 @@ async def test_new_pools_that_the_node_did_not_tell_are_asked_for_again() -> Non
     assert reserve0(update, real_pool()) == 55
 
 
+def test_a_name_brings_its_own_pool_and_leaves_those_that_a_factory_told_before_the_node_failed() -> None:
+    """Such a pool would else be tracked without being loaded, and a name of it be called a duplicate."""
+    met = newcomers(WETH, USDC)
+    specs = []
+    for protocol in ("uniswap_v2", "sushiswap_v2", "shibaswap_v2"):
+        spec = PoolSpec(CHEAP, protocol, (WETH, USDC), 3000)
+        at = pool_address(DEPLOYMENTS[1][protocol], spec)
+        assert at is not None
+        specs.append(replace(spec, address=at))
+    told, named, both = specs
+    for spec in (told, both):
+        assert met.register.offer(spec, "a factory") is None
+    assert met.take(PoolNamed(named.address, (WETH, USDC))) == named
+    assert met.take(PoolNamed(both.address, (WETH, USDC))) == both
+    assert met.specs.keys() == {named.address, both.address}
+    assert met.choose() == [told]
+
+
 async def test_a_gap_takes_all_pools_from_the_node_at_the_next_whole_block() -> None:
     chain = FakeChain()
     chain.grow(5, [pool(CHEAP, 100, 200_000)])
