@@ -93,6 +93,15 @@ def test_code_with_what_no_constructor_lets_pass_is_refused(world: World, change
     assert reason in str(recognised(code.replace(old, new), world.pool_id, world.tokens, world.vault))
 
 
+def test_code_that_names_a_token_twice_is_refused() -> None:
+    """A log of the Vault is enough to be asked about such a pool, so that it must have an answer."""
+    first, second = (bytes(12) + token for token in WEIGHTED.tokens)
+    code = WEIGHTED.accounts[WEIGHTED.pool].code.replace(second, first)
+    twice = (WEIGHTED.tokens[0], WEIGHTED.tokens[0])
+    assert tokens_of(code) == twice
+    assert "by code and storage it is none" in str(recognised(code, WEIGHTED.pool_id, twice, WEIGHTED.vault))
+
+
 def test_a_vault_of_other_code_is_refused() -> None:
     spec = spec_in(WEIGHTED)
     codes = {spec.address: WEIGHTED.accounts[spec.address].code, WEIGHTED.vault: b"\0"}
