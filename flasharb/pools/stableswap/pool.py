@@ -102,7 +102,12 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         return self.with_base(other)
 
     def with_base(self, base: StableSwapPool) -> StableSwapPool:
-        """A metapool after its base pool has changed."""
+        """A metapool after its base pool has changed.
+
+        Raises:
+            Uninitialised: the base pool has no price any more.
+        """
+        base.virtual_price()  # a copy of it may do now, but not for long
         if base_price(base, self.copied, self.timestamp) == self.rates[-1]:
             return msgspec.structs.replace(self, base=base)
         return self.with_state(base=base)
