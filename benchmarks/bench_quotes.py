@@ -17,13 +17,16 @@ from threading import Lock
 from typing import Any
 
 from benchmarks.bench_balancer import solidly_pair, weighted_pool
-from benchmarks.bench_curve import EARLY, stable
+from benchmarks.bench_curve import FEES, THREE
 from benchmarks.bench_pools import _input_across, _spec, busy_pool
 from benchmarks.bench_pools_kept import kept_pool
 from benchmarks.bench_sizing import per_call
 from benchmarks.degenbot_engine import Engine, is_engine
 from benchmarks.degenbot_stable import StablePools, degenbot_version, is_stable
 from flasharb.pools import V2Pool
+from flasharb.pools.stableswap import EARLY
+from flasharb.pools.stableswap.ramp import steady
+from tests.support.curve_samples import stable
 
 Row = dict[str, Any]
 Quote = Callable[[], int]
@@ -67,7 +70,7 @@ PAIR = V2Pool(_spec("uniswap_v2", 0), 10**12, 3 * 10**23)
 BUSY = busy_pool()
 WITHIN, ACROSS = _input_across(BUSY, 0) // 2, _input_across(BUSY, 125)
 CONCENTRATED = (("in range", WITHIN), ("across 125 ticks", ACROSS))
-COINS = stable(EARLY, (95_000_000 * ONE, 104_000_000 * 10**6, 102_000_000 * 10**6), (18, 6, 6), 2000)
+COINS = stable(THREE, rules=EARLY, decimals=(18, 6, 6), ramp=steady(2000), fees=FEES)
 WEIGHTED = weighted_pool((6 * 10**17, 4 * 10**17))
 SOLIDLY, VOLATILE = solidly_pair("velodrome_v2", True), solidly_pair("velodrome_v2", False)
 

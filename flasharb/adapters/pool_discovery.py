@@ -45,8 +45,8 @@ async def factory_logs(
 ) -> None:
     """Tell the creation logs of all ``creators`` (``pools.register``) in these blocks, range by range, in order.
 
-    A range that the node finds too large is halved, a node that asks for patience gets it (``patient``; else the
-    first refusal is raised).
+    A range that the node finds too large is halved, a node that asks for patience gets it (``patient``; else that is
+    raised at once).
 
     Raises:
         NodeError: no answer even to a single block, or after several attempts; what was told before holds.
@@ -63,11 +63,9 @@ async def factory_logs(
             query = {**places, "topics": [topics], "fromBlock": hex(first), "toBlock": hex(end)}
             answer = await node.call("eth_getLogs", query)
         except NodeError as error:
-            if not patient:
-                raise
             failures += 1
             patience = throttled(error) or not isinstance(error, RpcError)
-            hopeless = failures > MOST_FAILURES if patience else end == first
+            hopeless = (failures > MOST_FAILURES or not patient) if patience else end == first
             if hopeless:
                 raise
             if patience:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from flasharb.adapters.asking import Question, answers, place_of
 from flasharb.adapters.node import Node
-from flasharb.errors import NodeError
 from flasharb.pools import Pool
 from flasharb.pools.loading import CorruptPool, Elsewhere, Needs, Refused, load_pool
 from flasharb.pools.spec import PoolSpec
@@ -31,10 +30,10 @@ async def load_pools(
     are loaded on either side of a V3 price (None: what ±10 % of the price needs).
 
     Raises:
-        NodeError: the node does not answer for a slot, or a pool's storage is not that of its protocol.
+        NodeError: the node does not answer for a slot.
     """
     wanted = tuple(specs)
-    found = await answers(node, (_question(node, spec, v3_words) for spec in wanted), place_of(block))
+    found = await answers(node, (_question(spec, v3_words) for spec in wanted), place_of(block))
     by_pool = {spec.address: one for spec, one in zip(wanted, found, strict=True)}
     return Loaded(
         tuple(one for one in by_pool.values() if not isinstance(one, Refused)),
@@ -42,15 +41,12 @@ async def load_pools(
     )
 
 
-def _question(node: Node, spec: PoolSpec, v3_words: int | None) -> Question[Pool | Refused]:
-    name = f"{spec.protocol} pool {checksum(spec.address)}"
-
+def _question(spec: PoolSpec, v3_words: int | None) -> Question[Pool | Refused]:
     def load(slots: Mapping[int, int], elsewhere: Elsewhere) -> Pool | Refused | Needs:
         try:
             return load_pool(spec, slots, v3_words, elsewhere)
         except CorruptPool as error:
-            raise NodeError(
-                f"{node.shown_url}: {name}: its storage is not that of such a pool ({error}); check the pool file"
-            ) from None
+            # one such pool, which may have changed behind its proxy, is no reason to doubt the others
+            return Refused(f"its storage is not that of such a pool ({error}); check the pool file")
 
-    return Question(spec.address, load, name)
+    return Question(spec.address, load, f"{spec.protocol} pool {checksum(spec.address)}")

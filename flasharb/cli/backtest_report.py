@@ -137,7 +137,7 @@ def _profits(arbitrages: Sequence[RealArbitrage]) -> Figure:
         axes.bar([at + 0.2 for at in places], ours, 0.4, label="ours", color=_OURS)
         axes.set_xticks(list(places), [f"#{one.index}" for one in arbitrages])
         axes.set_ylabel("gross profit, 1e18 units")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return figure
 
 
@@ -153,7 +153,7 @@ def _curve(one: RealArbitrage, ours: Ours) -> Figure:
         axes.axhline(0, color="#dde2e8", linewidth=1)
         axes.set_xlabel("amount in, 1e18 units")
         axes.set_ylabel("gross profit, 1e18 units")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return figure
 
 

@@ -20,6 +20,7 @@ from flasharb.adapters.keys import identity_key_path, load_signer, read_key_file
 from flasharb.adapters.node import Node, open_node
 from flasharb.adapters.proven import proofs_refused
 from flasharb.adapters.relay import Relay, open_relays
+from flasharb.cli.consistency import own_bus
 from flasharb.cli.redact import shown_text
 from flasharb.devnet.world import load_world
 from flasharb.errors import BusError, NodeError, UsageError
@@ -60,7 +61,7 @@ async def examine_all(settings: Settings, environ: Mapping[str, str], data_dir: 
     signer, key = check_key(settings, environ)
     if not settings.node.url:
         own = "the embedded devnet has its own"
-        bus = Finding("bus", True, own) if _own_bus(settings) else await check_bus(settings)
+        bus = Finding("bus", True, own) if own_bus(settings) else await check_bus(settings)
         clock = Finding("clock", True, "the embedded devnet runs by this machine's")
         chain_side = [_embedded(settings), bus, Finding("contract", True, own), key]
         return [*chain_side, await check_relays(settings, data_dir), clock, check_disk(data_dir)]
@@ -75,10 +76,6 @@ async def examine_all(settings: Settings, environ: Mapping[str, str], data_dir: 
         contract = await check_contract(settings, seen, signer)
     chain_side = [found, await check_bus(settings), contract, key, await check_relays(settings, data_dir)]
     return [*chain_side, check_clock(settings, seen.header, time.time()), check_disk(data_dir)]
-
-
-def _own_bus(settings: Settings) -> bool:
-    return settings.message_bus.transport == "unix" and not settings.message_bus.address
 
 
 def _embedded(settings: Settings) -> Finding:

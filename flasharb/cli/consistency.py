@@ -42,8 +42,10 @@ def contradictions(settings: Settings, environ: Mapping[str, str], sources: Mapp
 def lacking(
     settings: Settings, environ: Mapping[str, str], sources: Mapping[str, str], *, live: bool
 ) -> tuple[Problem, ...]:
-    """What `run` (or `run --live`) needs beyond a sound configuration; on the devnet nothing."""
+    """What `run` (or `run --live`) needs beyond a sound configuration; on the embedded devnet nothing."""
     found = [*_files(settings)]
+    if (settings.node.url or settings.chain.id != DEVNET_CHAIN_ID) and own_bus(settings):
+        found.append(("message_bus.address", "must be the bus's socket path (or set message_bus.transport = node)"))
     if settings.chain.id != DEVNET_CHAIN_ID:
         found += _real_chain(settings)
         if live:
@@ -206,8 +208,11 @@ def _real_chain(settings: Settings) -> Iterator[Found]:
         yield "pools.token_files", f"must name a token list on chain {settings.chain.id}"
     if not settings.chain.wrapped_native and settings.chain.id != MAINNET_CHAIN_ID:
         yield "chain.wrapped_native", f"must be the wrapped native token's address on chain {settings.chain.id}"
-    if settings.message_bus.transport == "unix" and not settings.message_bus.address:
-        yield "message_bus.address", "must be the bus's socket path (or set message_bus.transport = node)"
+
+
+def own_bus(settings: Settings) -> bool:
+    """Whether the configured bus is the one that only the embedded devnet brings."""
+    return settings.message_bus.transport == "unix" and not settings.message_bus.address
 
 
 def _live(settings: Settings, environ: Mapping[str, str]) -> Iterator[Found]:

@@ -92,6 +92,8 @@ def discover(as_json: bool, **options: Any) -> int:
     Exit code 0 when the sources were read to their ends, whatever they held; 3 when the node failed.
     """
     wanted = Wanted(**options)
+    if wanted.last is not None and not _scans(wanted):
+        raise UsageError("--to is the end of the blocks whose logs are read: it needs --from beside another source")
     settings = load_settings(None, os.environ).settings
     search = trio_main.run(_search, wanted, settings)
     report = search.report()
@@ -191,7 +193,7 @@ class Search:
                 if isinstance(spec, PoolSpec):
                     self.register.offer(spec, source)
             await settle(node, self.register, (replace(one, source=source) for one in found if isinstance(one, Claim)))
-        if wanted.first is not None or not _other_sources(wanted):
+        if _scans(wanted):
             await self._scan(node)
 
     async def _scan(self, node: Node) -> None:
@@ -256,7 +258,7 @@ async def _search(wanted: Wanted, settings: Settings) -> Search:
     block = None if wanted.block is None else read_block(wanted.block)
     cache = None if wanted.cache is None else _read_cache(wanted.cache)
     if wanted.rpc_url is None:
-        if wanted.token_file is not None or wanted.first is not None or not _other_sources(wanted):
+        if wanted.token_file is not None or _scans(wanted):
             raise UsageError("--rpc is needed: the node that is asked")
         chain_id = _chain_id(wanted, block, cache, None)
         search = Search(wanted, chain_id, _manager(settings, chain_id))
@@ -289,6 +291,11 @@ def _place(one: Claim | Listing) -> Address:
 
 def _other_sources(wanted: Wanted) -> bool:
     return any(one is not None for one in (wanted.token_file, wanted.cache, wanted.block, wanted.capture))
+
+
+def _scans(wanted: Wanted) -> bool:
+    """Whether the factories' logs are read."""
+    return wanted.first is not None or not _other_sources(wanted)
 
 
 def _chain_id(wanted: Wanted, block: RecordedBlock | None, cache: PoolCache | None, of_node: int | None) -> int:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from flasharb.pools.errors import InsufficientLiquidity, QuoteUnavailable
 
 _BISECT_EVERY = 4
 """Secants find a smooth quote's inverse in a handful of steps; a halving now and then bounds the steps of any other."""
+
+
+_NEIGHBOURS: Final = 64
+"""Inputs in a row that are tried where the contract's iteration does not end."""
 
 
 class TooLittle(InsufficientLiquidity):
@@ -32,17 +37,19 @@ def least_input(quote: Callable[[int], int], amount_out: int, guess: int) -> int
     known: dict[int, int | None] = {}
 
     def reaches(amount: int) -> bool:
-        try:
-            given = known[amount] = quote(amount)
-        except TooLittle:
-            known[amount] = 0
-            return False
-        except Unsettled:
-            return reaches(amount + 1)
-        except QuoteUnavailable:
-            known[amount] = None  # too much to be answered for: the least input is not above it
-            return True
-        return given >= amount_out
+        for settled in range(amount, amount + _NEIGHBOURS):
+            try:
+                given = known[settled] = quote(settled)
+            except TooLittle:
+                known[settled] = 0
+                return False
+            except Unsettled:
+                continue
+            except QuoteUnavailable:
+                known[settled] = None  # too much to be answered for: the least input is not above it
+                return True
+            return given >= amount_out
+        raise Unsettled(f"the contract's iteration ends nowhere near an input of {amount}")
 
     low, high = _around(guess, reaches, lambda amount: _miss(amount, known.get(amount), amount_out))
     step = 0

@@ -6,7 +6,7 @@ Whoever reads (a node, a recorded block, the local chain) loops. What is absent 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 from eth_hash.auto import keccak
@@ -66,6 +66,14 @@ def contradiction(spec: PoolSpec, told: PoolSpec) -> Refused:
     if spec.fee_pips != told.fee_pips:
         return Refused(f"by code and storage its fee is {told.fee_pips} pips, not {spec.fee_pips}")
     return Refused(f"by code and storage its facts are {told.facts}, not {spec.facts}")
+
+
+def stored_spec(spec: Callable[[], PoolSpec]) -> PoolSpec | Refused:
+    """The spec that code and storage tell, unless no pool can be so (a contract that nobody has set up)."""
+    try:
+        return spec()
+    except ValueError as error:
+        return Refused(f"by code and storage it is none: {error}")
 
 
 def address_in(word: int) -> Address:

@@ -36,15 +36,19 @@ class Newcomers:
         """The pool that is tracked from now on, why it is refused, or None where nothing changes."""
         if named.pool in self.specs or named.pool in self.left_out:
             return None
-        refused = self.register.named(named.pool, named.tokens, "the bus")
-        if refused is not None:
-            return refused
-        kept = self.choose()
+        if named.pool not in self.register.specs:
+            refused = self.register.named(named.pool, named.tokens, "the bus")
+            if refused is not None:
+                return refused
+        kept = self._keep((self.register.specs[named.pool],))
         return kept[0] if kept else None
 
     def choose(self) -> list[PoolSpec]:
         """Those that the register has taken since, as far as the run wants them; they are tracked from now on."""
         fresh = [spec for at, spec in self.register.specs.items() if at not in self.specs and at not in self.left_out]
+        return self._keep(fresh)
+
+    def _keep(self, fresh: Collection[PoolSpec]) -> list[PoolSpec]:
         kept, left_out = self.sort(fresh)
         self.left_out.update(left_out)
         self.specs.update((spec.address, spec) for spec in kept)

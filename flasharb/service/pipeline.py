@@ -72,7 +72,7 @@ async def run(stages: Stages) -> None:
     updates = Conflated[Update](newest)
     # State is worth reading at the newest head only.
     heads = Conflated[BlockHeader](lambda unread, newer: newer)
-    trial_heads = Conflated[BlockHeader](lambda unread, newer: newer)
+    trial_heads, trials = Conflated[BlockHeader](lambda unread, newer: newer), trio.CancelScope()
     # Some blocks, while the node is slow with receipts; one more is left out of the account.
     closed_in, closed = trio.open_memory_channel[BlockHeader](16)
     # No place at all: a trade that nobody is ready for is stale when somebody is.
@@ -102,7 +102,8 @@ async def run(stages: Stages) -> None:
 
     def no_more_heads() -> None:
         heads.close()
-        trial_heads.close()
+        # what a trial finds is for the blocks after it
+        trials.cancel()
         closed_in.close()
         if stages.accountant is not None:
             stages.accountant.hurry()
@@ -114,12 +115,21 @@ async def run(stages: Stages) -> None:
             reporting.start_soon(stages.executor.run, candidates, reports_in.clone(), sent_in)
             reporting.start_soon(detector.run, updates, candidates_in)
             reporting.start_soon(stages.follow, heads)
-            reporting.start_soon(stages.try_out, trial_heads)
+            reporting.start_soon(_until_cancelled, trials, stages.try_out, trial_heads)
             if stages.accountant is not None:
                 reporting.start_soon(stages.accountant.run, closed, reports_in.clone())
             updater = stages.updater(note, new_head, detector.glance)
             reporting.start_soon(_follow_to_the_end, updater, batches, updates, no_more_heads)
             await reporting.start(stages.read, batches_in)
+
+
+async def _until_cancelled(
+    scope: trio.CancelScope,
+    follow: Callable[[Conflated[BlockHeader]], Awaitable[None]],
+    heads: Conflated[BlockHeader],
+) -> None:
+    with scope:
+        await follow(heads)
 
 
 async def _follow_to_the_end(

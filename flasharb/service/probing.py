@@ -10,10 +10,9 @@ One trial at a time, beside the block's trades: what is late by a block is the a
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Protocol
 
 from flasharb.errors import NodeError, StateUnavailable
 from flasharb.evm import BlockContext
@@ -25,8 +24,6 @@ from flasharb.service.conflated import Conflated
 from flasharb.service.requests import Probed
 from flasharb.service.simulator import Head, PoolTrial, Unsimulated
 from flasharb.units import Address, checksum
-
-LOG: Final = logging.getLogger(__name__)
 
 
 class Probes(Protocol):
@@ -53,15 +50,21 @@ class Probing:
         """Try out all of them at each new head, until there are no more heads."""
         async for header in heads:
             try:
-                await self.look(*place(header))
+                head, context = place(header)
             except ValueError as error:
-                LOG.warning("no trials on block %d: %s", header.number, error)
+                self._withdraw(f"not probed: {error}")
+            else:
+                await self.look(head, context)
 
     async def look(self, head: Head, context: BlockContext) -> None:
         """Try out all of them on top of one head."""
         for at in self._probed:
             spec = self._specs[at]
             self._note(spec, await self._found(PoolTrial(head, context, spec, self._actor)))
+
+    def _withdraw(self, reason: str) -> None:
+        for at in self._probed:
+            self._note(self._specs[at], reason)
 
     async def _found(self, trial: PoolTrial) -> PoolSpec | str:
         try:

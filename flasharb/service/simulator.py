@@ -53,6 +53,8 @@ WARM_RUNS: Final = 16
 """The newest simulations, whose places are read again at each new head."""
 KEPT_CODES: Final = 4096
 """Codes that a worker holds before it starts anew (at most 24 kB each)."""
+KEPT_LACKING: Final = 1024
+"""Places kept of what the trials of one pool have read; most read some dozens."""
 UNKNOWN_METHOD: Final = frozenset({-32601, -32600})
 STATE_DISPROVED: Final = "state_disproved"
 
@@ -218,8 +220,7 @@ class Simulator:
                 answer = await self._workers.call(lambda memory: self._request(job, known, memory))
                 if isinstance(answer, MissingState):
                     if isinstance(job, PoolTrial):
-                        lacked = self._lacked.get(job.spec.address)
-                        self._lacked[job.spec.address] = answer if lacked is None else lacked | answer
+                        self._note_lacking(job.spec.address, answer)
                     await self._fetch(answer, known)
                     continue
                 return self._concluded(answer)
@@ -227,6 +228,13 @@ class Simulator:
             LOG.error("STATE DISPROVED, nothing is signed on it: %s", disproved)
             return Unsimulated(STATE_DISPROVED, str(disproved))
         return Unsimulated("simulation_endless", f"still lacks state after {MAX_ROUNDS} round trips")
+
+    def _note_lacking(self, pool: Address, lacking: MissingState) -> None:
+        """Keep what a pool's trials read; where that is other places in each block, begin anew now and then."""
+        before = self._lacked.get(pool)
+        places = lacking if before is None else before | lacking
+        many = len(places.accounts) + len(places.slots) > KEPT_LACKING
+        self._lacked[pool] = lacking if many else places
 
     def _concluded(self, answer: Any) -> Simulation | Verdict | Probed | Unsimulated:
         match answer:

@@ -181,7 +181,8 @@ class Updater:
         for spec in kept:
             self._track(spec, "created by its factory")
         if kept and self._history is not None and self._in_doubt is None:
-            await self._reload(self._history, header, received_at, updates)
+            # the first market may be of a later block than the one that was closed
+            await self._reload(self._history, self._history.head.block or header, received_at, updates)
 
     async def _close_or_doubt(self, closed: ClosedBlock, received_at: float, updates: Conflated[Update]) -> None:
         """Close a block; a node that fails meanwhile puts everything in doubt until a later block."""

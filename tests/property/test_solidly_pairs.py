@@ -113,3 +113,16 @@ def test_loading_never_takes_unknown_for_zero_and_refuses_a_paused_factory(kind:
     assert isinstance(pool, SolidlyPool)
     assert (pool.reserves, pool.fee_bps) == ((10**9, 10**9), 1 if kind == "solidly_v1" else 5)
     assert isinstance(paused, Refused)
+
+
+@pytest.mark.parametrize("kind", ["velodrome_v1", "velodrome_v2", "velodrome_v2_r2"])
+def test_a_factory_that_takes_the_whole_input_is_refused(kind: str) -> None:
+    """A fee of 10,000 basis points leaves nothing to quote, and nothing to divide by."""
+    facts = SolidlyFacts(kind, True, (10**18, 10**6), FACTORY)  # type: ignore[arg-type]
+    spec = PoolSpec(Address(b"\7" * 20), kind, (Address(b"\1" * 20), Address(b"\2" * 20)), 0, facts=facts)
+    first = load(spec, {}, Elsewhere())
+    assert isinstance(first, Needs)
+    own, others = dict.fromkeys(first.slots, 10**9), dict.fromkeys(first.elsewhere, 10_000)
+    answer = load(spec, own, Elsewhere({**others, (FACTORY, 0): 0}))
+    assert isinstance(answer, Refused)
+    assert "10000 basis points" in answer.reason

@@ -58,6 +58,7 @@ class House:
         self.counts: list[int] = []
         self.heads: list[int] = []
         self.tried_at: list[int] = []
+        self.trial_s = 0.0
         self.simulator = FakeSimulator(5 * WEI_PER_ETH)
         ours = Ours(CONTRACT, Known(DEVNET_CHAIN_ID, WETH, {}, {}), Reach({}, (WETH,), 3))
         self.accountant = Accountant(self.receipts, ours, SLOT_S, self.figures)
@@ -87,6 +88,7 @@ class House:
     async def _try_out(self, heads: Conflated[BlockHeader]) -> None:
         async for head in heads:
             self.tried_at.append(head.number)
+            await trio.sleep(self.trial_s)
 
     def _dropped(self) -> None:
         self.figures.notes_dropped += 1
@@ -119,6 +121,22 @@ class House:
             for one in range(events)
         )
         await self.send.send(Batch((*moves, Heartbeat(number + 1, 0)), trio.current_time()))
+
+
+async def test_the_stop_waits_for_no_trial(autojump_clock: trio.testing.MockClock, tmp_path: Any) -> None:
+    """Trials of many vaults take longer than a block, and there is no block any more that they could be of use in."""
+    with Journal(tmp_path, "test") as journal:
+        house = House(journal)
+        house.trial_s = 3600.0
+        house.chain.grow(1, [pool(CHEAP, 1000, 2_000_000), pool(DEAR, 1000, 2_000_000)])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.run)
+            await house.block(2)
+            await trio.sleep(1)
+            house.send.close()
+    assert house.tried_at == [2]
+    assert house.relays.bundles == []
+    assert trio.current_time() < 3600.0
 
 
 async def test_events_become_landed_bundles_and_the_stop_waits_for_them(

@@ -58,7 +58,7 @@ def refusal(words: str, code: int = -32005) -> RpcError:
     return RpcError(f"fake: {words}", RpcFailure(code, words))
 
 
-async def scan(node: Any, first: int, last: int) -> tuple[list[int], list[int]]:
+async def scan(node: Any, first: int, last: int, *, patient: bool = True) -> tuple[list[int], list[int]]:
     told: list[int] = []
     ends: list[int] = []
 
@@ -68,7 +68,7 @@ async def scan(node: Any, first: int, last: int) -> tuple[list[int], list[int]]:
         told.extend(log.block_number for log in logs)
         assert all(isinstance(log, FactoryLog) for log in logs)
 
-    await factory_logs(node, creators(1, MAINNET), (first, last), take)
+    await factory_logs(node, creators(1, MAINNET), (first, last), take, patient=patient)
     return told, ends
 
 
@@ -116,6 +116,19 @@ async def test_no_answer_is_tried_again_with_less_and_then_given_up(autojump_clo
 async def test_a_single_block_that_is_refused_is_a_failure() -> None:
     with pytest.raises(RpcError, match="more than"):
         await scan(FakeNode(frozenset({3}), most=0), 0, 10)
+
+
+async def test_who_has_no_patience_still_gets_what_a_node_tells_of_fewer_blocks(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """After an outage a live run asks for more blocks than its node answers at once: it would never catch up else."""
+    node = FakeNode(frozenset({5, 90}), widest=10)
+    assert (await scan(node, 0, 100, patient=False))[0] == [5, 90]
+    for failure in (refusal("Too Many Requests", 429), NodeError("no answer within 10 s")):
+        node.failures = [failure]
+        with pytest.raises(NodeError, match=str(failure)):
+            await scan(node, 0, 100, patient=False)
+    assert trio.current_time() == 0
 
 
 async def nothing(_end: int, _logs: Any) -> None:

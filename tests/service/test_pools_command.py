@@ -330,6 +330,7 @@ def test_refused_pools_are_lines_for_people(tmp_path: Path) -> None:
     [
         (["--from", "0"], "--rpc is needed"),
         ([], "--rpc is needed"),
+        (["--chain", "1", "--to", "5", "--capture", __file__], "it needs --from"),
         (["--cache", "cache"], "no factories are known on chain 137"),
         (["--cache", "cache", "--chain", "1"], "different chains: --chain 1, the cache 137"),
         (["--cache", "damaged"], "is no pool cache"),

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 import trio
 
 from flasharb.errors import NodeError
-from flasharb.evm import Fork
+from flasharb.evm import BlockContext, Fork
+from flasharb.feed.events import BlockHeader
 from flasharb.pools.files import parse_pools, pool_file_json
 from flasharb.pools.loading import Refused, load_pool
 from flasharb.pools.protocols import check_address
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.untried import NOT_YET, Untried
 from flasharb.pools.vault_shares.pool import VaultFacts
+from flasharb.service.conflated import Conflated
 from flasharb.service.probing import Probing
 from flasharb.service.requests import Probed
 from flasharb.service.simulator import Head, PoolTrial, Simulator, Unsimulated
@@ -21,6 +23,7 @@ from flasharb.service.workers import open_workers
 from flasharb.settings import Simulation as Settings
 from flasharb.units import Address, Hash32, checksum
 from tests.support.pool_bytecode import CONTEXT
+from tests.support.service_fakes import header
 from tests.support.small_world import SmallWorld
 from tests.support.state_node import StateNode
 from tests.support.vault_cases import facts_of, vault_world
@@ -80,6 +83,26 @@ async def test_a_pool_is_what_its_last_trial_found() -> None:
     ]
     assert {(trial.spec.address, trial.actor) for trial in probes.trials} == {(VAULT, ACTOR)}
     assert specs[PAIR.address] == PAIR
+
+
+async def test_a_head_on_which_nothing_can_be_tried_withdraws_what_was_admitted() -> None:
+    """What an earlier trial found is not good for a block whose rules nobody knows."""
+    specs = {VAULT: PASSED, PAIR.address: PAIR}
+    told = list[str]()
+    probing = Probing(FakeProbes([]), specs, ACTOR, told.append)
+    heads = Conflated[BlockHeader](lambda unread, newer: newer)
+    heads.put(header(7))
+    heads.close()
+
+    def unplaceable(_header: BlockHeader) -> tuple[Head, BlockContext]:
+        raise ValueError("no rules are known for that time")
+
+    await probing.follow(heads, unplaceable)
+    assert specs == {
+        VAULT: replace(LISTED, facts=Untried("not probed: no rules are known for that time")),
+        PAIR.address: PAIR,
+    }
+    assert len(told) == 1
 
 
 async def test_a_worker_tries_vaults_out_with_state_from_the_node() -> None:

@@ -12,9 +12,12 @@ import trio
 from flasharb.adapters.node import Node, RpcFailure
 from flasharb.evm import BlockContext, Fork, UnsignedTransaction
 from flasharb.feed.events import BlockHeader
+from flasharb.pools.spec import PoolSpec
+from flasharb.pools.untried import Untried
 from flasharb.service.conflated import Conflated
 from flasharb.service.facts import DELEGATION_PREFIX
-from flasharb.service.simulator import Head, Job, Simulator, Unsimulated
+from flasharb.service.requests import Probed
+from flasharb.service.simulator import Head, Job, PoolTrial, Simulator, Unsimulated
 from flasharb.service.workers import limited_command, open_workers
 from flasharb.settings import Simulation as Settings
 from flasharb.simulation.result import Simulation
@@ -27,9 +30,12 @@ CONTRACT = Address(b"\xc0" * 20)
 LOOP = Address(b"\x10" * 20)
 DEEP = Address(b"\x11" * 20)
 BIG = Address(b"\x12" * 20)
+MOODY = Address(b"\x13" * 20)
 POOL = Address(b"\xaa" * 20)
 # SLOAD(0) + SLOAD(SLOAD(0)) -> SSTORE(7); returns nothing. The second slot is known only after the first.
 CHAINED = bytes.fromhex("5f548054015f5260205ff3")
+# SLOAD(NUMBER); returns nothing.
+BY_BLOCK = bytes.fromhex("4354505f5ff3")
 # JUMPDEST PUSH0 JUMP
 FOREVER = bytes.fromhex("5b5f56")
 # Calls itself with all its gas; returns one more than what the call returned: how deep it came.
@@ -47,6 +53,7 @@ class FakeNode(Node):
         self._lists_access = lists_access
         self.asked: list[list[str]] = []
         self.codes = {hex0x(CONTRACT): CHAINED, hex0x(LOOP): FOREVER, hex0x(DEEP): RECURSIVE, hex0x(BIG): GREEDY}
+        self.codes[hex0x(MOODY)] = BY_BLOCK
 
     async def _exchange(self, requests: list[dict[str, Any]], what: str) -> dict[int, Any]:
         self.asked.append([request["method"] for request in requests])
@@ -298,6 +305,25 @@ async def test_a_worker_that_held_many_codes_starts_anew(monkeypatch: pytest.Mon
         simulator = Simulator(workers, node, SETTINGS)
         for number in (1, 1, 2, 3):
             assert result_of(await simulator.simulate(job(number))) == 42
+
+
+async def test_a_trial_that_reads_other_slots_in_each_block_is_not_remembered_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every later block would read all of them beforehand, for as long as the run lasts."""
+    monkeypatch.setattr("flasharb.service.simulator.KEPT_LACKING", 8)
+    node = FakeNode({(MOODY, number): 0 for number in range(41)})
+    spec = PoolSpec(MOODY, "erc4626", (POOL, MOODY), 0, facts=Untried())
+    largest = []
+    async with open_workers(1, 30.0) as workers:
+        simulator = Simulator(workers, node, SETTINGS)
+        for parent in range(1, 40):
+            node.asked.clear()
+            answer = await simulator.probe(PoolTrial(head(parent), job(parent).context, spec, CONTRACT))
+            assert answer == Probed("no vault: asset() gives no address")
+            largest.append(max(asked.count("eth_getStorageAt") for asked in node.asked))
+    assert max(largest[:4]) > 1, "what earlier trials read is read beforehand"
+    assert max(largest) <= 8
 
 
 async def test_more_gas_than_the_budget_is_not_run_at_all() -> None:

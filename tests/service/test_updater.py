@@ -293,6 +293,47 @@ async def test_new_pools_that_the_node_did_not_tell_are_asked_for_again() -> Non
     assert reserve0(update, real_pool()) == 55
 
 
+async def test_a_pool_created_in_a_block_that_the_node_has_left_behind_is_loaded_at_the_newest() -> None:
+    """The first market is of a later block than the feed's: nothing is in doubt for the pool's sake."""
+    chain, created = FakeChain(), PoolSpec(real_pool(), "uniswap_v2", (WETH, USDC), 3000)
+    chain.grow(8, [pool(CHEAP, 100, 200_000), pool(real_pool(), 55, 110_000)])
+    chain.creations[5] = (created,)
+    met = replace(newcomers(WETH, USDC), from_factories=True)
+    met.specs[CHEAP] = pool(CHEAP, 100, 200_000).spec
+    chain.tracked = met.specs
+    bench = Bench(chain, met)
+    async with trio.open_nursery() as nursery:
+        bench.start(nursery)
+        await bench.feed(Heartbeat(6, 0))
+        await bench.latest()
+        chain.grow(9, [], first=9)
+        await bench.feed(sync(CHEAP, 90, 210_000, 9), Heartbeat(10, 0))
+        update = await bench.latest()
+        bench.send.close()
+    assert update.market.number == 9
+    assert reserve0(update, real_pool()) == 55
+    assert update.touched is not None, "the market was not loaded anew"
+    assert chain.loads == [(None, 8), (frozenset({real_pool()}), 8)]
+
+
+def test_a_name_brings_its_own_pool_and_leaves_those_that_a_factory_told_before_the_node_failed() -> None:
+    """Such a pool would else be tracked without being loaded, and a name of it be called a duplicate."""
+    met = newcomers(WETH, USDC)
+    specs = []
+    for protocol in ("uniswap_v2", "sushiswap_v2", "shibaswap_v2"):
+        spec = PoolSpec(CHEAP, protocol, (WETH, USDC), 3000)
+        at = pool_address(DEPLOYMENTS[1][protocol], spec)
+        assert at is not None
+        specs.append(replace(spec, address=at))
+    told, named, both = specs
+    for spec in (told, both):
+        assert met.register.offer(spec, "a factory") is None
+    assert met.take(PoolNamed(named.address, (WETH, USDC))) == named
+    assert met.take(PoolNamed(both.address, (WETH, USDC))) == both
+    assert met.specs.keys() == {named.address, both.address}
+    assert met.choose() == [told]
+
+
 async def test_a_gap_takes_all_pools_from_the_node_at_the_next_whole_block() -> None:
     chain = FakeChain()
     chain.grow(5, [pool(CHEAP, 100, 200_000)])

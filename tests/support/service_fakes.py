@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -66,6 +66,8 @@ class FakeChain:
     failing: bool = False
     loads: list[tuple[frozenset[Address] | None, int]] = field(default_factory=list)
     refused: dict[Address, str] = field(default_factory=dict)
+    tracked: Collection[Address] | None = None
+    """What is loaded where nothing is asked for by name; None: all."""
     public: list[bytes] = field(default_factory=list)
     logs: dict[int, tuple[PoolEvent, ...]] = field(default_factory=dict)
     probed: frozenset[Address] = frozenset()
@@ -97,7 +99,8 @@ class FakeChain:
         wanted = None if only is None else frozenset(only)
         self.loads.append((wanted, header.number))
         state = self.pools[header.number]
-        asked = {address: one for address, one in state.items() if wanted is None or address in wanted}
+        these = self.tracked if wanted is None else wanted
+        asked = {address: one for address, one in state.items() if these is None or address in these}
         return Loaded(
             tuple(one for address, one in asked.items() if address not in self.refused),
             {address: self.refused[address] for address in asked if address in self.refused},

@@ -20,7 +20,7 @@ from flasharb.pools.balancer.storage import load_stable, load_weighted
 from flasharb.pools.balancer.vault import PAUSED
 from flasharb.pools.balancer.weighted import WeightedPool
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.storage import Elsewhere, Needs, Refused
+from flasharb.pools.storage import Elsewhere, Needs, Refused, stored_spec
 from flasharb.units import Address, Hash32, checksum
 
 WEIGHTED: Final = "balancer_weighted"
@@ -54,7 +54,8 @@ def recognised(code: bytes, pool_id: Hash32, tokens: tuple[Address, ...], vault:
     if facts.pool_id != pool_id:
         return f"its code names the pool 0x{facts.pool_id.hex()}"
     protocol = WEIGHTED if isinstance(facts, WeightedFacts) else STABLE
-    return PoolSpec(Address(pool_id[:20]), protocol, tokens, 0, facts=facts)
+    told = stored_spec(lambda: PoolSpec(Address(pool_id[:20]), protocol, tokens, 0, facts=facts))
+    return told.reason if isinstance(told, Refused) else told
 
 
 def vouch(spec: PoolSpec, _chain_id: int) -> str | None:

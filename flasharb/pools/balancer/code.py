@@ -111,6 +111,9 @@ _VAULT_IMMUTABLES: Final = 0x7300C1
 _VAULT_PAUSABLE_UNTIL: Final = 17
 _OLDEST: Final = ("weighted_v1", "weighted_2tokens_v1")
 """Their scaling factors are plain powers of ten; later ones have 18 decimals more."""
+# what constructors make sure of; a contract of the same code may have been put there without one
+_SCALINGS: Final = frozenset(10**digits for digits in range(19))
+_LEAST_WEIGHT: Final = 10**16
 
 
 def recognise(code: bytes, tokens: tuple[Address, ...], vault: Address = VAULT) -> WeightedFacts | StableFacts | str:
@@ -188,11 +191,17 @@ def _facts(
         return f"the pool holds {', '.join(map(checksum, held))} and not the tokens that it is said to"
     unit = 1 if template.kind in _OLDEST else ONE
     scaling = tuple(numbers[n] // unit for n in _places(template.scaling, count))
+    if not _SCALINGS.issuperset(scaling):
+        return f"its scaling factors {scaling} are none of tokens with up to 18 decimals"
     pool_id, until = Hash32(operands[template.pool_id]), numbers[template.pausable_until]
     if template.weights is not None:
         weights = tuple(numbers[n] for n in _places(template.weights, count))
+        if count < 2 or min(weights) < _LEAST_WEIGHT or sum(weights) != ONE:
+            return f"no pool has the weights {weights}"
         return WeightedFacts(vault, pool_id, template.kind, scaling, weights, until)  # type: ignore[arg-type]
     assert template.rates is not None
+    if count < 3 or pool_address(pool_id) not in tokens:
+        return "it does not hold its own token beside two others"
     flags, bpt = numbers[template.rates], tokens.index(pool_address(pool_id))
     has_rate, exempt = (tuple(bool(flags >> start + k & 1) for k in range(count)) for start in (6, 0))
     return StableFacts(vault, pool_id, template.kind, bpt, scaling, has_rate, exempt, until)  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from flasharb.pools.balancer.facts import WeightedFacts
+from flasharb.pools.balancer.log_exp import ONE
 from flasharb.pools.balancer.stable import StablePool
 from flasharb.pools.balancer.stable_facts import JoinExit, ProtocolFees, Ramp, Rate, StableFacts
 from flasharb.pools.balancer.vault import PAUSED, Balances, balance_slots, balances_of
@@ -36,6 +37,9 @@ _PROTOCOL_FEES: Final = 11
 _LAST: Final = 12
 _UINT64: Final = (1 << 64) - 1
 _RECOVERY: Final = 1 << 255
+# what every setter of a pool keeps to; a contract of the same code may have been put there with other storage
+_MOST_FEE: Final = 10**17
+_AMPLIFICATIONS: Final = range(1_000, 5_000_001)
 
 
 def _paused_slot(facts: Facts) -> int:
@@ -65,7 +69,10 @@ def load_weighted(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere
     balances = _state(spec, facts, {_fee_slot(facts)}, slots, elsewhere)
     if not isinstance(balances, Balances):
         return balances
-    return WeightedPool(spec, balances.cash, balances.managed, _fee(facts, slots), facts)
+    fee = _fee(facts, slots)
+    if fee > _MOST_FEE:
+        return Refused(_impossible_fee(fee))
+    return WeightedPool(spec, balances.cash, balances.managed, fee, facts)
 
 
 def load_stable(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> StablePool | Needs | Refused:
@@ -78,7 +85,7 @@ def load_stable(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) 
     if not isinstance(balances, Balances):
         return balances
     assert elsewhere.timestamp is not None
-    return StablePool(
+    pool = StablePool(
         spec,
         balances.cash,
         balances.managed,
@@ -91,6 +98,23 @@ def load_stable(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) 
         ProtocolFees.of_word(slots[_PROTOCOL_FEES]),
         elsewhere.timestamp,
     )
+    reason = _impossible(pool)
+    return pool if reason is None else Refused(reason)
+
+
+def _impossible(pool: StablePool) -> str | None:
+    """Why no setter has left the pool in this state."""
+    if pool.fee > _MOST_FEE:
+        return _impossible_fee(pool.fee)
+    if pool.ramp.start not in _AMPLIFICATIONS or pool.ramp.end not in _AMPLIFICATIONS:
+        return f"no pool has an amplification from {pool.ramp.start} to {pool.ramp.end} thousandths"
+    if not all(rate.current for rate in pool.rates):
+        return "one of its tokens has a rate of zero"
+    return "the protocol takes all of it" if max(pool.protocol) >= ONE else None
+
+
+def _impossible_fee(fee: int) -> str:
+    return f"its fee of {fee} parts in 1e18 is more than the tenth that a pool can have"
 
 
 def _state(

@@ -14,7 +14,7 @@ from flasharb.pools.constant_product.pool import V2Pool
 from flasharb.pools.constant_product.storage import V2Layout
 from flasharb.pools.constant_product.storage import load as load_pair
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.storage import Elsewhere, Needs, Refused, address_in, contradiction
+from flasharb.pools.storage import Elsewhere, Needs, Refused, address_in, contradiction, stored_spec
 from flasharb.units import PIPS, Address, Hash32, address
 
 PROTOCOL: Final = "v2_fork"
@@ -87,7 +87,8 @@ def identify(pool: Address, slots: Mapping[int, int], elsewhere: Elsewhere) -> P
     fee = fork.fee_pips(slots)
     if isinstance(fee, Refused):
         return fee
-    return PoolSpec(pool, PROTOCOL, (address_in(slots[fork.tokens]), address_in(slots[fork.tokens + 1])), fee)
+    tokens = address_in(slots[fork.tokens]), address_in(slots[fork.tokens + 1])
+    return stored_spec(lambda: PoolSpec(pool, PROTOCOL, tokens, fee))
 
 
 def load(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> V2Pool | Needs | Refused:

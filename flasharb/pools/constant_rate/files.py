@@ -10,17 +10,30 @@ from flasharb.pools.spec import PoolSpec
 from flasharb.settings import Chain, wrapped_native
 from flasharb.units import Address, address, checksum
 
-LITE_PSM: Final[Mapping[int, frozenset[Address]]] = {
-    1: frozenset({address("0xf6e72Db5454dd049d0788e411b06CfAF16853042")}),
+LITE_PSM: Final[Mapping[int, Mapping[Address, tuple[tuple[Address, Address], PsmFacts]]]] = {
+    1: {
+        address("0xf6e72Db5454dd049d0788e411b06CfAF16853042"): (
+            (
+                address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"),
+                address("0x6B175474E89094C44Da98b954EedeAC495271d0F"),
+            ),
+            PsmFacts(address("0x37305B1cD40574E4C5Ce33f8e8306Be057fD7341"), 10**12, gem_balances=9, dai_balances=2),
+        )
+    },
 }
-"""The modules that are known, by chain."""
+"""The modules that are known, by chain: their tokens and facts, so that no file can give one another rate."""
 
 
 def vouch(spec: PoolSpec, chain_id: int) -> str | None:
-    """Why the address is not that of the wrapper, or of a module that is known."""
+    """Why the address is not that of the wrapper, or of a module that is known; or what the entry says is not so."""
     if spec.protocol == "maker_lite_psm":
-        known = spec.address in LITE_PSM.get(chain_id, ())
-        return None if known else f"{checksum(spec.address)} is no PSM that is known on chain {chain_id}"
+        known = LITE_PSM.get(chain_id, {}).get(spec.address)
+        if known is None:
+            return f"{checksum(spec.address)} is no PSM that is known on chain {chain_id}"
+        tokens, facts = known
+        if spec.tokens != tokens:
+            return f"the tokens of {checksum(spec.address)} are {', '.join(map(checksum, tokens))}, in this order"
+        return None if spec.facts == facts else f"the facts of {checksum(spec.address)} are {write_psm_facts(facts)}"
     expected = wrapped_native(Chain(id=chain_id))
     if expected == spec.address:
         return None

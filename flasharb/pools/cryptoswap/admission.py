@@ -23,7 +23,7 @@ from flasharb.pools.cryptoswap.rules import (
 )
 from flasharb.pools.curve import forwards_to
 from flasharb.pools.spec import PoolSpec
-from flasharb.pools.storage import Needs, Refused, address_in
+from flasharb.pools.storage import Needs, Refused, address_in, stored_spec
 from flasharb.units import Address, address
 
 PROTOCOL: Final = "curve_cryptoswap"
@@ -38,6 +38,7 @@ _TRICRYPTO2_COINS: Final = (
     address("0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"),
 )
 _TRICRYPTO2_SUPPLY: Final = (address("0xc4AD29ba4B3c580e6D59105FFf484999997675Ff"), 4)
+_MOST_DIGITS: Final = 18
 _LP_SUPPLY_SLOT: Final = 8
 """Where the LP tokens of "twocrypto" keep their total supply."""
 
@@ -88,7 +89,7 @@ class CryptoCode:
     precisions: tuple[int, ...] | None = None
     supply: tuple[Address, int] | None = None
 
-    def spec(self, pool: Address, slots: Mapping[int, int]) -> PoolSpec | Needs:
+    def spec(self, pool: Address, slots: Mapping[int, int]) -> PoolSpec | Needs | Refused:
         """The pool at this address, from its code or from its storage."""
         at, n = self.rules.slots, self.rules.coins
         wanted = {slot for slot in (at.precisions, at.lp_token) if slot is not None}
@@ -101,11 +102,14 @@ class CryptoCode:
             coins = tuple(address_in(slots[at.coins + k]) for k in range(n))
         if at.precisions is not None:
             precisions = _precisions(self.rules, slots[at.precisions])
+            if precisions is None:
+                return Refused("its coins would have less than no decimals")
         if at.lp_token is not None:
             supply = (address_in(slots[at.lp_token]), _LP_SUPPLY_SLOT)
         assert coins is not None
         assert precisions is not None
-        return PoolSpec(pool, PROTOCOL, coins, 0, facts=CryptoFacts(self.rules, precisions, supply))
+        facts = CryptoFacts(self.rules, precisions, supply)
+        return stored_spec(lambda: PoolSpec(pool, PROTOCOL, coins, 0, facts=facts))
 
 
 def related(code: bytes) -> frozenset[Address]:
@@ -159,10 +163,12 @@ def _ng(kind: _Ng, words: list[int]) -> CryptoCode:
     return CryptoCode(kind.rules, coins, precisions)
 
 
-def _precisions(rules: CryptoRules, word: int) -> tuple[int, ...]:
+def _precisions(rules: CryptoRules, word: int) -> tuple[int, ...] | None:
     if rules.packed:
         return tuple(word >> shift & (1 << 64) - 1 for shift in (128, 64, 0))
-    return 10 ** (word & 0xFF), 10 ** (word >> 8)
+    digits = word & 0xFF, word >> 8
+    # whoever sets up a proxy of his own writes what he likes here, and a power of it would never end
+    return None if max(digits) > _MOST_DIGITS else (10 ** digits[0], 10 ** digits[1])
 
 
 def _hash(code: bytes) -> str:

@@ -13,7 +13,7 @@ from flasharb.pools.solidly.facts import SolidlyFacts
 from flasharb.pools.solidly.pool import SolidlyPool
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.storage import Elsewhere, Needs, Refused, mapping_slot
-from flasharb.units import Address
+from flasharb.units import BPS, Address
 
 _PAUSED: Final = 0
 _NO_FEE: Final = 420
@@ -35,7 +35,10 @@ def load(spec: PoolSpec, slots: Mapping[int, int], elsewhere: Elsewhere) -> Soli
         return missing
     if elsewhere.slots[paused] & 0xFF:
         return Refused("the factory has paused its pairs")
-    return SolidlyPool(spec, facts, (slots[at], slots[at + 1]), _fee([elsewhere.slots[slot] for slot in fees]))
+    fee = _fee([elsewhere.slots[slot] for slot in fees])
+    if fee >= BPS:
+        return Refused(f"its factory says that it takes a fee of {fee} basis points, which leaves nothing")
+    return SolidlyPool(spec, facts, (slots[at], slots[at + 1]), fee)
 
 
 def _fee_slots(spec: PoolSpec, facts: SolidlyFacts) -> list[tuple[Address, int]]:

@@ -1,4 +1,4 @@
-"""Curve StableSwap: pools of two to four coins near par, and their LP token as one more coin of the pool."""
+"""Curve StableSwap: pools of two to eight coins near par, and their LP token as one more coin of the pool."""
 
 from flasharb.pools.stableswap.admission import StableCode, recognise
 from flasharb.pools.stableswap.codes import BASES

@@ -17,7 +17,7 @@ from eth_hash.auto import keccak
 from flasharb.pools.spec import PoolSpec
 from flasharb.pools.stableswap.codes import BASES, IMPLEMENTATIONS, OWN, PROTOCOL
 from flasharb.pools.stableswap.rules import NG, NG_7, NG_META, StableFacts, StableRules, facts_of
-from flasharb.pools.storage import Needs, Refused, address_in
+from flasharb.pools.storage import Needs, Refused, address_in, stored_spec
 from flasharb.units import ZERO_ADDRESS, Address, address, checksum
 
 ETHER: Final = Address(b"\xee" * 20)
@@ -123,11 +123,11 @@ class StableCode:
         rates: tuple[int, ...],
         supply_slot: int | None,
         native: int | None = None,
-    ) -> PoolSpec:
+    ) -> PoolSpec | Refused:
         if supply_slot is None:
             tokens = tokens[: len(rates)]
         facts = StableFacts(self.rules, rates, supply_slot, native, self.base)
-        return PoolSpec(pool, PROTOCOL, tokens, 0, facts=facts)
+        return stored_spec(lambda: PoolSpec(pool, PROTOCOL, tokens, 0, facts=facts))
 
 
 def recognise(code: bytes, forwarded: bool = False) -> StableCode | Refused | None:
@@ -182,6 +182,8 @@ def _with_wrapper(coins: tuple[Address, ...], asked: PoolSpec | None) -> tuple[i
 
 def _ng(kind: NgCode, words: list[int]) -> StableCode | Refused:
     n, coins, asset_types = words[0], words[3 : 3 + _ARRAY], words[3 + _ARRAY : 3 + 2 * _ARRAY]
+    if not 2 <= n < _ARRAY:
+        return Refused(f"no such pool has {n} coins")
     rates = words[kind.rates_word : kind.rates_word + _ARRAY]
     if any(asset_types[1 : 1 + n]):
         return Refused(f"coins of asset types {asset_types[1 : 1 + n]}: only plain ones (0) are modelled")

@@ -102,7 +102,12 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         return self.with_base(other)
 
     def with_base(self, base: StableSwapPool) -> StableSwapPool:
-        """A metapool after its base pool has changed."""
+        """A metapool after its base pool has changed.
+
+        Raises:
+            Uninitialised: the base pool has no price any more.
+        """
+        base.virtual_price()  # a copy of it may do now, but not for long
         if base_price(base, self.copied, self.timestamp) == self.rates[-1]:
             return msgspec.structs.replace(self, base=base)
         return self.with_state(base=base)
@@ -209,6 +214,8 @@ class StableSwapPool(msgspec.Struct, frozen=True):
         weighted = (offpeg - FEE_DENOMINATOR) * 4 * x * y
         if weighted >> 256:
             raise InsufficientLiquidity("the balances overflow the contract's arithmetic")
+        if not x + y:
+            raise InsufficientLiquidity("nothing is left to take a fee of")
         return offpeg * fee // (weighted // (x + y) ** 2 + FEE_DENOMINATOR)
 
     def _trade(self, i: int, j: int, amount_in: int) -> tuple[int, tuple[int, ...]]:

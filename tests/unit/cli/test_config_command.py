@@ -99,3 +99,10 @@ def test_check_live_says_what_is_lacking_on_a_real_chain(invoke) -> None:
     dry_keys = {one["key"] for one in dry["problems"]}
     assert dry_keys == {"pools.files", "pools.token_files", "message_bus.address"}
     assert {one["key"] for one in live["problems"]} == dry_keys | {"signer.key_env", "contract.address", "relays.urls"}
+
+
+def test_a_devnet_of_ones_own_has_no_bus_by_itself(invoke) -> None:
+    """Only the embedded one brings its bus; an empty address would end the run with `Invalid argument`."""
+    report = json.loads(invoke("check", "--json", FLASHARB_NODE_URL="http://localhost:8545").stdout)
+    assert [one["key"] for one in report["problems"]] == ["message_bus.address"]
+    assert json.loads(invoke("check", "--json").stdout)["ok"] is True

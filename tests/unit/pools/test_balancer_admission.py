@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from flasharb.evm import Account
 from flasharb.pools import Pool, PoolSpec
 from flasharb.pools.balancer import Ramp, StablePool, WeightedPool
 from flasharb.pools.balancer.admission import recognised
@@ -14,7 +15,7 @@ from flasharb.pools.balancer.vault import PAUSED
 from flasharb.pools.contract import is_timed
 from flasharb.pools.loading import load_pool
 from flasharb.pools.protocols import PROTOCOLS, check_address, holder_of, sources_of
-from flasharb.pools.storage import Elsewhere, Needs, Refused
+from flasharb.pools.storage import Elsewhere, Needs, Refused, mapping_slot
 from flasharb.units import Address, Hash32
 from tests.support.balancer_world import World, stable_world, weighted_world
 from tests.support.pool_bytecode import CONTEXT
@@ -22,7 +23,7 @@ from tests.support.pool_bytecode import CONTEXT
 HALF = 5 * 10**17
 WEIGHTED = weighted_world("weighted_v3", (18, 6), (HALF, HALF))
 STABLE = stable_world("stable_v3", (18, 6), (False, False), (False, False), 1)
-LATER = CONTEXT.timestamp + 10**9
+RATED = stable_world("stable_v3", (18, 6), (True, False), (False, False), 1)
 
 
 def spec_in(world: World) -> PoolSpec:
@@ -42,7 +43,8 @@ def loaded(world: World, spec: PoolSpec, timestamp: int, hidden: frozenset[int] 
         if any(at == world.vault and slot in hidden for at, slot in answer.elsewhere):
             return "not known"
         slots |= {slot: world.accounts[spec.address].storage.get(slot, 0) for slot in answer.slots}
-        others = {(at, slot): world.accounts[at].storage.get(slot, 0) for at, slot in answer.elsewhere}
+        # nobody has joined yet: a balance for each token stands where the Vault has none
+        others = {(at, slot): world.accounts[at].storage.get(slot, 10**18) for at, slot in answer.elsewhere}
         codes = {at: world.accounts[at].code for at in answer.code}
         seen = Elsewhere({**seen.slots, **others}, {}, timestamp, {**seen.codes, **codes})
 
@@ -71,6 +73,33 @@ def test_facts_that_the_code_does_not_hold_are_refused() -> None:
         assert reason in answer.reason
     foreign = Elsewhere({}, {}, 1, {spec.address: b"\0", WEIGHTED.vault: WEIGHTED.accounts[WEIGHTED.vault].code})
     assert load_pool(spec, {}, elsewhere=foreign) == Refused("the code is none of the pools that are modelled")
+
+
+@pytest.mark.parametrize(
+    ("world", "change", "reason"),
+    [
+        (WEIGHTED, (HALF, 0), "no pool has the weights"),
+        (WEIGHTED, (HALF, HALF + 1), "no pool has the weights"),
+        (WEIGHTED, (10**30, 0), "scaling factors"),
+        (STABLE, (10**30, 10**30 + 10**18), "scaling factors"),
+        (STABLE, (int.from_bytes(STABLE.pool_id, "big"), 5), "its own token"),
+    ],
+)
+def test_code_with_what_no_constructor_lets_pass_is_refused(world: World, change: tuple[int, int], reason: str) -> None:
+    """Whoever puts the code there himself writes any immutables into it, and the Vault registers everybody."""
+    old, new = (number.to_bytes(32, "big") for number in change)
+    code = world.accounts[world.pool].code
+    assert old in code
+    assert reason in str(recognised(code.replace(old, new), world.pool_id, world.tokens, world.vault))
+
+
+def test_code_that_names_a_token_twice_is_refused() -> None:
+    """A log of the Vault is enough to be asked about such a pool, so that it must have an answer."""
+    first, second = (bytes(12) + token for token in WEIGHTED.tokens)
+    code = WEIGHTED.accounts[WEIGHTED.pool].code.replace(second, first)
+    twice = (WEIGHTED.tokens[0], WEIGHTED.tokens[0])
+    assert tokens_of(code) == twice
+    assert "by code and storage it is none" in str(recognised(code, WEIGHTED.pool_id, twice, WEIGHTED.vault))
 
 
 def test_a_vault_of_other_code_is_refused() -> None:
@@ -116,8 +145,27 @@ def test_a_stable_pool_moves_with_time_while_its_curve_can() -> None:
     ramping = still.after_amplification_changed(Ramp(100_000, 200_000, CONTEXT.timestamp, CONTEXT.timestamp + 10))
     assert ramping.moves_with_time
     assert not ramping.at(CONTEXT.timestamp + 10).moves_with_time
-    rated = stable_world("stable_v3", (18, 6), (True, False), (False, False), 1)
-    pool = loaded(rated, spec_in(rated), CONTEXT.timestamp)
+    pool = loaded(RATED, spec_in(RATED), CONTEXT.timestamp)
     assert isinstance(pool, StablePool)
     assert pool.moves_with_time
     assert not pool.at(pool.fresh_until + 1).moves_with_time
+
+
+@pytest.mark.parametrize(
+    ("world", "slot", "word", "reason"),
+    [
+        (WEIGHTED, 8, (10**17 + 1) << 192, "more than the tenth"),
+        (STABLE, 8, 10**18 << 192, "more than the tenth"),
+        (STABLE, 9, 0, "an amplification from 0 to 0"),
+        (STABLE, 9, 200_000 | 5_000_001 << 64, "an amplification from 200000"),
+        (STABLE, 11, 10**18 << 64, "the protocol takes all of it"),
+        (RATED, mapping_slot(0, 10), ((1 << 32) - 1) << 224, "a rate of zero"),
+    ],
+)
+def test_state_that_no_setter_leaves_is_refused(world: World, slot: int, word: int, reason: str) -> None:
+    """Whoever puts the code there himself writes any storage beside it; quotes would divide by zero."""
+    spec, account = spec_in(world), world.accounts[world.pool]
+    changed = Account(account.nonce, account.balance, account.code, {**account.storage, slot: word})
+    answer = loaded(replace(world, accounts={**world.accounts, world.pool: changed}), spec, CONTEXT.timestamp)
+    assert isinstance(answer, Refused)
+    assert reason in answer.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -199,9 +200,21 @@ def test_who_vouches_for_the_address() -> None:
     assert check_address(PoolSpec(weth, "wrapped_native", (ZERO_ADDRESS, weth), 0), 1) is None
     assert "is 0xC02a" in str(check_address(PoolSpec(GEM, "wrapped_native", (ZERO_ADDRESS, GEM), 0), 1))
     assert "not known" in str(check_address(PoolSpec(weth, "wrapped_native", (ZERO_ADDRESS, weth), 0), 5))
-    (known,) = LITE_PSM[1]
-    assert check_address(PoolSpec(known, "maker_lite_psm", (GEM, DAI), 0), 1) is None
-    assert "no PSM" in str(check_address(PoolSpec(GEM, "maker_lite_psm", (GEM, DAI), 0), 1))
+    ((known, (tokens, facts)),) = LITE_PSM[1].items()
+    module = PoolSpec(known, "maker_lite_psm", tokens, 0, facts=facts)
+    assert check_address(module, 1) is None
+    assert "no PSM" in str(check_address(replace(module, address=GEM), 1))
+    assert "no PSM" in str(check_address(module, 5))
+
+
+def test_a_pool_file_gives_a_known_module_neither_other_tokens_nor_another_rate() -> None:
+    """The address alone vouches for nothing: a wrong scale would be a price that does not exist."""
+    ((known, (tokens, facts)),) = LITE_PSM[1].items()
+    module = PoolSpec(known, "maker_lite_psm", tokens, 0, facts=facts)
+    for wrong in (tokens[::-1], (GEM, DAI)):
+        assert "in this order" in str(check_address(replace(module, tokens=wrong), 1))
+    for change in ({"scale": 1}, {"pocket": POCKET}, {"gem_balances": 0}, {"dai_balances": 3}):
+        assert "the facts of" in str(check_address(replace(module, facts=replace(facts, **change)), 1))
 
 
 def test_facts_of_a_pool_file() -> None:

@@ -195,3 +195,30 @@ def test_code_and_storage_vouch_for_the_spec() -> None:
     assert isinstance(load(spec, {}, known), Needs)
     assert "tokens are" in str(load(replace(spec, tokens=spec.tokens[::-1]), {}, known))
     assert "proven here" in str(load(spec, {}, replace(known, codes={pool: b"\0"})))
+
+
+def test_precisions_that_no_token_can_have_are_refused_before_they_are_computed() -> None:
+    """Whoever sets up a proxy of his own writes any word there; the power of it would fill the memory."""
+    at = TWOCRYPTO.slots
+    assert at.precisions is not None
+    assert at.coins is not None
+    assert at.lp_token is not None
+    slots = {at.coins: 1, at.coins + 1: 2, at.lp_token: 3}
+    code = admission.CryptoCode(TWOCRYPTO)
+
+    told = code.spec(POOL, slots | {at.precisions: 12 << 8})
+    assert isinstance(told, PoolSpec)
+    assert told.facts.precisions == (1, 10**12)  # type: ignore[attr-defined]
+    assert code.spec(POOL, slots | {at.precisions: 19 << 8}) == Refused("its coins would have less than no decimals")
+    assert code.spec(POOL, slots | {at.precisions: 1 << 255}) == Refused("its coins would have less than no decimals")
+
+
+def test_a_proxy_that_nobody_set_up_is_refused() -> None:
+    """Its two coins are then the same address."""
+    at = TWOCRYPTO.slots
+    wanted = admission.CryptoCode(TWOCRYPTO).spec(POOL, {})
+    assert isinstance(wanted, Needs)
+    assert at.precisions in wanted.slots
+    told = admission.CryptoCode(TWOCRYPTO).spec(POOL, dict.fromkeys(wanted.slots, 0))
+    assert isinstance(told, Refused)
+    assert "by code and storage it is none" in told.reason

@@ -128,6 +128,14 @@ def test_a_copy_of_the_price_lasts_ten_minutes(age: int, old: bool) -> None:
     assert later == pool.with_state(timestamp=NOW + 10**7, base=base_pool().at(NOW + 10**7))
 
 
+def test_a_base_pool_that_loses_its_price_takes_the_metapool_with_it() -> None:
+    """At once, also where a copy still holds: later, a block's time alone would ask for the price."""
+    emptied = base_pool((0, 0, 0))
+    for pool in (metapool(), metapool(COPYING, BasePrice(WAD, NOW))):
+        with pytest.raises(Uninitialised, match="no invariant"):
+            pool.with_base(emptied)
+
+
 def test_underlying_coins_are_two_hops() -> None:
     """Coin to LP token here, LP token to coin in the base pool, as the contract's ``exchange_underlying`` does it."""
     pool = metapool()

@@ -138,6 +138,11 @@ def test_coins_of_ng_pools_are_read_from_the_code() -> None:
     rebasing[admission.NG_CODE_LENGTH + 32 * 14 - 1] = 2
     assert "asset types" in str(identify(POOL, {}, Elsewhere(codes={POOL: bytes(rebasing)})))
     assert identify(POOL, {}, Elsewhere(codes={POOL: code[:-1]})) is None
+    for number in (0, 1, 9):
+        # no constructor lets that pass, but anybody can put the code there without one
+        none = bytearray(code)
+        none[admission.NG_CODE_LENGTH + 31] = number
+        assert identify(POOL, {}, Elsewhere(codes={POOL: bytes(none)})) == Refused(f"no such pool has {number} coins")
 
 
 @needs_mainnet
