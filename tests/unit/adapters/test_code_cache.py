@@ -148,7 +148,10 @@ def test_keeping_code_is_asked_for_once(tmp_path: Path) -> None:
 def test_what_is_held_in_memory_is_bounded_and_comes_back_from_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hundreds of contracts pass through little memory; compiled ones are loaded again, not compiled again."""
+    """Hundreds of contracts pass through little memory; compiled ones are loaded again, not compiled again.
+
+    Room is made before a contract comes in; what it compiles itself comes on top, at most its own budget.
+    """
     monkeypatch.setattr("flasharb.evm.compiler.MAX_HELD", 200_000)
     compiled = counting(monkeypatch)
     compiler = Compiler(CodeCache(tmp_path), warm=2)
@@ -157,7 +160,7 @@ def test_what_is_held_in_memory_is_bounded_and_comes_back_from_the_cache(
         for code in codes:
             machine = Machine(world({CONTRACT: Account(code=code)}), context(), Fork.PRAGUE, compiler=compiler)
             assert machine.call(CONTRACT, b"").success
-            assert compiler.held <= 200_000
+            assert compiler.held <= 200_000 + 50_000
             assert sum(len(program.contracts) for program in compiler.programs.values()) < 200
         in_this_round = len(compiled)
         compiled.clear()
