@@ -14,11 +14,11 @@ import os
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
 import sys
-from time import perf_counter
 
 from tests.support.balancer_cases import STABLE_KINDS, WEIGHTED_KINDS, run_case
 from tests.support.balancer_recorded import VERSIONS, record
 from tests.support.balancer_world import ARTIFACTS
+from tests.support.long_run import run_kinds
 
 
 def main() -> None:
@@ -29,20 +29,18 @@ def main() -> None:
             raise SystemExit("FLASHARB_BALANCER must name the folder with the code")
         record(int(arguments[1]) if len(arguments) > 1 else 400)
         return
-    cases, failed = int(arguments[0]) if arguments else 2_000, False
     here = (*WEIGHTED_KINDS, *STABLE_KINDS, *(VERSIONS if ARTIFACTS else ()))
-    for version in arguments[1:] or here:
-        for kind in ("weighted",) if version.startswith("weighted") else ("stable", "bpt"):
-            start = perf_counter()
-            problems = [problem for number in range(cases) if (problem := run_case(kind, number, version))]
-            failed = failed or bool(problems)
-            print(
-                f"{version:19} {kind:8} {cases} cases, {len(problems)} differ, {perf_counter() - start:.0f} s",
-                flush=True,
-            )
-            for problem in problems[:10]:
-                print(f"    {problem}", flush=True)
-    raise SystemExit(int(failed))
+    kinds = [f"{version} {kind}" for version in arguments[1:] or here for kind in _kinds(version)]
+    run_kinds(_run, kinds, arguments[:1], 2_000)
+
+
+def _kinds(version: str) -> tuple[str, ...]:
+    return ("weighted",) if version.startswith("weighted") else ("stable", "bpt")
+
+
+def _run(named: str, number: int) -> str | None:
+    version, kind = named.split()
+    return run_case(kind, number, version)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,10 @@ import os
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
 import sys
-from functools import partial
-from time import process_time
 
 from tests.support.compiled_cases import KINDS, record, run_case, run_route
 from tests.support.compiled_curve import FOLDER
+from tests.support.long_run import run_kinds
 
 
 def main() -> None:
@@ -28,16 +27,11 @@ def main() -> None:
     if arguments[:1] == ["record"]:
         record(int(arguments[1]) if len(arguments) > 1 else 500)
         return
-    cases, failed = int(arguments[0]) if arguments else 2_000, False
-    for kind in arguments[1:] or (*KINDS, "route"):
-        run = run_route if kind == "route" else partial(run_case, kind)
-        start = process_time()
-        problems = [problem for number in range(cases) if (problem := run(number))]
-        failed = failed or bool(problems)
-        print(f"{kind:12} {cases} cases, {len(problems)} differ, {process_time() - start:.0f} s", flush=True)
-        for problem in problems[:10]:
-            print(f"    {problem}", flush=True)
-    raise SystemExit(int(failed))
+    run_kinds(_run, (*KINDS, "route"), arguments, 2_000)
+
+
+def _run(kind: str, number: int) -> str | None:
+    return run_route(number) if kind == "route" else run_case(kind, number)
 
 
 if __name__ == "__main__":

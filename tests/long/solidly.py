@@ -14,10 +14,10 @@ import os
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
 import sys
-from time import perf_counter
 
 from flasharb.units import Address
 from tests.support.contract_world import World
+from tests.support.long_run import run_kinds
 from tests.support.solidly_cases import KINDS, record, run_case
 from tests.support.solidly_routes import run_route
 from tests.support.solidly_world import ARTIFACTS, CONTRACTS, creation_codes
@@ -30,14 +30,9 @@ def velodrome_factory(world: World) -> Address:
     return Address(created)
 
 
-def routes(cases: int) -> None:
-    """Run whole routes; exits 1 on any difference."""
-    start = perf_counter()
-    problems = [told for number in range(cases) if (told := run_route(velodrome_factory, "velodrome_v1", number))]
-    print(f"routes   {cases} executed, {len(problems)} differ, {perf_counter() - start:.0f} s", flush=True)
-    for problem in problems[:10]:
-        print(f"    {problem}", flush=True)
-    raise SystemExit(int(bool(problems)))
+def velodrome_route(_kind: str, number: int) -> str | None:
+    """A whole route."""
+    return run_route(velodrome_factory, "velodrome_v1", number)
 
 
 def main() -> None:
@@ -49,16 +44,8 @@ def main() -> None:
         record(int(arguments[1]) if len(arguments) > 1 else 500)
         return
     if arguments[:1] == ["routes"]:
-        routes(int(arguments[1]) if len(arguments) > 1 else 1_000)
-    cases, failed = int(arguments[0]) if arguments else 3_000, False
-    for kind in KINDS:
-        start = perf_counter()
-        problems = [problem for index in range(cases) if (problem := run_case(kind, index))]
-        failed = failed or bool(problems)
-        print(f"{kind:8} {cases} cases, {len(problems)} differ, {perf_counter() - start:.0f} s", flush=True)
-        for problem in problems[:10]:
-            print(f"    {problem}", flush=True)
-    raise SystemExit(int(failed))
+        run_kinds(velodrome_route, ("routes",), arguments[1:2], 1_000)
+    run_kinds(run_case, KINDS, arguments, 3_000)
 
 
 if __name__ == "__main__":
