@@ -18,15 +18,13 @@ class StableSlots:
     """Where a contract keeps its state; ``admin_balances`` is None where balances are kept net of admin fees.
 
     ``admin_fee`` is None where it is a constant of the code (``StableRules.admin_fee``). ``rates`` is None where the
-    code has them. ``base_price``: a metapool's copy of its base pool's virtual price, then the time of that copy.
+    code has them. ``base_price``: a metapool's copy of its base pool's virtual price, then the time of that copy. All
+    contracts keep the four words of A's ramp in one order, from ``initial_a`` on.
     """
 
     balances: int
     fee: int
-    future_a: int
-    future_a_time: int
     initial_a: int
-    initial_a_time: int
     coins: int | None = None
     admin_fee: int | None = None
     lp_token: int | None = None
@@ -38,6 +36,21 @@ class StableSlots:
     rates: int | None = None
     base_pool: int | None = None
     base_price: int | None = None
+
+    @property
+    def future_a(self) -> int:
+        """A at the ramp's end."""
+        return self.initial_a + 1
+
+    @property
+    def initial_a_time(self) -> int:
+        """When the ramp began."""
+        return self.initial_a + 2
+
+    @property
+    def future_a_time(self) -> int:
+        """When the ramp ends."""
+        return self.initial_a + 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +129,6 @@ EARLY: Final = StableRules(
         admin_fee=3,
         lp_token=5,
         initial_a=6,
-        future_a=7,
-        initial_a_time=8,
-        future_a_time=9,
         is_killed=15,
     ),
 )
@@ -136,9 +146,6 @@ TEMPLATE_2: Final = StableRules(
         admin_fee=6,
         lp_token=8,
         initial_a=9,
-        future_a=10,
-        initial_a_time=11,
-        future_a_time=12,
         is_killed=18,
     ),
 )
@@ -156,9 +163,6 @@ META_UNSETTLED: Final = StableRules(
         base_pool=6,
         base_price=7,
         initial_a=10,
-        future_a=11,
-        initial_a_time=12,
-        future_a_time=13,
         is_killed=19,
     ),
 )
@@ -170,16 +174,12 @@ def _of_factory(
 ) -> StableRules:
     """A pool that is its own LP token: coins from slot ``first``, then balances, fee, A, perhaps rates."""
     balances, fee = first + coins, first + 2 * coins
-    a = fee + 1
     slots = StableSlots(
         coins=first,
         balances=balances,
         fee=fee,
-        initial_a=a,
-        future_a=a + 1,
-        initial_a_time=a + 2,
-        future_a_time=a + 3,
-        rates=a + 4 if rates else None,
+        initial_a=fee + 1,
+        rates=fee + 5 if rates else None,
         total_supply=supply,
     )
     return StableRules(name, 100, True, slots, FACTORY_ADMIN_FEE, divides_last=divides_last, coins=coins)
@@ -197,9 +197,6 @@ META_FACTORY_1: Final = StableRules(
         balances=_HASHED[3],
         fee=4,
         initial_a=8,
-        future_a=9,
-        initial_a_time=10,
-        future_a_time=11,
         rates=12,
         total_supply=17,
     ),
@@ -231,9 +228,6 @@ EMA: Final = StableRules(
         balances=4,
         fee=6,
         initial_a=9,
-        future_a=10,
-        initial_a_time=11,
-        future_a_time=12,
         rates=13,
         total_supply=22,
     ),
@@ -251,9 +245,6 @@ NG: Final = StableRules(
         fee=10,
         offpeg_fee_multiplier=11,
         initial_a=12,
-        future_a=13,
-        initial_a_time=14,
-        future_a_time=15,
         admin_balances=17,
         rate_oracles=26,
         total_supply=49,
@@ -276,9 +267,6 @@ NG_META: Final = StableRules(
         fee=3,
         offpeg_fee_multiplier=4,
         initial_a=5,
-        future_a=6,
-        initial_a_time=7,
-        future_a_time=8,
         admin_balances=10,
         total_supply=25,
     ),
