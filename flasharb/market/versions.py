@@ -54,16 +54,20 @@ class Versions(Mapping[K, V], Generic[K, V]):
         self._table, self._differs, self._towards = None, before, after
         return after
 
-    def _take_the_table(self) -> dict[K, V]:
-        """Move the table here, turning round the way to it."""
+    def _way(self) -> tuple[list[Versions[K, V]], dict[K, V]]:
+        """The versions from the table to here, this one last, and the table."""
         way: list[Versions[K, V]] = []
         version: Versions[K, V] = self
         while version._table is None:
             way.append(version)
             assert version._towards is not None
             version = version._towards
-        table = version._table
-        for nearer in reversed(way):
+        return way[::-1], version._table
+
+    def _take_the_table(self) -> dict[K, V]:
+        """Move the table here, turning round the way to it."""
+        way, table = self._way()
+        for nearer in way:
             holder = nearer._towards
             assert holder is not None
             back = {key: table.get(key, _ABSENT) for key in nearer._differs}
@@ -80,14 +84,9 @@ class Versions(Mapping[K, V], Generic[K, V]):
         """All entries; not to be written to."""
         if self._table is not None:
             return self._table
-        way: list[Versions[K, V]] = []
-        version: Versions[K, V] = self
-        while version._table is None:
-            way.append(version)
-            assert version._towards is not None
-            version = version._towards
-        entries = dict(version._table)
-        for nearer in reversed(way):
+        way, table = self._way()
+        entries = dict(table)
+        for nearer in way:
             entries.update(nearer._differs)
         return {key: value for key, value in entries.items() if value is not _ABSENT}
 
