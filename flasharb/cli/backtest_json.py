@@ -88,12 +88,7 @@ def _opportunity(moment: Moment, ours: Ours) -> dict[str, Any]:
         "after_index": moment.after_index,
         "token": checksum(trade.base_token),
         "path": path_of(trade),
-        "amount_in": str(trade.amount_in),
-        "gross_profit": str(trade.gross_profit),
-        "net_profit_wei": None if ours.net_profit_wei is None else str(ours.net_profit_wei),
-        "bound": _text(bound_of(trade)),
-        "simulated": ours.simulated,
-        "refused": ours.refused,
+        **_figures(ours),
         "split": _split(ours.split),
     }
 
@@ -102,15 +97,19 @@ def _split(split: Ours | None) -> dict[str, Any] | None:
     """The same cycle together with others, as one transaction: each path by its pools."""
     if split is None:
         return None
-    trade = split.trade
+    return {"paths": [[pool_text(hop.hop.pool) for hop in path] for path in split.trade.paths], **_figures(split)}
+
+
+def _figures(ours: Ours) -> dict[str, Any]:
+    """What any trade of ours came to."""
+    trade = ours.trade
     return {
-        "paths": [[pool_text(hop.hop.pool) for hop in path] for path in trade.paths],
         "amount_in": str(trade.amount_in),
         "gross_profit": str(trade.gross_profit),
-        "net_profit_wei": None if split.net_profit_wei is None else str(split.net_profit_wei),
+        "net_profit_wei": _text(ours.net_profit_wei),
         "bound": _text(bound_of(trade)),
-        "simulated": split.simulated,
-        "refused": split.refused,
+        "simulated": ours.simulated,
+        "refused": ours.refused,
     }
 
 
