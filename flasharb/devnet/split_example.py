@@ -18,7 +18,7 @@ from flasharb.devnet.pending import Bundle
 from flasharb.devnet.traders import Traders
 from flasharb.devnet.transactions import Transaction
 from flasharb.devnet.world import GENESIS_TIMESTAMP, World, load_world
-from flasharb.evm import Fork, MissingState, UnsignedTransaction
+from flasharb.evm import Fork, MissingState
 from flasharb.settings import Settings
 from flasharb.simulation.result import Executed
 from flasharb.simulation.simulate import Options, Run
@@ -97,21 +97,9 @@ def _land(chain: Chain, world: World, trade: Trade, alone: Trade) -> Landed:
 def _simulate(chain: Chain, world: World, transaction: Transaction, timestamp: int) -> int:
     """The growth of the contract's WETH, by the service's own simulation on the head's state."""
     contract, weth = world.names["flasharb"], world.names["weth"]
-    unsigned = UnsignedTransaction(
-        sender=transaction.sender,
-        to=transaction.to,
-        data=transaction.data,
-        value=transaction.value,
-        nonce=transaction.nonce,
-        gas_limit=transaction.gas_limit,
-        max_fee_per_gas=transaction.max_fee_per_gas,
-        max_priority_fee_per_gas=transaction.max_priority_fee_per_gas,
-        access_list=(),
-        chain_id=chain.chain_id,
-    )
     context = next_context(chain.head.header, chain.chain_id, world.names["builder"], timestamp)
     options = Options(measure=((contract, weth),))
-    answer = Run([unsigned], chain.ledger.at(chain.head.number), context, Fork.PRAGUE, options=options).step()
+    answer = Run([transaction.raw], chain.ledger.at(chain.head.number), context, Fork.PRAGUE, options=options).step()
     if isinstance(answer, MissingState):
         raise RuntimeError(f"the devnet's own state lacks {answer}")
     executed: Executed = answer.transactions[0]
