@@ -289,6 +289,29 @@ def _most_usable(route: Route, unusable: int) -> int:
     return low
 
 
+@dataclass(slots=True)
+class _Best:
+    """The amounts with the largest gain of those tried, over whole units of the coarsest token."""
+
+    problem: Problem
+    position: int
+    amounts: tuple[int, ...]
+    gain: int
+
+    def tries(self, unit: int) -> tuple[int, ...] | None:
+        """The amounts for a unit, kept if they gain more; None if they cannot be."""
+        amounts = _reaching(self.problem, unit, self.position)
+        if amounts is not None:
+            gain = self.problem.gain(amounts)
+            if gain > self.gain:
+                self.amounts, self.gain = amounts, gain
+        return amounts
+
+    def leaves(self, rest: dict[int, float], enough: float) -> bool:
+        """Whether more than the share ``enough`` may still be gained on one of the sides."""
+        return bool(rest) and max(rest.values()) - self.gain > self.gain * enough
+
+
 def best_amounts(
     problem: Problem, start: tuple[int, ...], ceiling: Ceiling, limits: Limits
 ) -> tuple[tuple[int, ...], int | None]:
@@ -297,60 +320,53 @@ def best_amounts(
 
     A side ends where nothing further out can gain more than the best so far.
     """
-    position = _coarsest(start)
-    best, best_gain = start, problem.gain(start)
+    best = _Best(problem, _coarsest(start), start, problem.gain(start))
+    middle = start[best.position]
     # what a side that has not ended leaves
     rest = dict.fromkeys((1, -1), inf if ceiling.bound is None else _not_below(ceiling.bound))
     most_spent, enough = limits.max_evaluations, limits.good_enough
     if not problem.route.is_piecewise():
         most_spent, enough = most_spent // _DEARER, limits.good_enough_quoted
-    short = max(rest.values()) - best_gain > best_gain * enough
-    whole = _kept_whole(problem, start[position], position) if short else ()
-    for unit in whole:
-        amounts = _reaching(problem, unit, position)
-        if amounts is not None:
-            best_gain, best = max((best_gain, best), (problem.gain(amounts), amounts), key=_first)
-    if whole:
-        most_spent = min(most_spent, limits.max_after_whole)
+    if best.leaves(rest, enough):
+        whole = _kept_whole(problem, middle, best.position)
+        for unit in whole:
+            best.tries(unit)
+        if whole:
+            most_spent = min(most_spent, limits.max_after_whole)
     spent = step = 0
-    while rest and spent < most_spent and max(rest.values()) - best_gain > best_gain * enough:
+    while spent < most_spent and best.leaves(rest, enough):
         for side in tuple(rest) if step else (1,):
-            amounts = _reaching(problem, start[position] + side * step, position)
+            amounts = best.tries(middle + side * step)
             spent += 1
-            if amounts is None:
-                if step:
-                    del rest[side]
-                continue
-            best_gain, best = max((best_gain, best), (problem.gain(amounts), amounts), key=_first)
-            rest[side] = min(rest[side], ceiling.above(amounts[0]) if side > 0 else ceiling.below(amounts[0]))
-        rest = {side: most for side, most in rest.items() if most >= best_gain + 1}
+            if amounts is not None:
+                rest[side] = min(rest[side], ceiling.above(amounts[0]) if side > 0 else ceiling.below(amounts[0]))
+            elif step:
+                del rest[side]
+        rest = {side: most for side, most in rest.items() if most >= best.gain + 1}
         step += 1
-    if rest and max(rest.values()) - best_gain > best_gain * enough:
-        best = _climbed(problem, best, position, most_spent // 2)
-        best_gain = problem.gain(best)
-    bound = max(rest.values(), default=best_gain)
-    return best, None if bound == inf else max(int(bound), best_gain)
+    if best.leaves(rest, enough):
+        _climb(best, most_spent // 2)
+    bound = max(rest.values(), default=best.gain)
+    return best.amounts, None if bound == inf else max(int(bound), best.gain)
 
 
-def _climbed(problem: Problem, start: tuple[int, ...], position: int, most_spent: int) -> tuple[int, ...]:
-    """Better amounts near ``start`` over units of the coarsest token, in steps of all powers of two.
+def _climb(best: _Best, most_spent: int) -> None:
+    """Look for better amounts near the best over units of the coarsest token, in steps of all powers of two.
 
     Some contracts take their fee off whole units, rounded down: until the next unit of fee falls due, every further
     unit comes without one. The gain is a saw then, with teeth of hundreds of units and as high as one, and the best
     amounts are those at the tip of a tooth.
     """
-    best, best_gain, spent = start, problem.gain(start), 0
-    better = True
+    steps = [side << shift for shift in range(best.amounts[best.position].bit_length() // 2 + 1) for side in (1, -1)]
+    spent, better = 0, True
     while better:
-        better = False
-        for step in (side << shift for shift in range(start[position].bit_length() // 2 + 1) for side in (1, -1)):
+        before = best.gain
+        for step in steps:
             if spent == most_spent:
-                return best
+                return
             spent += 1
-            amounts = _reaching(problem, best[position] + step, position)
-            if amounts is not None and problem.gain(amounts) > best_gain:
-                best, best_gain, better = amounts, problem.gain(amounts), True
-    return best
+            best.tries(best.amounts[best.position] + step)
+        better = best.gain > before
 
 
 def _kept_whole(problem: Problem, unit: int, position: int) -> tuple[int, ...]:
@@ -372,10 +388,6 @@ def _not_below(bound: int) -> float:
     """A bound as a float: the nearest one of a large number may be lower."""
     nearest = float(bound)
     return nearest if nearest >= bound else nextafter(nearest, inf)
-
-
-def _first(pair: tuple[int, tuple[int, ...]]) -> int:
-    return pair[0]
 
 
 def _coarsest(amounts: tuple[int, ...]) -> int:
