@@ -135,7 +135,4 @@ def _returned(answer: Any, place: str) -> bytes:
 def _code(answer: Any, place: str) -> bytes:
     if isinstance(answer, RpcFailure):
         raise NodeError(f"{place}: {answer}")
-    try:
-        return bytes.fromhex(answer[2:])
-    except (TypeError, ValueError):
-        raise NodeError(f"{place}: not code: {answer!r:.80}") from None
+    return read_bytes(answer, place)
