@@ -201,6 +201,16 @@ def newcomers(*listed: Address) -> Newcomers:
     return Newcomers(Register(1, DEPLOYMENTS[1]), sort, {}, {})
 
 
+def from_factories() -> Newcomers:
+    """The same, and what factories create is asked for."""
+    return replace(newcomers(WETH, USDC), from_factories=True)
+
+
+def created_pool() -> PoolSpec:
+    """What Uniswap V2's factory tells when it creates that pool."""
+    return PoolSpec(real_pool(), "uniswap_v2", (WETH, USDC), 3000)
+
+
 def real_pool() -> Address:
     """Where Uniswap V2's factory would create the pool of the fake tokens."""
     at = pool_address(DEPLOYMENTS[1]["uniswap_v2"], PoolSpec(CHEAP, "uniswap_v2", (WETH, USDC), 3000))
@@ -248,9 +258,8 @@ async def test_a_pool_that_no_factory_knows_is_refused_by_name_and_one_that_nobo
 
 async def test_a_pool_that_a_factory_creates_is_traded_in_the_same_slot() -> None:
     """The block's market comes first; then the pool is loaded, at that block, and the market told again with it."""
-    chain, created = FakeChain(), PoolSpec(real_pool(), "uniswap_v2", (WETH, USDC), 3000)
+    chain, created, met = FakeChain(), created_pool(), from_factories()
     chain.grow(5, [pool(CHEAP, 100, 200_000)])
-    met = replace(newcomers(WETH, USDC), from_factories=True)
     bench = Bench(chain, met)
     async with trio.open_nursery() as nursery:
         bench.start(nursery)
@@ -271,9 +280,8 @@ async def test_a_pool_that_a_factory_creates_is_traded_in_the_same_slot() -> Non
 
 async def test_new_pools_that_the_node_did_not_tell_are_asked_for_again() -> None:
     """The market is not in doubt for that; the blocks that were missed are in the next question."""
-    chain, created = FakeChain(), PoolSpec(real_pool(), "uniswap_v2", (WETH, USDC), 3000)
+    chain, created, met = FakeChain(), created_pool(), from_factories()
     chain.grow(5, [pool(CHEAP, 100, 200_000)])
-    met = replace(newcomers(WETH, USDC), from_factories=True)
     bench = Bench(chain, met)
     async with trio.open_nursery() as nursery:
         bench.start(nursery)
@@ -295,10 +303,9 @@ async def test_new_pools_that_the_node_did_not_tell_are_asked_for_again() -> Non
 
 async def test_a_pool_created_in_a_block_that_the_node_has_left_behind_is_loaded_at_the_newest() -> None:
     """The first market is of a later block than the feed's: nothing is in doubt for the pool's sake."""
-    chain, created = FakeChain(), PoolSpec(real_pool(), "uniswap_v2", (WETH, USDC), 3000)
+    chain, created, met = FakeChain(), created_pool(), from_factories()
     chain.grow(8, [pool(CHEAP, 100, 200_000), pool(real_pool(), 55, 110_000)])
     chain.creations[5] = (created,)
-    met = replace(newcomers(WETH, USDC), from_factories=True)
     met.specs[CHEAP] = pool(CHEAP, 100, 200_000).spec
     chain.tracked = met.specs
     bench = Bench(chain, met)
